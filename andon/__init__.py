@@ -1,0 +1,28 @@
+"""Andon: continuous training for tabular models. This is what a pipeline file imports."""
+
+from andon.pipeline import Delivery, Labels, Pipeline, Source
+from modelling.spec import Retrain, Search
+from validation.contract import Quarantine
+from validation.drift import Drift
+from validation.errors import AndonError, ContractError, DefinitionError, RegistryError
+from validation.gate import Gate
+from validation.governor import Governor
+from validation.performance import Monitor
+
+__all__ = [
+    "AndonError",
+    "ContractError",
+    "DefinitionError",
+    "Delivery",
+    "Drift",
+    "Gate",
+    "Governor",
+    "Labels",
+    "Monitor",
+    "Pipeline",
+    "Quarantine",
+    "RegistryError",
+    "Retrain",
+    "Search",
+    "Source",
+]

@@ -1,0 +1,65 @@
+"""Name -> Pipeline: every file of the pipeline folders that defines `PIPELINE`. Loads files by path; keeps no state."""
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from andon.pipeline import Pipeline
+from validation.errors import DefinitionError
+
+
+def load(path: Path) -> Pipeline:
+    """The pipeline that the file `path` defines; DefinitionError when it cannot be imported or defines none."""
+    name = f"andon_pipeline_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise DefinitionError(f"{path} is not a Python file; a pipeline is one file named like flights.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pandera resolves annotations through sys.modules
+    try:
+        spec.loader.exec_module(module)
+    except DefinitionError as error:
+        raise DefinitionError(f"{path}: {error}") from error
+    except Exception as cause:  # whatever the author's file raises is the author's error
+        raise DefinitionError(f"{path} cannot be imported: {type(cause).__name__}: {cause}; mend the file") from cause
+    pipeline = getattr(module, "PIPELINE", None)
+    if not isinstance(pipeline, Pipeline):
+        raise DefinitionError(f"{path} must define PIPELINE = Pipeline(...), found {type(pipeline).__name__}")
+    return pipeline
+
+
+def catalogue(folders: Iterable[Path]) -> dict[str, Pipeline]:
+    """All pipelines of `folders` by name, sorted; files that start with "_" are left out."""
+    found: dict[str, Pipeline] = {}
+    origin: dict[str, Path] = {}
+    for path in _files(folders):
+        pipeline = load(path)
+        if pipeline.name in found:
+            raise DefinitionError(
+                f"two pipelines are named {pipeline.name!r}: {origin[pipeline.name]} and {path}; rename one"
+            )
+        found[pipeline.name], origin[pipeline.name] = pipeline, path
+    return dict(sorted(found.items()))
+
+
+def find(name: str, folders: Iterable[Path]) -> Pipeline:
+    """The pipeline called `name`; DefinitionError with the known names otherwise."""
+    folders = tuple(folders)
+    for folder in folders:
+        path = folder / f"{name}.py"
+        if path.is_file() and (pipeline := load(path)).name == name:
+            return pipeline
+    known = catalogue(folders)
+    if name not in known:
+        raise DefinitionError(f"there is no pipeline {name!r}; known are: {', '.join(known) or 'none'}")
+    return known[name]
+
+
+def _files(folders: Iterable[Path]) -> list[Path]:
+    files = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise DefinitionError(f"the pipeline folder {folder} does not exist; correct ANDON_PIPELINES")
+        files += sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+    return files

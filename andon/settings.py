@@ -1,0 +1,64 @@
+"""Where things are: read once from the environment (`ANDON_*`). What a model is, and when it runs, stand elsewhere."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from validation.errors import DefinitionError
+
+_PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Places and addresses. All of them default to below `home`: one variable moves a whole installation."""
+
+    model_config = SettingsConfigDict(env_prefix="ANDON_", extra="ignore", frozen=True)
+
+    home: Path = Field(default=Path(".andon"), description="folder of the embedded databases and models")
+    lake: Path | None = Field(default=None, description="folder below which landing, curated, scores ... lie")
+    ledger_url: str = Field(default="", description="SQLAlchemy URL; sqlite below home when empty")
+    mlflow_uri: str = Field(default="", description="MLflow tracking URI; sqlite below home when empty")
+    pipelines: str = Field(default="", description="folders with pipeline files, separated like PATH")
+    scorer_url: str = Field(default="http://127.0.0.1:8080", description="where the scorer answers")
+    lease_seconds: float = Field(default=60.0, gt=0, description="a lease without heartbeat is free after this long")
+
+    @model_validator(mode="after")
+    def _resolve(self) -> Self:
+        if self.lake is not None and "://" in os.fspath(self.lake).replace(":/", "://", 1):
+            raise DefinitionError(f"ANDON_LAKE: only local folders are supported so far, not yet {self.lake}")
+        return self
+
+    @property
+    def lake_root(self) -> Path:
+        """The absolute folder of all data."""
+        return (self.lake or self.home / "lake").absolute()
+
+    @property
+    def ledger(self) -> str:
+        """The ledger's SQLAlchemy URL."""
+        return self.ledger_url or f"sqlite:///{(self.home / 'ledger.db').absolute()}"
+
+    @property
+    def mlflow(self) -> str:
+        """MLflow's tracking and registry URI."""
+        return self.mlflow_uri or f"sqlite:///{(self.home / 'mlflow.db').absolute()}"
+
+    @property
+    def models(self) -> Path:
+        """The absolute folder of MLflow's artefacts in the embedded case."""
+        return (self.home / "models").absolute()
+
+    @property
+    def pipeline_folders(self) -> tuple[Path, ...]:
+        """The folders in which the catalogue looks."""
+        named = tuple(Path(folder).absolute() for folder in self.pipelines.split(os.pathsep) if folder)
+        return named or (_PROJECT / "pipelines",)
+
+    @property
+    def lease_ttl(self) -> timedelta:
+        """How long a lease lives without a heartbeat."""
+        return timedelta(seconds=self.lease_seconds)

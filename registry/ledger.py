@@ -1,0 +1,225 @@
+"""The ledger: the one place that says what was decided and who is champion. A port; memory.py and sql.py keep it.
+
+Promises of every adapter (tests/contract/test_ledger.py holds them all to these):
+
+- Verdicts and champions are append-only. Each verdict carries the hash of the one before it (sha256 over canonical
+  JSON), over all pipelines, in the order of `seq`.
+- `crown` inserts epoch = expected_epoch + 1 or raises StaleEpochError: exactly one of two concurrent calls wins.
+- A write that is given a lease raises LeaseLostError, and writes nothing, when the lease is no longer the holder's;
+  check and write are one transaction.
+- Clocks: `recorded_at` and lease expiry are the ledger's own clock; `data_time` is always given by the caller.
+- All moments are timezone-aware UTC.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from validation.verdict import Verdict
+
+IntentState = Literal["open", "claimed", "deferred", "closed"]
+BatchKind = Literal["rows", "labels"]
+BatchState = Literal["claimed", "accepted", "refused", "duplicate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A verdict as the ledger holds it; `body` are the JSON values of all its fields."""
+
+    seq: int
+    kind: str
+    pipeline: str
+    subject: str
+    outcome: str
+    reasons: tuple[str, ...]
+    body: Mapping[str, Any]
+    data_time: datetime
+    actor: str
+    recorded_at: datetime
+    prev_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A promotion or rollback to be written: which version becomes champion, which bytes, and why.
+
+    `trained_until`: no row of this data time or later was seen in training. `intent`: the intent that it answers.
+    """
+
+    pipeline: str
+    kind: Literal["promotion", "rollback"]
+    version: str
+    bundle_sha256: str
+    trained_until: datetime
+    why: str
+    data_time: datetime
+    actor: str
+    intent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Champion:
+    """A row of the champions' history: the change and its epoch (1, 2, 3, ... per pipeline)."""
+
+    epoch: int
+    change: Change
+    from_version: str | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A wish to retrain. `attempt` counts claims; a deferred one has `until` (data time) and/or a `condition`."""
+
+    id: str
+    pipeline: str
+    reason: str
+    data_time: datetime
+    state: IntentState
+    attempt: int
+    until: datetime | None
+    condition: str
+    outcome: str
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to do one activity for one pipeline; `token` grows with each new holder (fencing)."""
+
+    pipeline: str
+    activity: str
+    holder: str
+    token: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """An arrived file. `number` grows by one per pipeline and kind; `sha256` is of its bytes.
+
+    `span`: first and last event time of its accepted rows.
+    """
+
+    pipeline: str
+    kind: BatchKind
+    number: int
+    name: str
+    sha256: str
+    state: BatchState
+    rows_in: int
+    rows_accepted: int
+    rows_quarantined: int
+    rows_duplicate: int
+    span: tuple[datetime, datetime] | None
+    recorded_at: datetime
+
+
+class Ledger(Protocol):
+    """See the module's promises."""
+
+    def now(self) -> datetime:
+        """The ledger's own clock."""
+        ...
+
+    def record(self, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Recorded:
+        """Append a verdict."""
+        ...
+
+    def verdicts(
+        self,
+        pipeline: str | None = None,
+        *,
+        kind: str | None = None,
+        subject: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[Recorded, ...]:
+        """Verdicts in the order of `seq`; with `limit`, the newest so many (still in that order)."""
+        ...
+
+    def champion(self, pipeline: str) -> Champion | None:
+        """The row with the highest epoch, or None when nothing was ever promoted."""
+        ...
+
+    def champions(self, pipeline: str) -> tuple[Champion, ...]:
+        """All rows, by epoch."""
+        ...
+
+    def crown(self, change: Change, *, expected_epoch: int, lease: Lease | None = None) -> Champion:
+        """Compare-and-set: make `change.version` champion if the epoch is still `expected_epoch` (0: none yet).
+
+        Also appends a verdict of kind "promotion" or "rollback" (subject: the version; outcome: "promoted" or
+        "rolled_back"; reasons: `why`; body: the change, epoch and from_version) in the same transaction. A rollback is
+        given no lease and waits for none.
+        """
+        ...
+
+    def ask(self, *, intent_id: str, pipeline: str, reason: str, data_time: datetime) -> Intent:
+        """Create an open intent, or return the one of this id as it is. At most one of a pipeline is not closed:
+        while one is open, claimed or deferred, that one is returned instead.
+        """
+        ...
+
+    def intent(self, intent_id: str) -> Intent | None:
+        """One intent."""
+        ...
+
+    def intents(self, pipeline: str | None = None, *, states: Sequence[IntentState] = ()) -> tuple[Intent, ...]:
+        """Intents by creation; all states when none are named."""
+        ...
+
+    def claim(self, intent_id: str, *, lease: Lease) -> Intent | None:
+        """Open -> claimed with attempt + 1, for the lease's holder; None when it is not open (somebody else has it).
+
+        A claimed intent whose pipeline's "retrain" lease has another, newer token can be claimed again.
+        """
+        ...
+
+    def close(self, intent_id: str, *, outcome: str, lease: Lease | None = None) -> Intent:
+        """Any state -> closed, with the outcome in a word or a sentence."""
+        ...
+
+    def defer(self, intent_id: str, *, until: datetime | None, condition: str, lease: Lease | None = None) -> Intent:
+        """Open or claimed -> deferred."""
+        ...
+
+    def reopen(self, intent_id: str) -> Intent:
+        """Deferred or claimed -> open (its moment has come, or its claimant died). A closed one raises RefusedError."""
+        ...
+
+    def acquire(self, pipeline: str, activity: str, *, holder: str, ttl: timedelta) -> Lease | None:
+        """Take the lease if it is free or expired (token + 1); None while another holder's is alive."""
+        ...
+
+    def heartbeat(self, lease: Lease, *, ttl: timedelta) -> Lease:
+        """Extend; LeaseLostError when the token is no longer the newest or the lease was released."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give it back; nothing happens when it was lost."""
+        ...
+
+    def leases(self, pipeline: str | None = None) -> tuple[Lease, ...]:
+        """Leases that are held, expired ones included."""
+        ...
+
+    def claim_batch(self, pipeline: str, kind: BatchKind, *, name: str, sha256: str) -> Batch:
+        """Register an arrived file under the next number, state "claimed".
+
+        When the same bytes were claimed before under this name, that batch is returned as it is (finish it, or it is
+        done). Under another name, a new batch is created and returned in the state "duplicate".
+        """
+        ...
+
+    def finish_batch(self, batch: Batch, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Batch:
+        """Write the batch's final state and counts together with its verdict, in one transaction; a batch that is
+        already finished is returned as it is, and no second verdict is written.
+        """
+        ...
+
+    def batches(self, pipeline: str | None = None, *, kind: BatchKind | None = None) -> tuple[Batch, ...]:
+        """Batches by kind and number."""
+        ...
