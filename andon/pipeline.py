@@ -133,8 +133,8 @@ class Pipeline:
                 )
         if columns[self.source.time] != pl.Datetime("us", "UTC"):
             raise DefinitionError(
-                f"source.time must be Datetime('us', 'UTC'), {self.source.time!r} is {columns[self.source.time]}; write "
-                f"{self.source.time}: Annotated[pl.Datetime, 'us', 'UTC'] in the contract, and convert local time upstream"
+                f"source.time must be Datetime('us', 'UTC'), {self.source.time!r} is {columns[self.source.time]}; "
+                f"write {self.source.time}: Annotated[pl.Datetime, 'us', 'UTC'] and convert local time upstream"
             )
         if self.labels.target in columns:
             raise DefinitionError(
