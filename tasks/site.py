@@ -1,0 +1,71 @@
+"""A site: one pipeline with the places and ports that act for it. Opened once at the start of a flow, never stored."""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from andon.catalogue import catalogue, find
+from andon.pipeline import Pipeline
+from andon.settings import Settings
+from registry.ledger import Ledger
+from registry.sql import open_ledger
+from registry.store import ModelStore
+from storage.lake import Lake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What a task needs to act for one pipeline."""
+
+    pipeline: Pipeline
+    settings: Settings
+    ledger: Ledger
+    store: ModelStore
+    lake: Lake
+    actor: str
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return self.pipeline.name
+
+    @property
+    def work(self) -> Path:
+        """A folder for files that are being made; whatever a killed run leaves here is worthless."""
+        folder = self.settings.home.absolute() / "work"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+
+def open_sites(pipeline: str | None, settings: Settings | None = None) -> tuple[Site, ...]:
+    """The site of one pipeline, or of all (None). DefinitionError for an unknown name, ServiceDownError"""
+    settings = settings or Settings()
+    folders = settings.pipeline_folders
+    pipelines = [find(pipeline, folders)] if pipeline else list(catalogue(folders).values())
+    ledger, store, lake = open_ledger(settings.ledger), open_store(settings), Lake(settings.lake_root)
+    return tuple(
+        Site(pipeline=found, settings=settings, ledger=ledger, store=store, lake=lake, actor=who())
+        for found in pipelines
+    )
+
+
+def open_store(settings: Settings) -> ModelStore:
+    """The model store that the settings name (MLflow)."""
+    from registry.mlflow_store import MlflowStore
+
+    return MlflowStore(settings.mlflow, settings.models)
+
+
+def who() -> str:
+    """Who acts: user, host and process, for the audit trail and for leases."""
+    user = os.environ.get("ANDON_ACTOR") or os.environ.get("USER") or "andon"
+    return f"{user}@{socket.gethostname()}:{os.getpid()}"
+
+
+def moment(as_of: datetime | None) -> datetime:
+    """The data time for which to act: `as_of` in UTC (naive means UTC), or now."""
+    if as_of is None:
+        return datetime.now(UTC)
+    return as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)

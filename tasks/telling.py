@@ -1,0 +1,49 @@
+"""Telling what was decided: one log line and one ledger row for each verdict, one artefact for each flow run."""
+
+import logging
+from collections.abc import Sequence
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.context import FlowRunContext
+
+from registry.ledger import Lease, Recorded
+from tasks.site import Site
+from validation.verdict import Verdict
+
+log = logging.getLogger("andon")
+_ROWS = 40
+
+
+def note(site: Site, verdict: Verdict, *, lease: Lease | None = None) -> Recorded:
+    """Write the verdict to the ledger, and one line to the log."""
+    recorded = site.ledger.record(verdict, actor=site.actor, lease=lease)
+    log.info("%s", verdict)
+    return recorded
+
+
+def tell(activity: str, verdicts: Sequence[Verdict]) -> None:
+    """Show the verdicts in Prefect's UI, newest last, as a table with the reasons. Outside a flow run: nothing."""
+    if verdicts and FlowRunContext.get() is not None:
+        pipelines = sorted({verdict.pipeline for verdict in verdicts})
+        key = f"{activity}-{'-'.join(pipelines)}"[:200].lower().replace("_", "-")
+        create_markdown_artifact(key=key, markdown=as_markdown(activity, verdicts), description=f"Why: {activity}")
+
+
+def as_markdown(activity: str, verdicts: Sequence[Verdict]) -> str:
+    """A Markdown table of the newest verdicts."""
+    rows = [
+        f"| {item.data_time:%Y-%m-%d %H:%M} | {item.pipeline} | {item.kind} | {item.subject} | **{item.outcome}** "
+        f"| {'<br>'.join(_cell(reason) for reason in item.reasons)} |"
+        for item in verdicts[-_ROWS:]
+    ]
+    left_out = (
+        f"\n{len(verdicts) - _ROWS} earlier ones are in the ledger: `andon history`.\n" if len(verdicts) > _ROWS else ""
+    )
+    head = (
+        f"## {activity}\n{left_out}\n| data time | pipeline | rule | about | verdict | why |\n|---|---|---|---|---|---|"
+    )
+    return "\n".join([head, *rows])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
