@@ -1,0 +1,68 @@
+"""Predictions on their way to whoever uses them: a Parquet file, a Delta table, each exactly once per run.
+
+The first delivery of a run stands: a repetition, after a crash in between, completes it and changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from storage import tables
+from storage.lake import write_whole
+from validation.errors import DefinitionError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What stands behind a prediction: the model's version, the ledger's epoch that made it champion, and when it was
+    made (data time).
+    """
+
+    pipeline: str
+    version: str
+    epoch: int
+    scored_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """Where a delivery went; None where none was asked for. `repeated`: nothing was new."""
+
+    file: Path | None
+    table: Path | None
+    rows: int
+    repeated: bool
+
+
+def stamped(predictions: pl.DataFrame, stamp: Stamp, *, run_id: str) -> pl.DataFrame:
+    """`predictions` with run, version, epoch and moment in each row; what it already says itself is left as it is.
+
+    Without a `prediction_id` of the scorer's, a row's is its run and position.
+    """
+    proof = {
+        "prediction_id": pl.format("{}-{}", pl.lit(run_id), pl.int_range(pl.len())),
+        "run_id": pl.lit(run_id),
+        "pipeline": pl.lit(stamp.pipeline),
+        "model_version": pl.lit(stamp.version),
+        "epoch": pl.lit(stamp.epoch, pl.Int64),
+        "scored_at": pl.lit(stamp.scored_at, pl.Datetime("us", "UTC")),
+    }
+    return predictions.with_columns(**{name: value for name, value in proof.items() if name not in predictions.columns})
+
+
+def deliver(predictions: pl.DataFrame, *, run_id: str, files: Path | None, table: Path | None) -> Delivered:
+    """Write `predictions` (stamped) to `files`/<run_id>.parquet and append them to `table`, each unless done before."""
+    if not run_id or Path(run_id).name != run_id:
+        raise DefinitionError(f"run_id must be a plain file name, got {run_id!r}")
+    file, written = None, False
+    if files is not None:
+        file = files / f"{run_id}.parquet"
+        if not file.exists():
+            write_whole(file, predictions.write_parquet)
+            written = True
+        # The table gets what the file says, even if a newer champion scored the repetition.
+        predictions = pl.read_parquet(file)
+    appended = table is not None and tables.append(table, predictions, app_id=f"delivery/{run_id}", version=1)
+    return Delivered(file=file, table=table, rows=predictions.height, repeated=not (written or appended))
