@@ -1,0 +1,231 @@
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from storage.prediction_log import PredictionLog, compact, read_predictions
+
+NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
+SCHEMA: dict[str, pl.DataType] = {
+    "id": pl.String(),
+    "at": pl.Datetime("us", "UTC"),
+    "day": pl.Date(),
+    "distance": pl.Float64(),
+    "seats": pl.UInt64(),
+    "open": pl.Boolean(),
+    "size": pl.Enum(["s", "m"]),
+    "carrier": pl.Categorical(),
+}
+
+
+def rows(*ids: str, at: datetime = NOON, distance: float | None = 1.5) -> pl.DataFrame:
+    return pl.DataFrame(
+        [(one, at, date(2013, 1, 1), distance, 2**64 - 1, None, "m", "AA") for one in ids], schema=SCHEMA, orient="row"
+    )
+
+
+def read(folder: Path, since: datetime | None = None, until: datetime | None = None) -> pl.DataFrame:
+    return read_predictions(folder, SCHEMA, key=("id",), time="at", since=since, until=until)
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.segment"))
+
+
+def test_rows_are_read_back_as_they_were_from_the_segment_and_from_parquet(tmp_path: Path) -> None:
+    raw = pl.concat([rows("a", distance=float("nan")), rows("b", distance=None)])
+    expected = pl.DataFrame(
+        {
+            "prediction_id": ["x-0", "x-1"],
+            "version": ["7", "7"],
+            "logged_at": [NOON + timedelta(microseconds=1)] * 2,
+            "prediction": [0.1, 1e-17],
+        },
+        schema_overrides={"logged_at": pl.Datetime("us", "UTC")},
+    ).hstack(raw)
+    with PredictionLog(tmp_path, SCHEMA) as log:
+        moment = NOON + timedelta(microseconds=1)
+        assert log.write("7", raw, np.array([0.1, 1e-17]), prediction_id="x", at=moment)
+        assert_frame_equal(read(tmp_path), expected, check_exact=True)
+        assert (log.written, log.dropped, len(segments(tmp_path))) == (2, 0, 1)
+    assert segments(tmp_path) == []
+    assert_frame_equal(read(tmp_path), expected, check_exact=True)
+
+
+def test_the_empty_log_is_an_empty_frame_of_the_right_types(tmp_path: Path) -> None:
+    found = read(tmp_path / "none")
+    assert found.height == 0
+    assert list(found.columns) == ["prediction_id", "version", "logged_at", "prediction", *SCHEMA]
+    assert {name: found.schema[name] for name in SCHEMA} == SCHEMA
+    with PredictionLog(tmp_path, SCHEMA):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_prediction_of_a_key_counts_whoever_wrote_it(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, SCHEMA) as batch, PredictionLog(tmp_path, SCHEMA) as scorer:
+        batch.write("2", rows("a", "b"), np.array([0.2, 0.2]), prediction_id="late", at=NOON + timedelta(seconds=1))
+        scorer.write("1", rows("b"), np.array([0.1]), prediction_id="early", at=NOON)
+    assert read(tmp_path).select("id", "version", "prediction_id").rows() == [
+        ("a", "2", "late-0"),
+        ("b", "1", "early-0"),
+    ]
+
+
+def test_a_span_of_event_time_takes_its_start_and_leaves_its_end(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, SCHEMA) as log:
+        for hour in range(4):
+            raw = rows(f"{hour}", at=NOON + timedelta(hours=hour))
+            log.write("1", raw, np.array([0.5]), prediction_id=f"{hour}", at=NOON)
+    assert read(tmp_path, NOON + timedelta(hours=1), NOON + timedelta(hours=3))["id"].to_list() == ["1", "2"]
+
+
+def test_several_classes_give_a_list_per_row(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, SCHEMA) as log:
+        log.write("1", rows("a", "b"), np.array([[0.25, 0.75], [0.5, 0.5]]), prediction_id="x", at=NOON)
+    assert read(tmp_path)["prediction"].to_list() == [[0.25, 0.75], [0.5, 0.5]]
+    assert read(tmp_path)["prediction"].dtype == pl.List(pl.Float64)
+
+
+def test_a_later_contract_reads_what_an_earlier_one_wrote(tmp_path: Path) -> None:
+    earlier: dict[str, pl.DataType] = {"id": pl.String(), "at": SCHEMA["at"], "distance": pl.Int64()}
+    raw = pl.DataFrame({"id": ["a"], "at": [NOON], "distance": [3]}, schema=earlier)
+    with PredictionLog(tmp_path, earlier) as log:
+        log.write("1", raw, np.array([0.5]), prediction_id="x", at=NOON)
+    with PredictionLog(tmp_path, SCHEMA) as log:
+        log.write("2", rows("b"), np.array([0.5]), prediction_id="y", at=NOON)
+    assert read(tmp_path).select("id", "distance", "size").rows() == [("a", 3.0, None), ("b", 1.5, "m")]
+
+
+def test_a_torn_last_record_is_left_out(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, SCHEMA)
+    log.write("1", rows("a"), np.array([0.5]), prediction_id="x", at=NOON)
+    whole = segments(tmp_path)[0].read_bytes()
+    log.write("1", rows("b"), np.array([0.5]), prediction_id="y", at=NOON)
+    torn = segments(tmp_path)[0].read_bytes()
+    log.close()
+    for end in (len(whole) + 1, len(whole) + 9, len(torn) - 1):
+        folder = tmp_path / str(end)
+        folder.mkdir()
+        (folder / "1-dead.segment").write_bytes(torn[:end])
+        assert read(folder)["id"].to_list() == ["a"]
+    (folder / "1-dead.segment").write_bytes(whole + bytes(4096))  # zeros: the host died
+    assert read(folder)["id"].to_list() == ["a"]
+    (folder / "1-dead.segment").write_bytes(torn[:-1] + b"!")
+    assert read(folder)["id"].to_list() == ["a"]
+
+
+def test_a_crash_between_parquet_and_unlink_doubles_nothing(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, SCHEMA)
+    log.write("1", rows("a"), np.array([0.5]), prediction_id="x", at=NOON)
+    segment, content = segments(tmp_path)[0], segments(tmp_path)[0].read_bytes()
+    log.close()
+    segment.write_bytes(content)
+    assert read(tmp_path).height == 1
+    compact(tmp_path)
+    assert (read(tmp_path).height, segments(tmp_path)) == (1, [])
+
+
+def test_a_segment_with_a_living_writer_is_left_alone(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, SCHEMA) as log:
+        log.write("1", rows("a"), np.array([0.5]), prediction_id="x", at=NOON)
+        compact(tmp_path)
+        log.write("1", rows("b"), np.array([0.5]), prediction_id="y", at=NOON)
+        assert len(segments(tmp_path)) == 1
+    assert read(tmp_path)["id"].to_list() == ["a", "b"]
+
+
+def test_segments_rotate_by_rows_and_by_age(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path / "rows", SCHEMA, rotate_rows=2) as log:
+        for one in "abc":
+            log.write("1", rows(one), np.array([0.5]), prediction_id=one, at=NOON)
+        _wait_until(lambda: len(list((tmp_path / "rows").glob("*.parquet"))) == 1)
+        assert len(segments(tmp_path / "rows")) == 1
+    with PredictionLog(tmp_path / "age", SCHEMA, rotate_seconds=0) as log:
+        log.write("1", rows("a"), np.array([0.5]), prediction_id="x", at=NOON)
+        _wait_until(lambda: len(list((tmp_path / "age").glob("*.parquet"))) == 1)
+
+
+def test_rows_that_cannot_be_kept_are_counted_and_the_log_recovers(tmp_path: Path) -> None:
+    folder = tmp_path / "predictions"
+    folder.write_text("a file in the way")
+    with PredictionLog(folder, SCHEMA) as log:
+        assert not log.write("1", rows("a", "b"), np.array([0.5, 0.5]), prediction_id="x", at=NOON)
+        assert (log.written, log.dropped) == (0, 2)
+        folder.unlink()
+        _wait_until(lambda: log.write("1", rows("c"), np.array([0.5]), prediction_id="y", at=NOON))
+        assert log.written == 1
+    assert not log.write("1", rows("d"), np.array([0.5]), prediction_id="z", at=NOON), "it is closed"
+    assert read(folder)["id"].to_list() == ["c"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_drops_rows_and_keeps_those_before(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, SCHEMA) as log:
+        log.write("1", rows("a"), np.array([0.5]), prediction_id="x", at=NOON)
+        full, descriptor = os.open("/dev/full", os.O_WRONLY), log._segment._file  # type: ignore[union-attr]
+        os.dup2(full, descriptor)
+        os.close(full)
+        assert not log.write("1", rows("b"), np.array([0.5]), prediction_id="y", at=NOON)
+        _wait_until(lambda: log.write("1", rows("c"), np.array([0.5]), prediction_id="z", at=NOON))
+    assert read(tmp_path)["id"].to_list() == ["a", "c"]
+
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+import numpy as np, polars as pl
+from storage.prediction_log import PredictionLog
+at = datetime(2013, 1, 1, tzinfo=UTC)
+schema = {"id": pl.String(), "at": pl.Datetime("us", "UTC")}
+log = PredictionLog(Path(sys.argv[1]), schema, rotate_rows=50)
+for number in range(10**9):
+    raw = pl.DataFrame({"id": [f"{sys.argv[2]}-{number}-{row}" for row in range(3)], "at": [at] * 3}, schema=schema)
+    assert log.write("1", raw, np.zeros(3), prediction_id=f"{sys.argv[2]}-{number}", at=at)
+    print(number, flush=True)
+"""
+
+
+def test_of_killed_writers_every_acknowledged_row_is_read_back_and_none_twice(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    writers = {name: subprocess.Popen([*command, name], stdout=subprocess.PIPE, text=True) for name in ("a", "b")}
+    expected: set[str] = set()
+    for name, writer in writers.items():
+        assert writer.stdout is not None
+        seen = [writer.stdout.readline() for _ in range(400)]
+        writer.kill()
+        seen += writer.stdout.read().splitlines()
+        writer.wait()
+        writer.stdout.close()
+        expected |= {f"{name}-{int(number)}-{row}" for number in seen if number.strip() for row in range(3)}
+    assert len(expected) >= 2 * 3 * 400
+    for _ in range(2):
+        found = _everything(tmp_path)
+        assert expected <= set(found)
+        assert len(found) - len(expected) <= 6, "at most the one request of each that was being acknowledged"
+        assert found.n_unique() == len(found)
+        PredictionLog(tmp_path, SCHEMA).close()  # the next start compacts what the dead left
+    assert segments(tmp_path) == []
+
+
+def _everything(folder: Path) -> pl.Series:
+    schema: dict[str, pl.DataType] = {"id": pl.String(), "at": pl.Datetime("us", "UTC")}
+    by_row = read_predictions(folder, schema, key=("prediction_id",), time="at")
+    assert by_row.height == read_predictions(folder, schema, key=("id",), time="at").height
+    return by_row["id"]
+
+
+def _wait_until(happens: Callable[[], object], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
