@@ -5,10 +5,13 @@ Promises of every adapter (tests/contract/test_ledger.py holds them all to these
 - Verdicts and champions are append-only. Each verdict carries the hash of the one before it (sha256 over canonical
   JSON), over all pipelines, in the order of `seq`.
 - `crown` inserts epoch = expected_epoch + 1 or raises StaleEpochError: exactly one of two concurrent calls wins.
-- A write that is given a lease raises LeaseLostError, and writes nothing, when the lease is no longer the holder's;
-  check and write are one transaction.
+- A write that is given a lease raises LeaseLostError, and writes nothing, when the lease is no longer the holder's
+  (it was released, or its token is not the newest); check and write are one transaction. Late is not lost: an expired
+  lease that nobody took over still writes.
 - Clocks: `recorded_at` and lease expiry are the ledger's own clock; `data_time` is always given by the caller.
-- All moments are timezone-aware UTC.
+- All moments are timezone-aware UTC; one without a time zone raises RegistryError.
+- NaN and infinities are null in a verdict's `body`; NUL and lone surrogates in texts become U+FFFD.
+- An unknown intent or batch raises RegistryError; a ledger that does not answer raises ServiceDownError.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +74,10 @@ class Champion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """A wish to retrain. `attempt` counts claims; a deferred one has `until` (data time) and/or a `condition`."""
+    """A wish to retrain. `attempt` counts claims; a deferred one has `until` (data time) and/or a `condition`.
+
+    `token`: of the claimant's lease, while claimed; with a newer or no such lease, the claimant is dead.
+    """
 
     id: str
     pipeline: str
@@ -84,6 +90,7 @@ class Intent:
     outcome: str
     created_at: datetime
     changed_at: datetime
+    token: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +108,7 @@ class Lease:
 class Batch:
     """An arrived file. `number` grows by one per pipeline and kind; `sha256` is of its bytes.
 
-    `span`: first and last event time of its accepted rows.
+    `span`: first and last event time of its accepted rows. `verdict_seq`: the verdict that finished it, or None.
     """
 
     pipeline: str
@@ -116,6 +123,7 @@ class Batch:
     rows_duplicate: int
     span: tuple[datetime, datetime] | None
     recorded_at: datetime
+    verdict_seq: int | None = None
 
 
 class Ledger(Protocol):
@@ -174,24 +182,28 @@ class Ledger(Protocol):
     def claim(self, intent_id: str, *, lease: Lease) -> Intent | None:
         """Open -> claimed with attempt + 1, for the lease's holder; None when it is not open (somebody else has it).
 
-        A claimed intent whose pipeline's "retrain" lease has another, newer token can be claimed again.
+        `lease` is the pipeline's "retrain" lease (another one raises RefusedError). An intent that was claimed under
+        an older token can be claimed again: that claimant lost its lease.
         """
         ...
 
     def close(self, intent_id: str, *, outcome: str, lease: Lease | None = None) -> Intent:
-        """Any state -> closed, with the outcome in a word or a sentence."""
+        """Any state -> closed, with the outcome in a word or a sentence; a closed one is returned as it is."""
         ...
 
     def defer(self, intent_id: str, *, until: datetime | None, condition: str, lease: Lease | None = None) -> Intent:
-        """Open or claimed -> deferred."""
+        """Any state but closed (RefusedError) -> deferred, until a moment or on a condition, or both."""
         ...
 
     def reopen(self, intent_id: str) -> Intent:
-        """Deferred or claimed -> open (its moment has come, or its claimant died). A closed one raises RefusedError."""
+        """Any state but closed (RefusedError) -> open: its moment has come, or its claimant died."""
         ...
 
     def acquire(self, pipeline: str, activity: str, *, holder: str, ttl: timedelta) -> Lease | None:
-        """Take the lease if it is free or expired (token + 1); None while another holder's is alive."""
+        """Take the lease if it is free or expired (token + 1); None while another holder's is alive.
+
+        A holder that asks again takes over from its older self (a run that was killed and retried): token + 1.
+        """
         ...
 
     def heartbeat(self, lease: Lease, *, ttl: timedelta) -> Lease:
@@ -216,7 +228,8 @@ class Ledger(Protocol):
 
     def finish_batch(self, batch: Batch, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Batch:
         """Write the batch's final state and counts together with its verdict, in one transaction; a batch that is
-        already finished is returned as it is, and no second verdict is written.
+        already finished is returned as it is, and no second verdict is written. A "duplicate" may be finished as well:
+        its one verdict says so.
         """
         ...
 

@@ -1,0 +1,239 @@
+"""The ledger in a SQL database: SQLite for one machine, PostgreSQL for many. Each write is one short transaction.
+
+Rows are read, `rules` decides, rows are written; all under the database's one-writer lock (engine.py).
+"""
+
+# ruff: noqa: D102 - the port says what each method promises
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, Table, and_, func, insert, select, update
+
+from registry import rules, tables
+from registry.chain import follow
+from registry.engine import connect, now, reading, writing
+from registry.ledger import Batch, BatchKind, Champion, Change, Intent, IntentState, Lease, Ledger, Recorded
+from registry.tables import BATCHES, CHAMPIONS, INTENTS, LEASES, VERDICTS, match, row
+from validation.verdict import Verdict
+
+
+def open_ledger(url: str) -> Ledger:
+    """The ledger at a SQLAlchemy URL (sqlite or postgresql), made when it is new.
+
+    ServiceDownError when it does not answer; DefinitionError when the URL cannot be read.
+    """
+    return SqlLedger(connect(url))
+
+
+class SqlLedger:
+    """Keeps the promises of `Ledger` on the tables of an engine from `connect`. Threads may share one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._closer = weakref.finalize(self, engine.dispose)
+
+    def dispose(self) -> None:
+        """Give back all connections (also done when the ledger is forgotten)."""
+        self._closer()
+
+    def now(self) -> datetime:
+        with reading(self._engine) as connection:
+            return now(connection)
+
+    def record(self, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Recorded:
+        with writing(self._engine) as connection:
+            _check(connection, lease)
+            return _append(connection, verdict, actor=actor)
+
+    def verdicts(
+        self,
+        pipeline: str | None = None,
+        *,
+        kind: str | None = None,
+        subject: str | None = None,
+        limit: int | None = None,
+    ) -> tuple[Recorded, ...]:
+        wanted = match(VERDICTS, pipeline=pipeline, kind=kind, subject=subject)
+        newest_first = select(VERDICTS).where(wanted).order_by(VERDICTS.c.seq.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            found = connection.execute(newest_first).mappings().all()
+        return tuple(tables.to_recorded(item) for item in reversed(found))
+
+    def champion(self, pipeline: str) -> Champion | None:
+        with reading(self._engine) as connection:
+            return _champion(connection, pipeline)
+
+    def champions(self, pipeline: str) -> tuple[Champion, ...]:
+        by_epoch = select(CHAMPIONS).where(CHAMPIONS.c.pipeline == pipeline).order_by(CHAMPIONS.c.epoch)
+        with reading(self._engine) as connection:
+            return tuple(tables.to_champion(item) for item in connection.execute(by_epoch).mappings())
+
+    def crown(self, change: Change, *, expected_epoch: int, lease: Lease | None = None) -> Champion:
+        with writing(self._engine) as connection:
+            _check(connection, lease)
+            current = _champion(connection, change.pipeline)
+            champion = rules.crowned(current, change, expected_epoch=expected_epoch, now=now(connection))
+            connection.execute(insert(CHAMPIONS).values(tables.champion_row(champion)))
+            _append(connection, rules.announcement(champion), actor=change.actor)
+            return champion
+
+    def ask(self, *, intent_id: str, pipeline: str, reason: str, data_time: datetime) -> Intent:
+        live = and_(INTENTS.c.pipeline == pipeline, INTENTS.c.state != "closed")
+        with writing(self._engine) as connection:
+            known = _find(connection, INTENTS, id=intent_id)
+            known = known or connection.execute(select(INTENTS).where(live)).mappings().first()
+            if known:
+                return Intent(**known)
+            intent = rules.opened(
+                intent_id=intent_id, pipeline=pipeline, reason=reason, data_time=data_time, now=now(connection)
+            )
+            connection.execute(insert(INTENTS).values(row(intent)))
+            return intent
+
+    def intent(self, intent_id: str) -> Intent | None:
+        with reading(self._engine) as connection:
+            found = _find(connection, INTENTS, id=intent_id)
+        return Intent(**found) if found else None
+
+    def intents(self, pipeline: str | None = None, *, states: Sequence[IntentState] = ()) -> tuple[Intent, ...]:
+        by_creation = select(INTENTS).where(match(INTENTS, pipeline=pipeline))
+        if states:
+            by_creation = by_creation.where(INTENTS.c.state.in_(states))
+        with reading(self._engine) as connection:
+            found = connection.execute(by_creation.order_by(INTENTS.c.created_at, INTENTS.c.id)).mappings()
+            return tuple(Intent(**item) for item in found)
+
+    def claim(self, intent_id: str, *, lease: Lease) -> Intent | None:
+        with writing(self._engine) as connection:
+            _check(connection, lease)
+            intent = rules.claimed(_intent(connection, intent_id), lease, now=now(connection))
+            return intent and _save(connection, intent)
+
+    def close(self, intent_id: str, *, outcome: str, lease: Lease | None = None) -> Intent:
+        with writing(self._engine) as connection:
+            _check(connection, lease)
+            intent = _intent(connection, intent_id)
+            return _save(connection, rules.closed(intent, outcome=outcome, now=now(connection)))
+
+    def defer(self, intent_id: str, *, until: datetime | None, condition: str, lease: Lease | None = None) -> Intent:
+        with writing(self._engine) as connection:
+            _check(connection, lease)
+            intent = _intent(connection, intent_id)
+            return _save(connection, rules.deferred(intent, until=until, condition=condition, now=now(connection)))
+
+    def reopen(self, intent_id: str) -> Intent:
+        with writing(self._engine) as connection:
+            intent = _intent(connection, intent_id)
+            return _save(connection, rules.reopened(intent, now=now(connection)))
+
+    def acquire(self, pipeline: str, activity: str, *, holder: str, ttl: timedelta) -> Lease | None:
+        with writing(self._engine) as connection:
+            moment = now(connection)
+            current = _lease(connection, pipeline, activity)
+            wish = Lease(
+                pipeline=pipeline, activity=activity, holder=holder, token=0, expires_at=rules.expiry(moment, ttl)
+            )
+            taken = rules.taken(current, wish, now=moment)
+            if taken and current is None:
+                connection.execute(insert(LEASES).values(row(taken)))
+            elif taken:
+                _replace(connection, taken)
+            return taken
+
+    def heartbeat(self, lease: Lease, *, ttl: timedelta) -> Lease:
+        with writing(self._engine) as connection:
+            _check(connection, lease)
+            return _replace(connection, replace(lease, expires_at=rules.expiry(now(connection), ttl)))
+
+    def release(self, lease: Lease) -> None:
+        with writing(self._engine) as connection:
+            current = _lease(connection, lease.pipeline, lease.activity)
+            if rules.held(current, lease):
+                _replace(connection, rules.freed(lease))
+
+    def leases(self, pipeline: str | None = None) -> tuple[Lease, ...]:
+        wanted = and_(match(LEASES, pipeline=pipeline), LEASES.c.holder != rules.FREE)
+        with reading(self._engine) as connection:
+            found = connection.execute(select(LEASES).where(wanted).order_by(LEASES.c.pipeline, LEASES.c.activity))
+            return tuple(Lease(**item) for item in found.mappings())
+
+    def claim_batch(self, pipeline: str, kind: BatchKind, *, name: str, sha256: str) -> Batch:
+        same_bytes = select(BATCHES).where(match(BATCHES, pipeline=pipeline, kind=kind, sha256=sha256))
+        newest = select(func.max(BATCHES.c.number)).where(match(BATCHES, pipeline=pipeline, kind=kind))
+        with writing(self._engine) as connection:
+            number = 1 + (connection.execute(newest).scalar() or 0)
+            known = [tables.to_batch(item) for item in connection.execute(same_bytes).mappings()]
+            fresh = rules.unfinished(pipeline, kind, number=number, name=name, sha256=sha256, now=now(connection))
+            batch = rules.registered(known, fresh)
+            if batch.number == number:
+                connection.execute(insert(BATCHES).values(tables.batch_row(batch)))
+            return batch
+
+    def finish_batch(self, batch: Batch, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Batch:
+        with writing(self._engine) as connection:
+            _check(connection, lease)
+            key = {"pipeline": batch.pipeline, "kind": batch.kind, "number": batch.number}
+            found = _find(connection, BATCHES, **key)
+            if found is None:
+                raise rules.unknown("batch", f"{batch.number} of {batch.pipeline!r} ({batch.kind})")
+            if found["verdict_seq"] is not None:
+                return tables.to_batch(found)
+            record = _append(connection, verdict, actor=actor)
+            done = rules.finished(tables.to_batch(found), batch, verdict_seq=record.seq)
+            connection.execute(update(BATCHES).where(match(BATCHES, **key)).values(tables.batch_row(done)))
+            return done
+
+    def batches(self, pipeline: str | None = None, *, kind: BatchKind | None = None) -> tuple[Batch, ...]:
+        wanted = select(BATCHES).where(match(BATCHES, pipeline=pipeline, kind=kind))
+        by_number = wanted.order_by(BATCHES.c.pipeline, BATCHES.c.kind, BATCHES.c.number)
+        with reading(self._engine) as connection:
+            return tuple(tables.to_batch(item) for item in connection.execute(by_number).mappings())
+
+
+def _find(connection: Connection, table: Table, **key: Any) -> RowMapping | None:
+    return connection.execute(select(table).where(match(table, **key))).mappings().first()
+
+
+def _append(connection: Connection, verdict: Verdict, *, actor: str) -> Recorded:
+    head = connection.execute(select(VERDICTS).order_by(VERDICTS.c.seq.desc()).limit(1)).mappings().first()
+    record = follow(tables.to_recorded(head) if head else None, verdict, actor=actor, now=now(connection))
+    connection.execute(insert(VERDICTS).values(tables.verdict_row(record)))
+    return record
+
+
+def _champion(connection: Connection, pipeline: str) -> Champion | None:
+    newest = select(CHAMPIONS).where(CHAMPIONS.c.pipeline == pipeline).order_by(CHAMPIONS.c.epoch.desc()).limit(1)
+    found = connection.execute(newest).mappings().first()
+    return tables.to_champion(found) if found else None
+
+
+def _intent(connection: Connection, intent_id: str) -> Intent:
+    found = _find(connection, INTENTS, id=intent_id)
+    if found is None:
+        raise rules.unknown("intent", intent_id)
+    return Intent(**found)
+
+
+def _save(connection: Connection, intent: Intent) -> Intent:
+    connection.execute(update(INTENTS).where(INTENTS.c.id == intent.id).values(row(intent)))
+    return intent
+
+
+def _lease(connection: Connection, pipeline: str, activity: str) -> Lease | None:
+    found = _find(connection, LEASES, pipeline=pipeline, activity=activity)
+    return Lease(**found) if found else None
+
+
+def _check(connection: Connection, lease: Lease | None) -> None:
+    if lease is not None:
+        rules.check(_lease(connection, lease.pipeline, lease.activity), lease)
+
+
+def _replace(connection: Connection, lease: Lease) -> Lease:
+    key = {"pipeline": lease.pipeline, "activity": lease.activity}
+    connection.execute(update(LEASES).where(match(LEASES, **key)).values(row(lease)))
+    return lease
