@@ -31,11 +31,12 @@ for file in $(grep -lsz "^$2\\$" /proc/[0-9]*/environ); do pid=${file#/proc/}; k
 
 @dataclass(slots=True, kw_only=True)
 class Process:
-    """A running child. It writes to `log`; `stop` ends it with all its descendants."""
+    """A running child, `started` on the monotonic clock. It writes to `log`; `stop` ends it with its descendants."""
 
     name: str
     log: Path
     family: str
+    started: float
     popen: subprocess.Popen[bytes]
     guardian: subprocess.Popen[bytes]
 
@@ -95,7 +96,7 @@ def start(name: str, command: Sequence[str], *, env: Mapping[str, str], logs: Pa
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    return Process(name=name, log=log, family=family, popen=popen, guardian=guardian)
+    return Process(name=name, log=log, family=family, started=time.monotonic(), popen=popen, guardian=guardian)
 
 
 def _marked(family: str) -> list[int]:

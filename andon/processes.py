@@ -8,16 +8,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 import httpx
 
+from andon.addresses import announce, announced, withdraw
 from andon.child import Process, start
 from andon.settings import Settings
-from validation.errors import AndonError, ServiceDownError
+from validation.errors import AndonError, RefusedError, ServiceDownError
 
 PROJECT = Path(__file__).resolve().parent.parent
 POOL = "andon"
@@ -112,7 +113,10 @@ def deploy(env: Mapping[str, str], *, project: Path = PROJECT) -> None:
 
 
 def wait_until_up(process: Process, url: str, *, status: int | None = None, seconds: float = _START_SECONDS) -> None:
-    """Return when `url` answers (with `status`, if one is named); ServiceDownError with the log's tail when the process ends or takes too long."""
+    """Return when `url` answers (with `status`, if one is named).
+
+    ServiceDownError with the log's tail when the process ends or takes too long.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not process.alive():
@@ -172,7 +176,13 @@ class Stack:
         return f"http://{LOOPBACK}:{self.scorer_port}"
 
     def __enter__(self) -> Self:
+        if announced(self.home):
+            raise RefusedError(
+                f"the servers of {self.home} run already; stop them first (Ctrl-C where `andon up` runs), or, if they "
+                "do not, remove up.json there"
+            )
         try:
+            announce(self.home, self.env)
             self._tell("starting Prefect server and scorer")
             self.start("server")
             self.start("scorer")
@@ -192,10 +202,10 @@ class Stack:
     ) -> None:
         self.close()
 
-    def add(self, name: str, starter: Callable[[], Process]) -> None:
-        """Start one more process that lives, and is revived, with the others."""
-        self._starters[name] = starter
-        self.start(name)
+    def add(self, name: str, command: Sequence[str]) -> Process:
+        """Start one more process that lives with the others."""
+        self._starters[name] = lambda: start(name, command, env=self.env, logs=self.home / "logs", cwd=PROJECT)
+        return self.start(name)
 
     def start(self, name: str) -> Process:
         """Start the process `name` (again)."""
@@ -213,6 +223,7 @@ class Stack:
         while self.processes:
             _, process = self.processes.popitem()
             process.stop()
+        withdraw(self.home)
 
 
 def _prefect(arguments: list[str], *, env: Mapping[str, str], project: Path) -> subprocess.CompletedProcess[str]:

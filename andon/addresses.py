@@ -1,0 +1,47 @@
+"""Where a running `andon up` answers: a small file in its home, so that the other commands find it."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_FILE = "up.json"
+_ANNOUNCED = ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_API_DATABASE_CONNECTION_URL", "ANDON_SCORER_URL")
+
+
+def announce(home: Path, env: Mapping[str, str]) -> None:
+    """Tell the other commands of this home where the servers of this process are."""
+    home.mkdir(parents=True, exist_ok=True)
+    draft = home / f"{_FILE}.{os.getpid()}"
+    draft.write_text(json.dumps({"pid": os.getpid(), "env": {name: env[name] for name in _ANNOUNCED}}))
+    draft.replace(home / _FILE)
+
+
+def withdraw(home: Path) -> None:
+    """Take back what this process announced."""
+    if _read(home).get("pid") == os.getpid():
+        (home / _FILE).unlink(missing_ok=True)
+
+
+def announced(home: Path) -> dict[str, str]:
+    """The addresses of the servers that run for this home, as environment variables; empty when none do."""
+    found = _read(home)
+    return dict(found["env"]) if found and _alive(found["pid"]) else {}
+
+
+def _read(home: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((home / _FILE).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,5 @@
+"""`python -m andon.cli`."""
+
+from andon.cli.commands import main
+
+main()

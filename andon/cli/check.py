@@ -1,0 +1,167 @@
+"""`andon check`: what is here, what is missing, and how to get it. Changes nothing."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+
+import httpx
+import typer
+from rich.text import Text
+
+from andon.addresses import announced
+from andon.catalogue import load
+from andon.cli.options import Json
+from andon.cli.output import coloured, grid, people, print_json
+from andon.cli.setup import settings
+from andon.settings import Settings
+from validation.errors import AndonError, DefinitionError, ServiceDownError
+
+_USAGE, _SERVICE = DefinitionError.exit_code, ServiceDownError.exit_code
+_TEST_PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "postgresql": ("pg_ctl", "psql")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at. `code` is the exit code that it asks for (0: all is well, or it is optional)."""
+
+    what: str
+    state: str
+    detail: str
+    code: int = 0
+
+
+def check(*, json: Json = False) -> None:
+    """Tell what is missing on this machine, and how to get it."""
+    place = settings()
+    looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+        _python, _packages, _pipelines, _ledger, _mlflow, _prefect, _scorer, _test_programs,
+    )  # fmt: skip
+    findings = [finding for look in looks for finding in look(place)]
+    if json:
+        print_json(findings)
+    else:
+        table = grid("what", "state", "detail")
+        for finding in findings:
+            table.add_row(finding.what, coloured(finding.state), Text(finding.detail))
+        people().print(table)
+    raise typer.Exit(max(finding.code for finding in findings))
+
+
+def _python(_place: Settings) -> Iterator[Finding]:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] == (3, 11):
+        yield Finding(what="Python", state="ok", detail=found)
+    else:
+        yield Finding(what="Python", state="broken", detail=f"{found}; Andon needs 3.11: make setup", code=_USAGE)
+
+
+def _packages(_place: Settings) -> Iterator[Finding]:
+    from packaging.requirements import Requirement
+
+    wrong = []
+    for line in requires("andon") or []:
+        asked = Requirement(line)
+        if asked.marker is not None and not asked.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = version(asked.name)
+        except PackageNotFoundError:
+            wrong.append(f"{asked.name} is missing")
+            continue
+        if not asked.specifier.contains(found, prereleases=True):
+            wrong.append(f"{asked.name} is {found}, not {asked.specifier}")
+    if wrong:
+        yield Finding(what="packages", state="missing", detail=f"{'; '.join(wrong)}; get them: make setup", code=_USAGE)
+    else:
+        yield Finding(what="packages", state="ok", detail="all that pyproject.toml asks for")
+
+
+def _pipelines(place: Settings) -> Iterator[Finding]:
+    for folder in place.pipeline_folders:
+        files = sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
+        if not files:
+            detail = f"{folder} holds none; write one there, or correct ANDON_PIPELINES"
+            yield Finding(what="pipelines", state="missing", detail=detail, code=_USAGE)
+        for path in files:
+            try:
+                found = load(path)
+                detail = f"{found.task}, {len(found.inputs)} inputs, {path}"
+                yield Finding(what=f"pipeline {found.name}", state="ok", detail=detail)
+            except DefinitionError as error:
+                yield Finding(what=f"pipeline {path.stem}", state="broken", detail=str(error), code=_USAGE)
+
+
+def _ledger(place: Settings) -> Iterator[Finding]:
+    from registry.sql import open_ledger
+
+    if _is_new(place.ledger):
+        yield Finding(what="ledger", state="ok", detail=f"{_shown(place.ledger)}, made at first use")
+        return
+    try:
+        open_ledger(place.ledger).now()
+        yield Finding(what="ledger", state="ok", detail=_shown(place.ledger))
+    except AndonError as error:
+        yield Finding(what="ledger", state="not reachable", detail=str(error), code=max(error.exit_code, _USAGE))
+
+
+def _mlflow(place: Settings) -> Iterator[Finding]:
+    url = place.mlflow
+    if not url.startswith("http"):
+        state = ", made at first use" if _is_new(url) else ""
+        yield Finding(what="MLflow", state="ok", detail=f"{_shown(url)}{state}")
+    elif _answers(f"{url.rstrip('/')}/health"):
+        yield Finding(what="MLflow", state="ok", detail=url)
+    else:
+        detail = f"{url} does not answer; start it, or correct ANDON_MLFLOW_URI"
+        yield Finding(what="MLflow", state="not reachable", detail=detail, code=_SERVICE)
+
+
+def _prefect(place: Settings) -> Iterator[Finding]:
+    url = os.environ.get("PREFECT_API_URL") or announced(place.home).get("PREFECT_API_URL")
+    if not url:
+        detail = "no server: each command brings its own for its length; a lasting one: andon up"
+        yield Finding(what="Prefect", state="ok", detail=detail)
+    elif _answers(f"{url}/health"):
+        yield Finding(what="Prefect", state="ok", detail=url)
+    else:
+        detail = f"{url} does not answer; start it (andon up), or correct PREFECT_API_URL"
+        yield Finding(what="Prefect", state="not reachable", detail=detail, code=_SERVICE)
+
+
+def _scorer(place: Settings) -> Iterator[Finding]:
+    if _answers(f"{place.scorer_url}/ping"):
+        yield Finding(what="scorer", state="ok", detail=place.scorer_url)
+    else:
+        detail = f"{place.scorer_url} does not answer; start all servers: andon up (batch scoring works without)"
+        yield Finding(what="scorer", state="not running", detail=detail)
+
+
+def _test_programs(_place: Settings) -> Iterator[Finding]:
+    for package, programs in _TEST_PROGRAMS.items():
+        if any(shutil.which(program) for program in programs):
+            yield Finding(what=package, state="ok", detail="for the tests")
+        else:
+            detail = f"only the tests need it: apt-get install {package}"
+            yield Finding(what=package, state="not here", detail=detail)
+
+
+def _is_new(url: str) -> bool:
+    """Whether this is a SQLite database that nobody has made yet."""
+    return url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///"))  # noqa: PTH110
+
+
+def _shown(url: str) -> str:
+    """A database URL without its password."""
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0, trust_env=not url.startswith("http://127.")).is_success
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,210 @@
+"""`andon`: what an operator types. Each command calls one flow or reads the ledger; exit code 0 is done, 1 refused by a
+rule, 2 a wrong request or definition, 3 a needed service is down.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from andon.cli.check import check
+from andon.cli.options import AnyPipeline, AsOf, Json, OnePipeline, Why
+from andon.cli.output import people, print_verdicts, working
+from andon.cli.read import history, show, status
+from andon.cli.setup import data_time, pipelines, quieten, run_flow, settings
+from andon.cli.up import up
+from validation.errors import AndonError
+from validation.verdict import Verdict
+
+# What counts as "refused" (exit code 1): the request itself was not carried out. A gate that rejects a challenger is an
+# answer to the request, not a refusal of it.
+_REFUSALS = {"ingest": {"refuse"}, "retrain": {"refuse", "defer"}}
+_EVERYWHERE = ("--debug", "--verbose")
+
+app = typer.Typer(
+    name="andon",
+    help="Continuous training on Prefect: data arrives, is checked, watched, learned from, proven and served.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The entry point. Errors become one sentence and an exit code; `--debug` shows where they come from."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    ordered = [flag for flag in _EVERYWHERE if flag in given] + [item for item in given if item not in _EVERYWHERE]
+    try:
+        app(ordered, prog_name="andon")
+    except Exception as error:  # noqa: BLE001 - the last line of defence: whatever it is, a person gets a sentence
+        if "--debug" in given:
+            people().print_exception()
+        sys.exit(_tell(error, given))
+    sys.exit(0)
+
+
+def _tell(error: Exception, given: Sequence[str]) -> int:
+    """Say what went wrong; the exit code."""
+    if isinstance(error, AndonError):
+        people().print(f"[bold red]{type(error).__name__}[/]", end=" ")
+        people().print(str(error), markup=False)
+        return error.exit_code
+    if _unreachable(error):
+        people().print(f"A needed service does not answer: {error}; see what is missing: andon check", markup=False)
+        return 3
+    summary = str(error).strip().split("\n")[0][:300]
+    again = "" if "--debug" in given else f"; to see where: andon --debug {' '.join(given)}"
+    people().print(f"Unexpected {type(error).__name__}: {summary}{again}", markup=False)
+    return 1
+
+
+def _unreachable(error: BaseException | None) -> bool:
+    """Whether a network connection stands at the root of an error (also of Prefect's "Failed to reach API")."""
+    import httpx
+
+    while error is not None:
+        if isinstance(error, httpx.TransportError | ConnectionError) or "Failed to reach API" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@app.callback()
+def _everywhere(
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,  # noqa: ARG001
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show what the flows log.")] = False,
+) -> None:
+    quieten(verbose=verbose)
+
+
+@app.command()
+def ingest(pipeline: AnyPipeline = None, *, as_of: AsOf = None, json: Json = False) -> None:
+    """Take in the files that have landed; set bad rows aside, refuse bad files."""
+    with working(f"taking in what has landed for {pipeline or 'all pipelines'}"):
+        verdicts = run_flow("ingest", pipeline=pipeline, as_of=data_time(as_of))
+    _finish("ingest", verdicts, json=json, nothing="no new files have landed")
+
+
+@app.command()
+def score(pipeline: AnyPipeline = None, *, as_of: AsOf = None, json: Json = False) -> None:
+    """Score accepted batches with the champion and deliver the predictions."""
+    with working(f"scoring {pipeline or 'all pipelines'}"):
+        verdicts = run_flow("score", pipeline=pipeline, as_of=data_time(as_of))
+    _finish("score", verdicts, json=json, nothing="every accepted batch has its predictions")
+
+
+@app.command()
+def monitor(pipeline: AnyPipeline = None, *, as_of: AsOf = None, json: Json = False) -> None:
+    """Judge drift and performance of the windows that are due; ask for a retrain where it is worth it."""
+    with working(f"watching {pipeline or 'all pipelines'}"):
+        verdicts = run_flow("monitor", pipeline=pipeline, as_of=data_time(as_of))
+    _finish("monitor", verdicts, json=json, nothing="no window is due")
+
+
+@app.command()
+def retrain(
+    pipeline: AnyPipeline = None,
+    *,
+    why: Why = "asked for by hand",
+    intent: Annotated[str | None, typer.Option("--intent", help="Answer this intent of the ledger.")] = None,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Train a challenger now, let the gate judge it, promote it if it is proven better."""
+    with working(f"retraining {pipeline or 'every pipeline that is due'}"):
+        verdicts = run_flow("retrain", pipeline=pipeline, intent=intent, as_of=data_time(as_of), reason=why)
+    _finish("retrain", verdicts, json=json, nothing="no retrain is due; name a pipeline to retrain it now")
+
+
+@app.command()
+def promote(pipeline: OnePipeline, version: str, *, why: Why, as_of: AsOf = None, json: Json = False) -> None:
+    """Make VERSION the champion; only one that the gate has passed."""
+    with working(f"promoting {pipeline} version {version}"):
+        verdict = run_flow("promote", pipeline=pipeline, version=version, why=why, as_of=data_time(as_of))
+    _finish("promote", verdict, json=json)
+
+
+@app.command()
+def rollback(
+    pipeline: OnePipeline,
+    *,
+    why: Why,
+    to: Annotated[str | None, typer.Option("--to", help="The version; the champion before when left out.")] = None,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Put an earlier champion back, at once."""
+    with working(f"rolling back {pipeline}"):
+        verdict = run_flow("rollback", pipeline=pipeline, why=why, to=to, as_of=data_time(as_of))
+    _finish("rollback", verdict, json=json)
+
+
+@app.command()
+def reconcile(
+    pipeline: AnyPipeline = None,
+    *,
+    every: Annotated[float | None, typer.Option("--every", min=1, help="Repeat after so many seconds.")] = None,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Compare what should be with what is, and repair the difference."""
+    if every is not None:
+        from andon.cli.up import sweep_for_ever
+
+        sweep_for_ever(pipeline, every=every)
+    with working(f"comparing what should be with what is for {pipeline or 'all pipelines'}"):
+        verdicts = run_flow("reconcile", pipeline=pipeline, as_of=data_time(as_of))
+    _finish("reconcile", verdicts, json=json, nothing="all is as it should be")
+
+
+@app.command()
+def pause(pipeline: OnePipeline, *, why: Why, json: Json = False) -> None:
+    """Pull the cord: the pipeline serves on, but retrains and promotes nothing."""
+    from tasks.cord import pull
+
+    pipelines(pipeline, settings())
+    _finish("pause", pull(pipeline, why, actor=_actor()), json=json)
+
+
+@app.command()
+def resume(pipeline: OnePipeline, *, why: Why, json: Json = False) -> None:
+    """Release the cord."""
+    from tasks.cord import release
+
+    pipelines(pipeline, settings())
+    _finish("resume", release(pipeline, why, actor=_actor()), json=json)
+
+
+@app.command()
+def demo(
+    *,
+    weeks: Annotated[int | None, typer.Option("--weeks", min=1, help="So many weeks after the first quarter.")] = None,
+    folder: Annotated[Path, typer.Option("--folder", help="Where databases and report go; emptied first.")] = Path(
+        "andon-demo"
+    ),
+) -> None:
+    """Replay a year of New York departures through the whole loop (about ten minutes)."""
+    from demo.main import run
+
+    raise typer.Exit(run(folder, weeks))
+
+
+for command in (up, status, history, show, check):
+    app.command()(command)
+
+
+def _finish(command: str, verdicts: Verdict | Sequence[Verdict], *, json: bool, nothing: str = "") -> None:
+    print_verdicts(verdicts, json=json, nothing=nothing)
+    found = (verdicts,) if isinstance(verdicts, Verdict) else verdicts
+    if any(verdict.outcome in _REFUSALS.get(command, ()) for verdict in found):
+        raise typer.Exit(1)
+
+
+def _actor() -> str:
+    from tasks.site import who
+
+    return who()

@@ -1,0 +1,247 @@
+"""`andon status`, `history` and `show`: what the ledger says, for people and as JSON. Reads only."""
+
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import httpx
+import typer
+from rich.text import Text
+
+from andon.cli.options import AnyPipeline, Json, OnePipeline
+from andon.cli.output import about, coloured, grid, moment, people, plain, print_json
+from andon.cli.setup import pipelines, settings
+from andon.pipeline import Pipeline
+from andon.settings import Settings
+from validation.errors import DefinitionError, NoChampionError
+
+if TYPE_CHECKING:
+    from registry.ledger import Champion, Intent, Ledger, Recorded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How one pipeline stands. `window` and `batch` are the newest judged ones, `paused` the reason of the cord."""
+
+    pipeline: str
+    version: str | None
+    epoch: int
+    since: datetime | None
+    trained_until: datetime | None
+    why: str
+    scorer: str
+    paused: str | None
+    batch: str
+    window: "Recorded | None"
+    gate: "Recorded | None"
+    intents: "tuple[Intent, ...]"
+
+
+def status(pipeline: AnyPipeline = None, *, json: Json = False) -> None:
+    """Champion, newest data, newest verdicts and open intents of each pipeline."""
+    from registry.sql import open_ledger
+
+    place = settings()
+    ledger = open_ledger(place.ledger)
+    found = [read_status(item.name, ledger, place) for item in pipelines(pipeline, place)]
+    if json:
+        print_json(found[0] if pipeline else found)
+        return
+    for item in found:
+        _print_status(item)
+    if not found:
+        people().print("there are no pipelines yet; write one into pipelines/ (see the README)")
+
+
+def history(
+    pipeline: OnePipeline,
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="So many of the newest entries.")] = 30,
+    json: Json = False,
+) -> None:
+    """What was decided about a pipeline, oldest first, and why."""
+    from registry.sql import open_ledger
+
+    place = settings()
+    pipelines(pipeline, place)
+    found = open_ledger(place.ledger).verdicts(pipeline, limit=limit)
+    if json:
+        print_json(found)
+    elif not found:
+        people().print(f"nothing has been decided about {pipeline} yet; let data in: andon ingest {pipeline}")
+    else:
+        table = grid("no.", "data time", "rule", "about", "verdict", "why")
+        for item in found:
+            cells = (str(item.seq), moment(item.data_time), item.kind, about(item.subject))
+            table.add_row(*cells, coloured(item.outcome), Text("; ".join(item.reasons)))
+        people().print(table)
+
+
+def show(
+    pipeline: Annotated[str | None, typer.Argument(help="The pipeline's name.")] = None,
+    *,
+    version: Annotated[str | None, typer.Option("--version", help="All about this model version.")] = None,
+    verdict: Annotated[int | None, typer.Option("--verdict", help="All numbers of the verdict of this no.")] = None,
+    variables: Annotated[bool, typer.Option("--settings", help="The environment variables ANDON_*.")] = False,
+    json: Json = False,
+) -> None:
+    """A pipeline's definition; with an option a version, a verdict, or the settings and their variables."""
+    place = settings()
+    if variables:
+        _print_settings(place, json=json)
+        return
+    if pipeline is None:
+        raise DefinitionError("name a pipeline: andon show PIPELINE; or ask for the variables: andon show --settings")
+    (definition,) = pipelines(pipeline, place)
+    value: Any
+    if version is not None:
+        value = _about_version(pipeline, version, place)
+    elif verdict is not None:
+        value = _about_verdict(pipeline, verdict, place)
+    else:
+        value = _about_definition(definition, json=json)
+    if json:
+        print_json(value)
+    else:
+        _print_facts(value)
+
+
+def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
+    """How the pipeline `name` stands, by the ledger and by the scorer itself."""
+    champion = ledger.champion(name)
+    cord = _newest(ledger, name, "cord")
+    windows = [found for kind in ("drift", "performance") if (found := _newest(ledger, name, kind))]
+    return Status(
+        pipeline=name,
+        version=champion.change.version if champion else None,
+        epoch=champion.epoch if champion else 0,
+        since=champion.change.data_time if champion else None,
+        trained_until=champion.change.trained_until if champion else None,
+        why=champion.change.why if champion else "",
+        scorer=_scorer_version(name, place.scorer_url),
+        paused="; ".join(cord.reasons) if cord and cord.outcome == "paused" else None,
+        batch=_newest_batch(ledger, name),
+        window=max(windows, key=lambda found: found.seq, default=None),
+        gate=_newest(ledger, name, "gate"),
+        intents=ledger.intents(name, states=("open", "claimed", "deferred")),
+    )
+
+
+def _newest(ledger: "Ledger", name: str, kind: str) -> "Recorded | None":
+    return next(iter(ledger.verdicts(name, kind=kind, limit=1)), None)
+
+
+def _newest_batch(ledger: "Ledger", name: str) -> str:
+    batches = ledger.batches(name, kind="rows")
+    if not batches:
+        return f"none yet: andon ingest {name}"
+    last = batches[-1]
+    until = f", until {moment(last.span[1])}" if last.span else ""
+    return (
+        f"no. {last.number} {last.name}: {last.state}, {last.rows_accepted:,} of {last.rows_in:,} rows"
+        f" ({last.rows_quarantined:,} set aside){until}"
+    )
+
+
+def _scorer_version(name: str, url: str) -> str:
+    try:
+        answer = httpx.get(f"{url}/{name}/version", timeout=1.0, trust_env=False)
+    except httpx.HTTPError:
+        return "not running"
+    if answer.status_code != httpx.codes.OK:
+        return f"running, without a champion of {name}"
+    try:
+        return f"version {answer.json()['version']}"
+    except (ValueError, KeyError, TypeError):
+        return f"what answers at {url} is not the scorer"
+
+
+def _print_status(item: Status) -> None:
+    table = grid("", "")
+    table.show_header = False
+    champion = (
+        f"version {item.version} (epoch {item.epoch}) since {moment(item.since)}, trained on rows before "
+        f"{moment(item.trained_until)}"
+        if item.version
+        else f"no champion yet: andon retrain {item.pipeline}"
+    )
+    table.add_row("champion", Text(champion, style="" if item.version else "yellow"))
+    if item.version:
+        table.add_row("because", Text(item.why))
+    table.add_row("scorer", item.scorer)
+    if item.paused is not None:
+        table.add_row("paused", Text(f"{item.paused}; when it is solved: andon resume {item.pipeline}", style="red"))
+    table.add_row("last batch", Text(item.batch))
+    table.add_row("last window", _verdict_line(item.window, f"none judged yet: andon monitor {item.pipeline}"))
+    table.add_row("last gate", _verdict_line(item.gate, "no challenger was judged yet"))
+    for intent in item.intents:
+        table.add_row("retrain", Text(_intent_line(intent)))
+    people().print(Text(item.pipeline, style="bold"))
+    people().print(table)
+
+
+def _verdict_line(found: "Recorded | None", nothing: str) -> Text:
+    if found is None:
+        return Text(nothing)
+    reasons = "; ".join(found.reasons)
+    return Text.assemble(f"{found.kind} {about(found.subject)}: ", coloured(found.outcome), f", {reasons}")
+
+
+def _intent_line(intent: "Intent") -> str:
+    line = f"{intent.state} since {moment(intent.data_time)}: {intent.reason}"
+    until = f" until {moment(intent.until)}" if intent.until else ""
+    return f"{line} (deferred{until}{f', {intent.condition}' if intent.condition else ''})" if until else line
+
+
+def _about_definition(definition: Pipeline, *, json: bool) -> dict[str, Any]:
+    """The definition; for people with durations as they are said, for machines in seconds."""
+    parts = {item.name: getattr(definition, item.name) for item in fields(definition)}
+    said = {} if json else {name: plain(part) for name, part in parts.items() if is_dataclass(part)}
+    inputs = {"inputs": list(definition.inputs), "fingerprint": definition.fingerprint}
+    return {**definition.to_dict(), **said, **inputs}
+
+
+def _about_version(name: str, version: str, place: Settings) -> dict[str, Any]:
+    from registry.sql import open_ledger
+
+    ledger = open_ledger(place.ledger)
+    reigns: list[Champion] = [row for row in ledger.champions(name) if row.change.version == version]
+    verdicts = ledger.verdicts(name, subject=version)
+    if not reigns and not verdicts:
+        raise NoChampionError(f"the ledger knows no version {version!r} of {name}; see: andon history {name}")
+    return {"reigns": plain(reigns), "verdicts": plain(verdicts)}
+
+
+def _about_verdict(name: str, seq: int, place: Settings) -> dict[str, Any]:
+    from registry.sql import open_ledger
+
+    for found in open_ledger(place.ledger).verdicts(name):
+        if found.seq == seq:
+            return dict(plain(found))
+    raise DefinitionError(f"there is no verdict no. {seq} about {name}; see: andon history {name}")
+
+
+def _print_settings(place: Settings, *, json: bool) -> None:
+    rows = [
+        {"variable": f"ANDON_{name}".upper(), "value": plain(getattr(place, name)), "meaning": info.description}
+        for name, info in Settings.model_fields.items()
+    ]
+    if json:
+        print_json(rows)
+        return
+    table = grid("variable", "value", "meaning")
+    for row in rows:
+        table.add_row(*(Text("-" if row[key] in (None, "") else str(row[key])) for key in row))
+    people().print(table)
+
+
+def _print_facts(value: dict[str, Any], indent: int = 0) -> None:
+    for name, item in value.items():
+        nested = item if isinstance(item, list) and item and isinstance(item[0], dict) else [item]
+        for part in nested:
+            if isinstance(part, dict) and part:
+                people().print(Text(f"{' ' * indent}{name}", style="bold"))
+                _print_facts(part, indent + 2)
+            else:
+                text = ", ".join(map(str, part)) if isinstance(part, list) else part
+                people().print(Text(f"{' ' * indent}{name}: {'-' if text in (None, '', {}) else text}"))
