@@ -148,12 +148,11 @@ def _scorer_version(name: str, url: str) -> str:
         answer = httpx.get(f"{url}/{name}/version", timeout=1.0, trust_env=False)
     except httpx.HTTPError:
         return "not running"
-    if answer.status_code != httpx.codes.OK:
-        return f"running, without a champion of {name}"
     try:
-        return f"version {answer.json()['version']}"
+        version = answer.json()["version"]
     except (ValueError, KeyError, TypeError):
-        return f"what answers at {url} is not the scorer"
+        return f"running at {url}, but it does not serve {name}"
+    return f"version {version}" if version else "running, without a champion yet"
 
 
 def _print_status(item: Status) -> None:
