@@ -186,6 +186,7 @@ class Pipeline:
         """What the machine learning needs to know."""
         return Spec(
             features=self.features,
+            raw_schema=self.raw_schema,
             key=tuple(self.source.key),
             time=self.source.time,
             target=self.labels.target,

@@ -1,6 +1,6 @@
 """What the machine learning needs to know of a pipeline: plain values, so that it never imports the definition."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -21,11 +21,13 @@ METRICS: dict[str, tuple[str, ...]] = {"binary": ("logloss",), "multiclass": ("l
 class Spec:
     """The learning problem: raw rows in (`features` makes the model's inputs of them), `target` out.
 
-    Inputs are all columns that `features` returns, without `key`, `time` and `target`. `features` works row by row:
-    it keeps the number of rows and their order.
+    `raw_schema` is all that `features` ever sees, in training as in serving: labels and bookkeeping columns of a frame
+    cannot leak into it. Inputs are all columns that `features` returns, without `key`, `time` and `target`. `features`
+    works row by row: it keeps the number of rows and their order.
     """
 
     features: Features
+    raw_schema: Mapping[str, pl.DataType]
     key: tuple[str, ...]
     time: str
     target: str

@@ -1,0 +1,264 @@
+"""A model as a folder of four files: what the registry stores, the ledger names by its sha256 and the scorer loads.
+
+`model.txt` (LightGBM's text), `andon.json` (the manifest), `profile.json` (drift's reference) and `definition.py` (the
+pipeline's module: this version's own `features`). A bundle is written once, whole, and never changed.
+"""
+
+import hashlib
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from modelling.encoding import Encoding
+from modelling.golden import TOLERANCE, Row, alone, as_table, deviation, from_json, golden
+from modelling.labels import Classes
+from modelling.recipes import Recipe
+from modelling.schema import dtype_name, parse_dtype
+from modelling.spec import Features, Spec, Task
+from modelling.training import Booster, Model, read_booster
+from validation.errors import DefinitionError, RegistryError
+
+FORMAT = 1
+FILES = ("andon.json", "definition.py", "model.txt", "profile.json")
+
+
+class BundleError(RegistryError):
+    """A bundle is not whole, not the one that was asked for, or does not predict what it did when it was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """`andon.json`: all that is known of a model besides its trees, its drift profile and its code.
+
+    `definition_hash`: the pipeline's fingerprint. `snapshot`: the identity of the training rows. `holdout_loss`: mean
+    loss on the rows that the gate judged by, if it judged.
+    """
+
+    format: int
+    pipeline: str
+    definition_hash: str
+    snapshot: str
+    holdout_loss: float | None
+    task: Task
+    metric: str
+    key: tuple[str, ...]
+    time: str
+    target: str
+    raw_schema: dict[str, str]
+    encoding: Encoding
+    classes: Classes
+    recipe: Recipe
+    trained_until: datetime
+    golden_rows: tuple[Row, ...]
+    golden_predictions: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A loaded bundle, ready to predict."""
+
+    sha256: str
+    manifest: Manifest
+    model: Model
+    profile_json: str
+
+    def predict(self, raw: pl.DataFrame, *, threads: int = 1) -> NDArray[np.float64]:
+        """See `Model.predict`; `raw` holds the contract's columns, others are ignored."""
+        return self.model.predict(raw, threads=threads)
+
+    def inputs(self, raw: pl.DataFrame) -> pl.DataFrame:
+        """See `Model.inputs`."""
+        return self.model.inputs(raw)
+
+    def labels(self, frame: pl.DataFrame) -> NDArray[np.float64]:
+        """See `Model.labels`."""
+        return self.model.labels(frame)
+
+    @property
+    def raw_schema(self) -> Mapping[str, pl.DataType]:
+        """The raw columns and their types, as this version's contract asked for them."""
+        return self.model.spec.raw_schema
+
+    def verify(self) -> None:
+        """Predict the golden rows, together and one by one; BundleError unless they get the stored predictions."""
+        rows = from_json(self.manifest.golden_rows, self.raw_schema)
+        expected = np.array(self.manifest.golden_predictions)
+        for how, found in (("together", as_table(self.predict(rows))), ("alone", alone(self.model, rows))):
+            if (worst := deviation(found, expected)) > TOLERANCE:
+                raise BundleError(
+                    f"bundle {self.sha256[:12]} predicts its golden rows ({how}) {worst:.2g} away from what was "
+                    "stored: these libraries compute something else; install requirements.lock or train anew"
+                )
+
+
+class _Format(msgspec.Struct):
+    """What can be read of the manifest of any format."""
+
+    format: int
+
+
+def write(  # noqa: PLR0913  # the parts of a bundle, each by its name
+    folder: Path,
+    *,
+    model: Model,
+    pipeline: str,
+    definition: str,
+    definition_hash: str,
+    snapshot: str,
+    rows: pl.DataFrame,
+    profile_json: str,
+    holdout_loss: float | None = None,
+) -> str:
+    """Write the bundle into the new `folder` and return its sha256; a half-written one is never seen there.
+
+    `rows`: raw rows (at least one), of which the golden ones are taken. `definition`: the pipeline module's source.
+    """
+    manifest = _manifest(
+        model,
+        rows,
+        pipeline=pipeline,
+        definition_hash=definition_hash,
+        snapshot=snapshot,
+        holdout_loss=holdout_loss if holdout_loss is not None and math.isfinite(holdout_loss) else None,
+    )
+    contents = {
+        "andon.json": msgspec.json.format(msgspec.json.encode(manifest)),
+        "definition.py": definition.encode(),
+        "model.txt": model.text.encode(),
+        "profile.json": profile_json.encode(),
+    }
+    _write_whole(folder, contents)
+    return _digest(contents)
+
+
+def digest(folder: Path) -> str:
+    """The sha256 over names and contents of the bundle's files; BundleError unless it holds exactly these."""
+    return _digest(_read(folder))
+
+
+def load(folder: Path, *, sha256: str | None = None) -> Bundle:
+    """Read a bundle and run its `definition.py`; with `sha256`, only after the bytes proved to be these.
+
+    What is checked, executed and parsed are the same bytes, read once. BundleError for anything unexpected.
+    """
+    contents = _read(folder)
+    found = _digest(contents)
+    if sha256 is not None and found != sha256:
+        raise BundleError(f"bundle {folder} has sha256 {found[:12]}, expected {sha256[:12]}: fetch it again")
+    manifest = _parse(contents["andon.json"])
+    module = _execute(contents["definition.py"], name=f"andon_bundle_{found[:12]}", path=folder / "definition.py")
+    try:
+        booster = read_booster(contents["model.txt"].decode())
+        model = _model(manifest, features=module.PIPELINE.features, booster=booster)
+    except (AttributeError, UnicodeDecodeError, RegistryError, DefinitionError) as cause:
+        raise BundleError(f"bundle {folder} is damaged: {cause}; train anew") from cause
+    return Bundle(sha256=found, manifest=manifest, model=model, profile_json=contents["profile.json"].decode())
+
+
+def _write_whole(folder: Path, contents: Mapping[str, bytes]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, content in contents.items():
+            (beside / name).write_bytes(content)
+        beside.chmod(0o755)  # mkdtemp's folder is the writer's alone
+        beside.replace(folder)
+    except OSError as cause:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise BundleError(f"cannot write the bundle {folder}: {cause}; give a new folder with enough space") from cause
+
+
+def _manifest(model: Model, rows: pl.DataFrame, **told: Any) -> Manifest:
+    golden_rows, golden_predictions = golden(model, rows)
+    spec = model.spec
+    return Manifest(
+        format=FORMAT,
+        task=spec.task,
+        metric=spec.metric,
+        key=spec.key,
+        time=spec.time,
+        target=spec.target,
+        raw_schema={name: dtype_name(dtype) for name, dtype in spec.raw_schema.items()},
+        encoding=model.encoding,
+        classes=model.classes,
+        recipe=model.recipe,
+        trained_until=model.trained_until,
+        golden_rows=golden_rows,
+        golden_predictions=golden_predictions,
+        **told,
+    )
+
+
+def _model(manifest: Manifest, *, features: Features, booster: Booster) -> Model:
+    spec = Spec(
+        features=features,
+        raw_schema={name: parse_dtype(text) for name, text in manifest.raw_schema.items()},
+        key=manifest.key,
+        time=manifest.time,
+        target=manifest.target,
+        task=manifest.task,
+        metric=manifest.metric,
+    )
+    return Model(
+        spec=spec,
+        encoding=manifest.encoding,
+        classes=manifest.classes,
+        recipe=manifest.recipe,
+        trained_until=manifest.trained_until,
+        booster=booster,
+    )
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    if folder.is_symlink() or not folder.is_dir():
+        raise BundleError(f"there is no bundle {folder}; fetch it from the registry")
+    entries = {entry.name: entry for entry in sorted(folder.iterdir())}
+    if odd := [name for name, entry in entries.items() if entry.is_symlink() or not entry.is_file()]:
+        raise BundleError(f"{folder / odd[0]} is not a plain file; fetch the bundle again")
+    if tuple(entries) != FILES:
+        found = ", ".join(entries) or "nothing"
+        raise BundleError(f"a bundle holds {', '.join(FILES)}; {folder} holds {found}; fetch it again")
+    return {name: entry.read_bytes() for name, entry in entries.items()}
+
+
+def _digest(contents: Mapping[str, bytes]) -> str:
+    lines = [f"{name} {hashlib.sha256(contents[name]).hexdigest()}\n" for name in FILES]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _parse(content: bytes) -> Manifest:
+    try:
+        written = msgspec.json.decode(content, type=_Format).format
+        if written != FORMAT:
+            raise BundleError(f"the bundle has format {written}, this Andon reads {FORMAT}; train anew or update it")
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.MsgspecError, DefinitionError) as cause:
+        raise BundleError(f"the bundle's andon.json cannot be read: {cause}; train anew") from cause
+
+
+def _execute(source: bytes, *, name: str, path: Path) -> ModuleType:
+    """Run the definition as the module `name`.
+
+    NOTE: not by an import loader: that would leave a __pycache__ in the bundle, and read the file a second time.
+    """
+    module = ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # pandera resolves annotations through sys.modules
+    try:
+        exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102  # the bytes that the sha256 vouches for
+    except Exception as cause:  # whatever the author's module raises, the bundle is of no use
+        del sys.modules[name]
+        raise BundleError(f"{path} cannot be executed: {type(cause).__name__}: {cause}; train anew") from cause
+    return module
