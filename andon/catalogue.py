@@ -21,7 +21,7 @@ def load(path: Path) -> Pipeline:
         spec.loader.exec_module(module)
     except DefinitionError as error:
         raise DefinitionError(f"{path}: {error}") from error
-    except Exception as cause:  # whatever the author's file raises is the author's error
+    except (Exception, SystemExit) as cause:  # whatever the author's file raises is the author's error
         raise DefinitionError(f"{path} cannot be imported: {type(cause).__name__}: {cause}; mend the file") from cause
     pipeline = getattr(module, "PIPELINE", None)
     if not isinstance(pipeline, Pipeline):

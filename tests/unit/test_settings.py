@@ -1,0 +1,65 @@
+"""Settings come from the environment alone; everything has a place below home."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from andon import DefinitionError
+from andon.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"ANDON_{name}".upper(), raising=False)
+
+
+def test_one_variable_moves_a_whole_installation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANDON_HOME", str(tmp_path))
+    settings = Settings()
+    assert settings.ledger == f"sqlite:///{tmp_path}/ledger.db"
+    assert settings.mlflow == f"sqlite:///{tmp_path}/mlflow.db"
+    assert settings.models == tmp_path / "models"
+    assert settings.lake_root == tmp_path / "lake"
+
+
+def test_places_can_be_named_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANDON_LEDGER_URL", "postgresql+psycopg://andon@db/andon")
+    monkeypatch.setenv("ANDON_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("ANDON_PIPELINES", f"{tmp_path}/mine:{tmp_path}/yours")
+    monkeypatch.setenv("ANDON_LEASE_SECONDS", "5")
+    settings = Settings()
+    assert settings.ledger == "postgresql+psycopg://andon@db/andon"
+    assert settings.lake_root == tmp_path / "lake"
+    assert settings.pipeline_folders == (tmp_path / "mine", tmp_path / "yours")
+    assert settings.lease_ttl == timedelta(seconds=5)
+
+
+def test_relative_places_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings().lake_root == tmp_path / ".andon" / "lake"
+    assert Settings().ledger == f"sqlite:///{tmp_path}/.andon/ledger.db"
+
+
+def test_pipelines_are_looked_for_in_the_project_by_default() -> None:
+    (folder,) = Settings().pipeline_folders
+    assert folder.name == "pipelines"
+    assert folder.is_dir()
+
+
+def test_a_lake_in_a_bucket_is_not_yet_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANDON_LAKE", "s3://bucket/lake")
+    with pytest.raises(DefinitionError, match="ANDON_LAKE: only local folders are supported so far, not yet s3:/"):
+        Settings()
+
+
+def test_a_lease_needs_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANDON_LEASE_SECONDS", "0")
+    with pytest.raises(ValidationError, match="greater than 0"):
+        Settings()
+
+
+def test_every_variable_says_what_it_means() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
