@@ -206,9 +206,11 @@ class Pipeline:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over the definition, the plan that `features` traces on an empty frame, and the module's source."""
+        """sha256 over definition, contract's rules, the plan of `features` on an empty frame, and module's source."""
         plan = self.features(pl.LazyFrame(schema=self.raw_schema)).explain(optimized=False)
-        text = json.dumps([self.to_dict(), plan, self.module_source], sort_keys=True)
+        schema = self.contract.to_schema() if hasattr(self.contract, "to_schema") else self.contract
+        rules = [f"{column!r} {column.checks} {column.unique} {column.nullable}" for column in schema.columns.values()]
+        text = json.dumps([self.to_dict(), repr(schema), rules, plan, self.module_source], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
