@@ -1,0 +1,139 @@
+"""Follows the ledger: what it says is champion is fetched, verified and swapped in, by one thread for each pipeline.
+
+It decides only whether a champion may replace the one that serves. Whatever fails, the old one serves on and
+/version says why; a failure delays the next attempt at the same champion, never one at a different champion. The
+last champion that served is remembered on disk, so that a scorer can start without ledger and model store.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from registry.ledger import Champion
+from serving.slot import Served, Slot
+from storage.lake import write_whole
+from validation.errors import ServiceDownError
+
+POLL_SECONDS = 0.5
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_PAUSE_SECONDS = 60.0
+_Identity = tuple[int, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failure:
+    why: str
+    attempts: int
+    retry_at: float
+
+
+class Follower:
+    """Keeps one slot at the champion that `champion_of` names; `load` makes it ready to serve or raises."""
+
+    def __init__(
+        self,
+        slot: Slot,
+        *,
+        champion_of: Callable[[str], Champion | None],
+        load: Callable[[Champion], Served],
+        memory: Path,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self.slot = slot
+        self.looked = threading.Event()  # the first look at the ledger is over
+        self._champion_of, self._load = champion_of, load
+        self._memory, self._poll_seconds = memory, poll_seconds
+        self._failures: dict[_Identity, _Failure] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"follow-{slot.pipeline}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow no more; a load that is under way is not waited for."""
+        self._stopping.set()
+        self._thread.join(timeout=1.0)
+
+    def step(self) -> None:
+        """Look once, and swap if there is a new champion that can be served."""
+        try:
+            champion, trouble = self._champion_of(self.slot.pipeline), ""
+        except Exception as error:  # noqa: BLE001 - whatever the ledger's driver raises, the old champion serves on
+            champion, trouble = None, f"degraded: {_brief(error)}"
+        if champion is not None:
+            trouble = self._serve(champion)
+        elif not trouble and remembered(self._memory) is not None:
+            trouble = "degraded: the ledger names no champion, though there was one; restore it or set ANDON_LEDGER_URL"
+        if trouble and self.slot.served is None and (last := remembered(self._memory)) is not None:
+            self._serve(last)
+        self.slot.trouble = trouble
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.step()
+            except Exception:  # noqa: BLE001 - without this thread no swap would ever come
+                _LOG.exception("%s: the follower failed", self.slot.pipeline)
+            self.looked.set()
+            self._stopping.wait(self._poll_seconds)
+
+    def _serve(self, champion: Champion) -> str:
+        """Swap the champion in unless it serves already; returns why it could not be, else nothing."""
+        identity = _identity(champion)
+        if self.slot.served is not None and _identity(self.slot.served.champion) == identity:
+            return ""
+        failure = self._failures.get(identity)
+        if failure is not None and time.monotonic() < failure.retry_at:
+            return failure.why
+        try:
+            served = self._load(champion)
+        except Exception as error:  # noqa: BLE001 - no defect of a bundle may stop the scorer
+            return self._note_failure(champion, error)
+        self.slot.served = served
+        self._failures.clear()
+        self._remember(champion)
+        _LOG.info("%s: version %s serves now (epoch %d)", self.slot.pipeline, identity[1], identity[0])
+        return ""
+
+    def _note_failure(self, champion: Champion, error: Exception) -> str:
+        identity = _identity(champion)
+        earlier = self._failures.get(identity)
+        attempts = earlier.attempts + 1 if earlier else 1
+        # A store that is down says nothing about the bundle.
+        why = f"{'degraded' if isinstance(error, ServiceDownError) else 'refused'}: {_brief(error)}"
+        if earlier is None or earlier.why != why:
+            _LOG.warning("%s: version %s %s", self.slot.pipeline, champion.change.version, why)
+        pause = min(2.0 ** (attempts - 1), _LONGEST_PAUSE_SECONDS)
+        self._failures[identity] = _Failure(why=why, attempts=attempts, retry_at=time.monotonic() + pause)
+        return why
+
+    def _remember(self, champion: Champion) -> None:
+        try:
+            write_whole(self._memory, lambda beside: beside.write_bytes(msgspec.json.encode(champion)))
+        except OSError as error:
+            _LOG.warning("%s: cannot remember what serves: %s", self.slot.pipeline, error)
+
+
+def remembered(memory: Path) -> Champion | None:
+    """The champion that served last on this machine, or None."""
+    try:
+        return msgspec.json.decode(memory.read_bytes(), type=Champion)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _identity(champion: Champion) -> _Identity:
+    return champion.epoch, champion.change.version, champion.change.bundle_sha256
+
+
+def _brief(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]

@@ -1,0 +1,299 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import polars as pl
+import pytest
+
+from andon.catalogue import load as load_pipeline
+from modelling import bundle, training
+from modelling.recipes import Recipe
+from registry.ledger import Change, Ledger
+from registry.sql import open_ledger
+from storage.prediction_log import read_predictions
+
+RECIPE = Recipe(
+    params={
+        "learning_rate": 0.1, "num_leaves": 15, "min_data_in_leaf": 20,
+        "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 1.0,
+    },
+    rounds=30,
+)  # fmt: skip
+NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
+DEFINITION = """
+from typing import Annotated
+import pandera.polars as pa
+import polars as pl
+from andon import Labels, Pipeline, Source
+
+class Trips(pa.DataFrameModel):
+    trip_id: str
+    at: Annotated[pl.Datetime, "us", "UTC"]
+    distance: float = pa.Field(nullable=True)
+    carrier: str = pa.Field(nullable=True)
+
+def features(trips: pl.LazyFrame) -> pl.LazyFrame:
+    return trips.with_columns(hour=pl.col("at").dt.hour())
+
+PIPELINE = Pipeline(
+    name="trips",
+    source=Source(path="landing/trips/*.parquet", time="at", key="trip_id"),
+    labels=Labels(path="landing/labels/*.parquet", target="late"),
+    contract=Trips,
+    features=features,
+    task="binary",
+)
+"""
+
+
+def trips(rows: int, seed: int = 0) -> pl.DataFrame:
+    random = np.random.default_rng(seed)
+    return pl.DataFrame(
+        {
+            "trip_id": [f"{seed}-{row}" for row in range(rows)],
+            "at": [NOON + timedelta(minutes=row) for row in range(rows)],
+            "distance": [None if row % 10 == 0 else float(x) for row, x in enumerate(random.uniform(1, 100, rows))],
+            "carrier": random.choice(["AA", "UA", "WN"], rows),
+        },
+        schema={"trip_id": pl.String, "at": pl.Datetime("us", "UTC"), "distance": pl.Float64, "carrier": pl.String},
+    )
+
+
+def body(frame: pl.DataFrame, form: str = "dataframe_split") -> dict[str, Any]:
+    plain = frame.with_columns(pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ"))
+    if form == "dataframe_records":
+        return {form: plain.to_dicts()}
+    return {form: {"columns": plain.columns, "data": [list(row) for row in plain.iter_rows()]}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    home: Path
+    env: dict[str, str]
+    ledger: Ledger
+    digests: tuple[str, ...]  # of the bundles that are versions "1", "2", ...
+
+    def bundle(self, version: int) -> bundle.Bundle:
+        return bundle.load(self.home / "bundles" / "trips" / self.digests[version - 1])
+
+    def crown(self, version: int, sha256: str | None = None) -> None:
+        champion = self.ledger.champion("trips")
+        change = Change(
+            pipeline="trips", kind="promotion", version=str(version), bundle_sha256=sha256 or self.digests[version - 1],
+            trained_until=NOON, why="test", data_time=NOON, actor="test",
+        )  # fmt: skip
+        self.ledger.crown(change, expected_epoch=champion.epoch if champion else 0)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
+    """A pipeline's file and the bundles of two models of it."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "pipelines").mkdir()
+    (folder / "pipelines" / "trips.py").write_text(DEFINITION)
+    pipeline = load_pipeline(folder / "pipelines" / "trips.py")
+    digests = []
+    for seed in (1, 2):
+        rows = trips(500, seed).with_columns(late=(pl.col("distance").fill_null(0) * seed % 7 > 3))
+        model = training.fit(pipeline.spec, rows, RECIPE, seed=seed, threads=1)
+        sha256 = bundle.write(
+            folder / f"{seed}",
+            model=model,
+            pipeline="trips",
+            definition=DEFINITION,
+            definition_hash="",
+            snapshot="",
+            rows=rows,
+            profile_json="{}",
+        )
+        (folder / f"{seed}").rename(folder / sha256)
+        digests.append(sha256)
+    return folder, tuple(digests)
+
+
+@pytest.fixture
+def world(tmp_path: Path, bundles: tuple[Path, tuple[str, ...]]) -> World:
+    made, digests = bundles
+    home = tmp_path / "home"
+    for sha256 in digests:
+        shutil.copytree(made / sha256, home / "bundles" / "trips" / sha256)
+    ledger = open_ledger(f"sqlite:///{home / 'ledger.db'}")
+    env = {"ANDON_HOME": str(home), "ANDON_PIPELINES": str(made / "pipelines"), "PATH": "/usr/bin:/bin"}
+    return World(home=home, env=env, ledger=ledger, digests=digests)
+
+
+@contextmanager
+def scorer(world: World, *arguments: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    command = [sys.executable, "-m", "serving.scorer", "--port", "0", *arguments]
+    process = subprocess.Popen(command, env=world.env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("scorer: http://127.0.0.1:"), line
+        with httpx.Client(base_url=line.removeprefix("scorer: ").strip(), trust_env=False, timeout=30) as client:
+            yield client, process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()  # type: ignore[union-attr]
+
+
+def until(happens: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not happens():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def status(client: httpx.Client) -> str:
+    return str(client.get("/trips/version").json()["status"])
+
+
+def logged(world: World) -> pl.DataFrame:
+    folder = world.home / "lake" / "predictions" / "trips"
+    return read_predictions(folder, trips(0).schema, key=("trip_id",), time="at")
+
+
+def test_the_champion_answers_over_rest_and_everything_else_gets_a_sentence(world: World) -> None:
+    with scorer(world) as (client, process):
+        assert client.get("/ping").status_code == 200
+        assert client.get("/trips/ping").status_code == 503
+        refused = client.post("/invocations", json=body(trips(1)))
+        assert (refused.status_code, "andon retrain trips" in refused.json()["error"]) == (503, True)
+        world.crown(1)
+        until(lambda: status(client) == "ready")
+        told = client.get("/version").json()["trips"]
+        assert (told["version"], told["sha256"], told["epoch"]) == ("1", world.digests[0], 1)
+        _check_predictions(client, world)
+        _check_refusals(client)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    assert logged(world).height == 300
+    assert list((world.home / "lake" / "predictions" / "trips").glob("*.segment")) == []
+
+
+def _check_predictions(client: httpx.Client, world: World) -> None:
+    rows = trips(300)
+    expected = world.bundle(1).predict(rows)
+    for path in ("/invocations", "/trips/invocations"):
+        for form in ("dataframe_split", "dataframe_records"):
+            for part in (slice(0, 1), slice(1, 51), slice(0, 300)):
+                answer = client.post(path, json=body(rows[part], form))
+                assert answer.status_code == 200, answer.text
+                np.testing.assert_allclose(answer.json()["predictions"], expected[part], rtol=0, atol=1e-12)
+                assert answer.headers["x-andon-model-version"] == "1"
+    written = logged(world).sort("at")
+    np.testing.assert_allclose(written["prediction"].to_numpy(), expected, rtol=0, atol=1e-12)
+    assert written.select(rows.columns).equals(rows)
+    assert answer.headers["x-andon-prediction-id"] + "-299" == written["prediction_id"][-1] or written.height == 300
+
+
+def _check_refusals(client: httpx.Client) -> None:
+    wrong = trips(2).with_columns(distance=pl.Series([1.0, 2.0]))
+    request = json.dumps(body(wrong, "dataframe_records")).replace('"distance": 2.0', '"distance": "2"')
+    answer = client.post("/invocations", content=request)
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("column 'distance', row 1: Expected `float | null`, got `str`")
+    assert client.post("/invocations", content=b"no json").status_code == 400
+    assert client.post("/invocations", content=b" " * (16 * 1024 * 1024 + 1)).status_code == 413
+    chunks = (b" " * 1024 * 1024 for _ in range(17))
+    assert client.post("/invocations", content=chunks).status_code == 413
+    assert client.get("/invocations").status_code == 405
+    assert client.get("/invocations").headers["allow"] == "POST"
+    assert client.post("/ping").status_code == 405
+    assert client.post("/buses/invocations", json={}).json()["error"].endswith("served are: trips")
+    for path in ("/", "/trips", "/trips/invocations/1", "/metrics"):
+        assert client.get(path).status_code == 404, path
+
+
+def test_a_swap_under_load_fails_no_request(world: World) -> None:
+    world.crown(1)
+    rows = trips(60)
+    expected = {str(version): world.bundle(version).predict(rows) for version in (1, 2)}
+    seen: list[str] = []
+    done = threading.Event()
+
+    def ask(url: httpx.URL, part: slice) -> None:
+        with httpx.Client(base_url=url, trust_env=False, timeout=30) as client:
+            while not done.is_set():
+                answer = client.post("/trips/invocations", json=body(rows[part]))
+                version = answer.headers["x-andon-model-version"] if answer.status_code == 200 else answer.text
+                same = np.allclose(answer.json().get("predictions"), expected[version][part], rtol=0, atol=1e-12)
+                seen.append(version if same else "another model's prediction")
+
+    with scorer(world, "--pipeline", "trips") as (client, process):
+        parts = (slice(0, 1), slice(0, 1), slice(0, 60))
+        threads = [threading.Thread(target=ask, args=(client.base_url, part)) for part in parts]
+        for thread in threads:
+            thread.start()
+        for version in (2, 1, 2):
+            world.crown(version)
+            until(lambda version=version: seen[-1:] == [str(version)])  # type: ignore[misc]
+        done.set()
+        for thread in threads:
+            thread.join()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    assert set(seen) == {"1", "2"}
+
+
+def test_a_bundle_with_other_bytes_is_refused_and_delays_no_other(world: World) -> None:
+    world.crown(1)
+    damaged = world.home / "bundles" / "trips" / ("0" * 64)
+    shutil.copytree(world.home / "bundles" / "trips" / world.digests[1], damaged)
+    with scorer(world) as (client, _):
+        world.crown(7, sha256="0" * 64)
+        until(lambda: status(client) != "ready")
+        told = client.get("/trips/version").json()
+        assert (told["version"], told["status"].split(":")[0]) == ("1", "refused")
+        assert client.post("/invocations", json=body(trips(1))).headers["x-andon-model-version"] == "1"
+        until(lambda: not damaged.exists())
+        world.crown(2)
+        until(lambda: client.get("/trips/version").json()["version"] == "2", seconds=5)
+        assert status(client) == "ready"
+
+
+def test_killed_and_started_without_a_ledger_it_serves_the_last_good_bundle(world: World) -> None:
+    world.crown(1)
+    with scorer(world) as (client, process):
+        assert client.post("/invocations", json=body(trips(3))).status_code == 200
+        process.kill()
+    for path in world.home.glob("ledger.db*"):
+        path.rename(path.with_name(f"moved-{path.name}"))
+    assert logged(world)["version"].to_list() == ["1", "1", "1"]
+    with scorer(world) as (client, _):
+        answer = client.post("/invocations", json=body(trips(5)))
+        np.testing.assert_allclose(answer.json()["predictions"], world.bundle(1).predict(trips(5)), rtol=0, atol=1e-12)
+        assert status(client).startswith("degraded: the ledger names no champion")
+        assert not (world.home / "ledger.db").exists(), "an empty one would be in the way of the one to be restored"
+        for path in world.home.glob("moved-*"):
+            path.rename(path.with_name(path.name.removeprefix("moved-")))
+        until(lambda: status(client) == "ready")
+        assert logged(world).height == 5
+
+
+def test_a_wrong_start_is_one_sentence_and_an_exit_code(world: World) -> None:
+    def start(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "serving.scorer", *arguments]
+        ended = subprocess.run(command, env=world.env, capture_output=True, text=True, timeout=60, check=False)
+        return ended.returncode, ended.stderr
+
+    assert start("--port", "0", "--pipeline", "buses") == (
+        2,
+        "scorer: there is no pipeline 'buses'; known are: trips\n",
+    )
+    with scorer(world) as (client, _):
+        code, said = start("--port", str(client.base_url.port))
+        assert (code, said.count("\n"), "choose another --port" in said) == (3, 1, True)
