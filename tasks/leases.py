@@ -2,20 +2,24 @@
 
 import logging
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 from registry.ledger import Lease, Ledger
+from tasks.site import Site
 from validation.errors import AndonError
 
 log = logging.getLogger("andon")
 
 
 @contextmanager
-def holding(ledger: Ledger, pipeline: str, activity: str, *, holder: str, ttl: timedelta) -> Iterator[Lease | None]:
+def holding(site: Site, activity: str) -> Iterator[Lease | None]:
     """The lease for the duration of the block, renewed every third of its life; None when somebody else holds it."""
-    lease = ledger.acquire(pipeline, activity, holder=holder, ttl=ttl)
+    ledger, ttl = site.ledger, site.settings.lease_ttl
+    # NOTE: a holder that asks again takes over from its older self; two threads of a process are two holders.
+    lease = ledger.acquire(site.name, activity, holder=f"{site.actor}#{uuid.uuid4().hex[:8]}", ttl=ttl)
     if lease is None:
         yield None
         return

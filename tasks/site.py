@@ -39,15 +39,27 @@ class Site:
         return folder
 
 
-def open_sites(pipeline: str | None, settings: Settings | None = None) -> tuple[Site, ...]:
+def open_sites(pipeline: str | None, settings: Settings | None = None, *, actor: str | None = None) -> tuple[Site, ...]:
     """The site of one pipeline, or of all (None). DefinitionError for an unknown name, ServiceDownError"""
     settings = settings or Settings()
     folders = settings.pipeline_folders
     pipelines = [find(pipeline, folders)] if pipeline else list(catalogue(folders).values())
     ledger, store, lake = open_ledger(settings.ledger), open_store(settings), Lake(settings.lake_root)
     return tuple(
-        Site(pipeline=found, settings=settings, ledger=ledger, store=store, lake=lake, actor=who())
+        Site(pipeline=found, settings=settings, ledger=ledger, store=store, lake=lake, actor=actor or who())
         for found in pipelines
+    )
+
+
+def due_sites(pipeline: str | None) -> tuple[Site, ...]:
+    """The site of one pipeline; with None, of all that are due: an open intent, or no champion yet."""
+    sites = open_sites(pipeline)
+    if pipeline:
+        return sites
+    return tuple(
+        site
+        for site in sites
+        if site.ledger.champion(site.name) is None or site.ledger.intents(site.name, states=("open",))
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
+from prefect.runtime import flow_run
 
 from registry.ledger import Lease, Recorded
 from tasks.site import Site
@@ -27,6 +28,12 @@ def tell(activity: str, verdicts: Sequence[Verdict]) -> None:
         pipelines = sorted({verdict.pipeline for verdict in verdicts})
         key = f"{activity}-{'-'.join(pipelines)}"[:200].lower().replace("_", "-")
         create_markdown_artifact(key=key, markdown=as_markdown(activity, verdicts), description=f"Why: {activity}")
+
+
+def run_name() -> str:
+    """A flow run's name for people: what is done, and for which pipeline."""
+    parameters = flow_run.parameters or {}
+    return f"{flow_run.flow_name} {parameters.get('pipeline') or 'all pipelines'}"
 
 
 def as_markdown(activity: str, verdicts: Sequence[Verdict]) -> str:

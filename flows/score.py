@@ -1,0 +1,30 @@
+"""Predictions where decisions are taken: accepted batches are scored by the champion, logged and delivered."""
+
+from datetime import datetime
+from typing import Literal
+
+from prefect import flow
+
+from tasks.score import batches_to_score, score_batch
+from tasks.site import moment, open_sites
+from tasks.telling import run_name, tell
+from validation.verdict import Verdict
+
+
+@flow(name="score", flow_run_name=run_name)
+def score(
+    pipeline: str | None = None, as_of: datetime | None = None, through: Literal["engine", "scorer"] = "engine"
+) -> tuple[Verdict, ...]:
+    """Score every accepted batch that has no predictions yet. A pipeline without a champion is left out, with a note.
+
+    `through`: "engine" loads the champion here; "scorer" asks the running scorer over REST, as an application would.
+    Returns one verdict for each batch; each is delivered exactly once.
+    """
+    now = moment(as_of)
+    verdicts = tuple(
+        score_batch(site, batch, now, through=through)
+        for site in open_sites(pipeline)
+        for batch in batches_to_score(site)
+    )
+    tell("score", verdicts)
+    return verdicts

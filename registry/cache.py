@@ -1,0 +1,44 @@
+"""Bundles on this machine: fetched once, verified against the ledger's digest, kept by their bytes' name."""
+
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from registry.ledger import Change
+from registry.store import ModelStore
+from validation.errors import RegistryError
+
+Digest = Callable[[Path], str]
+
+
+def cached_bundle(change: Change, store: Callable[[], ModelStore], *, folder: Path, digest: Digest) -> Path:
+    """The folder of the bundle that `change` made champion, below `folder`/<pipeline>/<sha256>.
+
+    `store` is called only when the bundle is not here yet. RegistryError when the bytes are not the promoted ones.
+    """
+    place = folder / change.pipeline / change.bundle_sha256
+    if place.is_dir():
+        return place
+    beside = place.with_name(f".{change.bundle_sha256[:12]}.{uuid.uuid4().hex}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        store().fetch(change.pipeline, change.version, into=beside)
+        found = digest(beside)
+        if found != change.bundle_sha256:
+            raise RegistryError(
+                f"{change.pipeline} version {change.version}: the stored bundle has sha256 {found[:12]}, the ledger "
+                f"promoted {change.bundle_sha256[:12]}; somebody changed it: andon rollback {change.pipeline} --why ..."
+            )
+        _put(beside, place)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return place
+
+
+def _put(beside: Path, place: Path) -> None:
+    try:
+        beside.replace(place)
+    except OSError:
+        if not place.is_dir():  # otherwise another process was faster, with the same bytes
+            raise

@@ -1,0 +1,60 @@
+"""What the governor must know, read from the ledger: attempts, the pulled cord, new rows. Writes nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from registry.ledger import Ledger, Recorded
+from storage.snapshot import Snapshot
+from validation.governor import Attempt, AttemptOutcome, History
+
+_KEPT = 200  # newest verdicts of a kind that are looked at: years of them
+
+
+def history(ledger: Ledger, pipeline: str, snapshot: Snapshot | None) -> History:
+    """The pipeline's history for a request to retrain on `snapshot`."""
+    gates = ledger.verdicts(pipeline, kind="gate", limit=_KEPT)
+    failed = [item for item in ledger.verdicts(pipeline, kind="training", limit=_KEPT) if item.outcome == "failed"]
+    rows = snapshot.rows.height if snapshot else 0
+    seen = max((item for item in gates), key=lambda item: item.seq, default=None)
+    return History(
+        attempts=(
+            *_judged(gates, ledger.verdicts(pipeline, kind="rollback")),
+            *(Attempt(at=item.data_time, outcome="failed", snapshot=item.body["snapshot"]) for item in failed),
+        ),
+        snapshot=snapshot.id if snapshot else "",
+        new_rows=rows - (int(seen.body["mature_rows"]) if seen else 0),
+        paused=paused(ledger, pipeline),
+        resumed_at=_resumed(ledger, pipeline),
+    )
+
+
+def paused(ledger: Ledger, pipeline: str) -> str | None:
+    """Why the cord is pulled, or None."""
+    last = ledger.verdicts(pipeline, kind="cord", limit=1)
+    return last[0].reasons[0] if last and last[0].outcome == "paused" else None
+
+
+def searched_at(ledger: Ledger, pipeline: str) -> datetime | None:
+    """When (data time) the last training that searched was."""
+    trainings = ledger.verdicts(pipeline, kind="training", limit=_KEPT)
+    return max((item.data_time for item in trainings if item.body.get("searched")), default=None)
+
+
+def _resumed(ledger: Ledger, pipeline: str) -> datetime | None:
+    return max(
+        (item.data_time for item in ledger.verdicts(pipeline, kind="cord") if item.outcome == "resumed"), default=None
+    )
+
+
+def _judged(gates: Sequence[Recorded], rollbacks: Sequence[Recorded]) -> list[Attempt]:
+    """Attempts that reached the gate; one whose champion was taken back counts as rolled back."""
+    taken_back = {item.body["from_version"] for item in rollbacks}
+    return [
+        Attempt(
+            at=item.data_time,
+            outcome="rolled back" if item.subject in taken_back else cast("AttemptOutcome", item.outcome),
+            snapshot=item.body["snapshot"],
+        )
+        for item in gates
+    ]

@@ -1,0 +1,164 @@
+"""Watching: drift of each due window, the champion against the probe, and the request to retrain that may follow."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from prefect import task
+
+from modelling.bundle import Bundle
+from modelling.metrics import row_losses
+from modelling.probe import probe
+from registry.ledger import Champion, Lease, Recorded
+from storage.prediction_log import read_predictions
+from storage.snapshot import Snapshot
+from tasks.champions import champion_bundle
+from tasks.failpoints import reached
+from tasks.leases import holding
+from tasks.policies import PLAIN
+from tasks.requests import request
+from tasks.site import Site
+from tasks.telling import note
+from validation import drift, performance
+from validation.drift import PREDICTION, DriftVerdict
+from validation.durations import span
+from validation.performance import PerformanceVerdict
+from validation.profile import Profile
+from validation.trigger import reason_to_retrain
+from validation.verdict import Verdict
+
+_REMEMBERED = 10  # earlier windows that the alarm's state is made of
+
+
+@task(task_run_name="drift", **PLAIN)
+def judge_windows(site: Site, as_of: datetime) -> tuple[DriftVerdict, ...]:
+    """Judge each monitoring window that is due and not judged yet, oldest first, against the champion's profile.
+
+    A window is due when it lies before `as_of`, or when a scored batch covers it.
+    """
+    with holding(site, "monitor") as lease:
+        found = champion_bundle(site)
+        return () if lease is None or found is None else tuple(_judged(site, found[1], lease, as_of))
+
+
+@task(task_run_name="performance", **PLAIN)
+def judge_performance(site: Site, snapshot: Snapshot | None, as_of: datetime) -> tuple[PerformanceVerdict, ...]:
+    """Compare the champion with the probe on the newest mature rows that neither has seen; nothing new, no verdict."""
+    found = champion_bundle(site)
+    if found is None or snapshot is None or _is_judged(site, snapshot, found[0]):
+        return ()
+    champion, bundle = found
+    policy, spec = site.pipeline.monitor, site.pipeline.spec
+    start = max(snapshot.until - span(policy.evidence), champion.change.trained_until)
+    rows = snapshot.rows.filter(pl.col(spec.time) >= start)
+    label, prediction = bundle.labels(rows), bundle.predict(rows)
+    refit = probe(
+        spec,
+        snapshot.rows,
+        recipe=bundle.manifest.recipe,
+        evidence=policy.evidence,
+        gap=site.pipeline.labels.matures_after,
+        since=champion.change.trained_until,
+        seed=site.pipeline.search.seed,
+        threads=site.pipeline.search.threads,
+    )
+    losses = None if refit is None else row_losses(spec.task, spec.metric, refit.labels(rows), refit.predict(rows))
+    verdict = performance.judge(
+        pipeline=site.name,
+        window_start=start,
+        champion_loss=row_losses(spec.task, spec.metric, label, prediction),
+        probe_loss=losses,
+        blocks=days(rows[spec.time]),
+        label=label,
+        prediction=prediction,
+        coverage=snapshot.coverage,
+        policy=policy,
+        min_coverage=site.pipeline.labels.min_coverage,
+        as_of=as_of,
+    )
+    verdict = replace(verdict, snapshot=snapshot.id, champion_version=champion.change.version)
+    note(site, verdict)
+    return (verdict,)
+
+
+@task(task_run_name="ask for a retrain", **PLAIN)
+def ask_for_retrain(
+    site: Site,
+    snapshot: Snapshot | None,
+    windows: Sequence[DriftVerdict],
+    judged: Sequence[PerformanceVerdict],
+    as_of: datetime,
+) -> tuple[Verdict, ...]:
+    """Ask when the verdicts give a reason to, or when there is no champion yet; returns the governor's answer."""
+    reason = reason_to_retrain(judged[-1] if judged else None, windows)
+    if site.ledger.champion(site.name) is None and snapshot is not None and snapshot.rows.height:
+        reason = "there is no champion yet"
+    return () if reason is None else request(site, snapshot, reason, as_of)
+
+
+def days(moments: pl.Series) -> npt.NDArray[np.int64]:
+    """The day of each moment as an integer: the blocks in which losses are summed."""
+    return moments.dt.epoch("d").to_numpy()
+
+
+def _judged(site: Site, bundle: Bundle, lease: Lease, as_of: datetime) -> Iterator[DriftVerdict]:
+    profile = Profile.from_json(bundle.profile_json)
+    known = list(site.ledger.verdicts(site.name, kind="drift", limit=_REMEMBERED))
+    logged = _logged(site, since=_resume(site, known))
+    previous = [item.outcome for item in known]
+    for start, rows in _windows(site, logged, until=_horizon(site, as_of)):
+        verdict = drift.judge(
+            profile,
+            _watched(site, bundle, rows),
+            pipeline=site.name,
+            window_start=start,
+            policy=site.pipeline.drift,
+            previous=previous[-_REMEMBERED:],
+            as_of=as_of,
+        )
+        note(site, verdict, lease=lease)
+        reached("monitor.window")
+        previous.append(verdict.outcome)
+        yield verdict
+
+
+def _is_judged(site: Site, snapshot: Snapshot, champion: Champion) -> bool:
+    last = site.ledger.verdicts(site.name, kind="performance", limit=1)
+    mark = (snapshot.id, champion.change.version)
+    return bool(last) and (last[0].body["snapshot"], last[0].body["champion_version"]) == mark
+
+
+def _logged(site: Site, *, since: datetime | None) -> pl.DataFrame:
+    spec = site.pipeline.spec
+    folder = site.lake.predictions(site.name)
+    return read_predictions(folder, site.pipeline.raw_schema, key=spec.key, time=spec.time, since=since)
+
+
+def _resume(site: Site, known: Sequence[Recorded]) -> datetime | None:
+    """The end of the last window that was judged; None when none was."""
+    starts = [datetime.fromisoformat(item.subject) for item in known]
+    return max(starts) + span(site.pipeline.monitor.every) if starts else None
+
+
+def _horizon(site: Site, as_of: datetime) -> datetime:
+    """Until when all rows are there: now, or the end of the last scored batch if that lies ahead."""
+    scored = site.ledger.verdicts(site.name, kind="score", limit=1)
+    ahead = datetime.fromisoformat(scored[0].body["span"][1]) if scored and scored[0].body["span"] else as_of
+    return max(as_of, ahead + span(site.pipeline.monitor.every) - timedelta(microseconds=1))
+
+
+def _windows(site: Site, logged: pl.DataFrame, *, until: datetime) -> list[tuple[datetime, pl.DataFrame]]:
+    """The rows of each window that ends by `until`, in order."""
+    every, time = span(site.pipeline.monitor.every), site.pipeline.spec.time
+    starts = logged.with_columns(_window=pl.col(time).dt.truncate(every))
+    parts = starts.partition_by("_window", as_dict=True, include_key=False, maintain_order=True)
+    return [(start, rows) for (start,), rows in sorted(parts.items()) if start + every <= until]
+
+
+def _watched(site: Site, bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
+    """The model's inputs as the bundle's own features make them, the prediction, and the time."""
+    inputs = bundle.inputs(rows)
+    return inputs.with_columns(rows["prediction"].alias(PREDICTION), rows[site.pipeline.spec.time])

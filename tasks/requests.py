@@ -1,0 +1,55 @@
+"""A wish to retrain: written to the ledger, put before the governor, and only then announced."""
+
+import hashlib
+from datetime import datetime
+
+from registry.ledger import Intent
+from storage.snapshot import Snapshot
+from tasks.events import announce, request_retrain
+from tasks.failpoints import reached
+from tasks.history import history
+from tasks.site import Site
+from tasks.telling import log, note
+from validation import governor
+from validation.governor import GovernorVerdict
+
+
+def request(site: Site, snapshot: Snapshot | None, reason: str, as_of: datetime) -> tuple[GovernorVerdict, ...]:
+    """Ask for a retrain. While an earlier wish is unanswered this one joins it: a burst of alarms is one retrain."""
+    intent = site.ledger.ask(
+        intent_id=_intent_id(site.name, reason, as_of), pipeline=site.name, reason=reason, data_time=as_of
+    )
+    reached("monitor.asked")
+    if intent.state in ("claimed", "closed"):
+        log.info("%s: %s, but intent %s is %s already", site.name, reason, intent.id, intent.state)
+        return ()
+    return (put_before_governor(site, intent, snapshot, as_of),)
+
+
+def put_before_governor(site: Site, intent: Intent, snapshot: Snapshot | None, as_of: datetime) -> GovernorVerdict:
+    """Let the governor answer an open or deferred intent: announce it, defer it, or close it."""
+    verdict = governor.judge(
+        history(site.ledger, site.name, snapshot),
+        policy=site.pipeline.governor,
+        pipeline=site.name,
+        subject=intent.id,
+        as_of=as_of,
+    )
+    note(site, verdict)
+    if verdict.outcome == "run":
+        if intent.state == "deferred":
+            site.ledger.reopen(intent.id)
+        reached("monitor.permitted")
+        request_retrain(site.name, intent=intent.id, as_of=as_of, reason=intent.reason)
+        return verdict
+    if verdict.outcome == "defer":
+        site.ledger.defer(intent.id, until=verdict.until, condition=verdict.condition)
+    else:
+        site.ledger.close(intent.id, outcome=f"refused: {verdict.reasons[0]}")
+    announce("retrain.skipped", site.name, intent=intent.id, as_of=as_of.isoformat(), why=verdict.reasons[0])
+    return verdict
+
+
+def _intent_id(pipeline: str, reason: str, as_of: datetime) -> str:
+    digest = hashlib.sha256(reason.encode()).hexdigest()[:6]
+    return f"{pipeline}-{as_of:%Y%m%dT%H%M%S}-{digest}"

@@ -1,0 +1,60 @@
+"""What the flows did, as verdicts, so that the ledger tells the whole story and not only the judgements."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+from validation.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(Verdict):
+    """A batch was scored and delivered; `subject` is its number, outcome "scored". `versions`: who answered."""
+
+    kind: ClassVar[str] = "score"
+
+    rows: int
+    versions: tuple[str, ...]
+    span: tuple[datetime, datetime] | None
+    through: str
+    delivered: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained(Verdict):
+    """An attempt to train; `subject` is the intent, outcome "trained" or "failed". `losses` are the search's trials."""
+
+    kind: ClassVar[str] = "training"
+
+    snapshot: str
+    rows: int
+    searched: bool
+    recipe: dict[str, float]
+    losses: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cord(Verdict):
+    """A person stopped or released the line; outcome "paused" or "resumed". Paused, a pipeline serves as it is."""
+
+    kind: ClassVar[str] = "cord"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair(Verdict):
+    """What reconcile found; outcome "repaired", or "reported" where a person or a restarted service must act."""
+
+    kind: ClassVar[str] = "repair"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped(Verdict):
+    """Nothing was done, and why; never written to the ledger."""
+
+    kind: ClassVar[str] = "skip"
+
+
+def skipped(activity: str, pipeline: str, reason: str, as_of: datetime) -> Skipped:
+    """The verdict of a flow that had nothing to do."""
+    return Skipped(pipeline=pipeline, subject=activity, outcome="skipped", reasons=(reason,), data_time=as_of)
