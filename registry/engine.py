@@ -8,7 +8,8 @@ from time import sleep
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, type_coerce
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from registry.tables import METADATA, Moment
 from validation.errors import DefinitionError, ServiceDownError
@@ -60,7 +61,7 @@ def answering(url: URL) -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except (SQLAlchemyError, OSError) as error:
+    except (DBAPIError, DisconnectionError, PoolTimeout, OSError) as error:
         cause = str(error.orig if isinstance(error, DBAPIError) else error).strip().replace("\n", " ")[:300]
         remedy = (
             "check the folder's rights and the disk's free space"

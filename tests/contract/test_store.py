@@ -1,0 +1,153 @@
+"""The promises of registry/store.py, kept by MLflow on SQLite and files and by the fake of other tests."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from registry.mlflow_store import MlflowStore
+from registry.store import ModelStore, Submission
+from tests.fakes import FolderStore
+from validation.errors import NoChampionError, RegistryError, ServiceDownError
+
+
+@pytest.fixture(scope="module")
+def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One database for the module: MLflow needs seconds to make its tables, so each test has its own pipeline."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture(params=["folder", "mlflow"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ModelStore]:
+    if request.param == "folder":
+        yield FolderStore(tmp_path / "store")
+    else:
+        yield MlflowStore(request.getfixturevalue("mlflow_uri"), tmp_path / "models")
+
+
+@pytest.fixture
+def pipeline(request: pytest.FixtureRequest) -> str:
+    return f"p{abs(hash(request.node.name))}"
+
+
+def submission(folder: Path, pipeline: str, *, intent: str = "intent-1", text: str = "tree") -> Submission:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.txt").write_text(text, encoding="utf-8")
+    (folder / "andon.json").write_text("{}", encoding="utf-8")
+    return Submission(
+        pipeline=pipeline,
+        bundle=folder,
+        bundle_sha256="ab" * 32,
+        intent=intent,
+        attempt=1,
+        verdict="promote",
+        metrics={"gain": 0.02, "slice carrier=AA": float("nan")},
+        params={"num_leaves": 31, "search": None},
+        tags={"snapshot": "12"},
+        trials=(0.5, 0.4, 0.45),
+        notes="**promote**: a gain of 2 %",
+    )
+
+
+def test_the_registered_bytes_come_back_and_stay(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    first = store.register(submission(bundle, pipeline, text="tree"))
+    second = store.register(submission(bundle, pipeline, text="a better tree"))
+
+    fetched = store.fetch(pipeline, first, into=tmp_path / "cache" / "first")
+
+    assert (first, second) == ("1", "2")
+    assert fetched == tmp_path / "cache" / "first"
+    assert sorted(item.name for item in fetched.iterdir()) == ["andon.json", "model.txt"]
+    assert (fetched / "model.txt").read_text(encoding="utf-8") == "tree"
+    assert [item.name for item in (tmp_path / "cache").iterdir()] == ["first"]
+
+
+def test_a_bundle_is_fetched_into_a_new_folder_only(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    version = store.register(submission(tmp_path / "bundle", pipeline))
+    with pytest.raises(RegistryError, match="is there already"):
+        store.fetch(pipeline, version, into=tmp_path / "bundle")
+
+
+def test_the_tenth_version_is_newer_than_the_ninth(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    for number in range(11):
+        intent = "intent-2" if number == 0 else "it's intent-1"
+        store.register(submission(tmp_path / "bundle", pipeline, intent=intent))
+
+    assert store.find(pipeline, intent="it's intent-1") == "11"
+    assert store.find(pipeline, intent="intent-2") == "1"
+    assert store.find(pipeline, intent="intent-3") is None
+    assert store.find("nobody", intent="intent-1") is None
+
+
+def test_the_alias_champion_is_set_moved_and_removed(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    assert store.projected(pipeline) is None
+    store.project(pipeline, None)
+    for text in ("one", "two"):
+        store.register(submission(tmp_path / "bundle", pipeline, text=text))
+    assert store.projected(pipeline) is None
+
+    for version in ("2", "1", "1"):
+        store.project(pipeline, version)
+        assert store.projected(pipeline) == version
+    for _ in range(2):
+        store.project(pipeline, None)
+        assert store.projected(pipeline) is None
+
+
+@pytest.mark.parametrize("version", ["2", "latest"])
+def test_an_unknown_version_is_told(store: ModelStore, pipeline: str, tmp_path: Path, version: str) -> None:
+    store.register(submission(tmp_path / "bundle", pipeline))
+    with pytest.raises(NoChampionError, match=f"no version {version}"):
+        store.fetch(pipeline, version, into=tmp_path / "cache")
+    with pytest.raises(NoChampionError, match=f"no version {version}"):
+        store.project(pipeline, version)
+    assert not (tmp_path / "cache").exists()
+
+
+# MLflow only
+
+
+def test_mlflow_tells_the_challengers_story_within_a_second(mlflow_uri: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    store = MlflowStore(mlflow_uri, tmp_path / "models")
+    store.register(submission(tmp_path / "bundle", "story"))  # makes experiment and model
+    start = time.perf_counter()
+    version = store.register(submission(tmp_path / "bundle", "story", intent="intent-2"))
+    seconds = time.perf_counter() - start
+
+    client = MlflowClient(mlflow_uri)
+    registered = client.get_model_version_by_alias("story", "challenger")
+    run = client.get_run(registered.run_id or "")
+    assert str(registered.version) == version
+    assert registered.description == run.data.tags["mlflow.note.content"] == "**promote**: a gain of 2 %"
+    assert registered.tags == {"intent": "intent-2", "attempt": "1", "sha256": "ab" * 32, "verdict": "promote"}
+    assert (run.info.status, run.info.run_name, run.data.tags["snapshot"]) == ("FINISHED", "intent-2-1", "12")
+    assert run.data.params == {"num_leaves": "31", "search": "None"}
+    assert run.data.metrics["gain"] == 0.02
+    trials = client.get_metric_history(run.info.run_id, "trial_loss")
+    assert [(item.step, item.value) for item in trials] == [(0, 0.5), (1, 0.4), (2, 0.45)]
+    assert run.info.artifact_uri.startswith((tmp_path / "models" / "story").as_uri())
+    assert seconds < 5, "a fifth of a second on a quiet machine"
+
+
+def test_a_bundle_that_is_gone_from_mlflow_is_told(mlflow_uri: str, tmp_path: Path) -> None:
+    store = MlflowStore(mlflow_uri, tmp_path / "models")
+    version = store.register(submission(tmp_path / "bundle", "gone"))
+    (tmp_path / "models" / "gone").rename(tmp_path / "elsewhere")
+    with pytest.raises(RegistryError, match="bundle of version 1 of 'gone' is gone from MLflow; restore"):
+        store.fetch("gone", version, into=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://me:hunter2@127.0.0.1:9", "http://127.0.0.1:9", "postgresql://me:hunter2@127.0.0.1:9/mlflow"]
+)
+def test_mlflow_that_does_not_answer_is_told_without_the_password(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(ServiceDownError, match=r"127.0.0.1:9\S* does not answer.*ANDON_MLFLOW_URI") as caught:
+        MlflowStore(uri, tmp_path).projected("flights")
+    assert "hunter2" not in f"{caught.value!r} {caught.value.__cause__!r}"
