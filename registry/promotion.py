@@ -59,7 +59,7 @@ def roll_back(
     the one that was just rolled back from. NoChampionError when there is no such version; the version that is champion
     already is returned as it is.
     """
-    target = _target(pipeline, ledger.champions(pipeline), to)
+    target = rollback_target(ledger, pipeline=pipeline, to=to)
     change = Change(
         pipeline=pipeline,
         kind="rollback",
@@ -78,6 +78,28 @@ def roll_back(
 def rollback_target(ledger: Ledger, *, pipeline: str, to: str | None = None) -> Change:
     """The change that `roll_back` would put back, so that it can be proven to work first; same errors."""
     return _target(pipeline, ledger.champions(pipeline), to)
+
+
+def rollback_target(ledger: Ledger, *, pipeline: str, to: str | None = None) -> Change:
+    """What made the version champion that `roll_back` would put back: check its bundle first, then name it.
+
+    NoChampionError, with the versions that there are, when there is none.
+    """
+    history = ledger.champions(pipeline)
+    if not history:
+        raise NoChampionError(f"{pipeline!r} has no champion yet; train one first: andon retrain {pipeline}")
+    known = {champion.change.version: champion.change for champion in history}
+    version = previous(history) if to is None else to
+    if version is None:
+        raise NoChampionError(
+            f"{pipeline!r} has no champion before version {history[-1].change.version} to go back to; "
+            f"name one of {', '.join(known)} (--to), or stop the line: andon pause {pipeline}"
+        )
+    if version not in known:
+        raise NoChampionError(
+            f"version {version} of {pipeline!r} was never champion; roll back to one of {', '.join(known)}"
+        )
+    return known[version]
 
 
 def previous(history: Sequence[Champion]) -> str | None:
@@ -117,23 +139,6 @@ def _standing(ledger: Ledger, change: Change) -> Champion | None:
         return None
     wanted = (change.kind, change.version, change.intent)
     return champion if (champion.change.kind, champion.change.version, champion.change.intent) == wanted else None
-
-
-def _target(pipeline: str, history: Sequence[Champion], to: str | None) -> Change:
-    if not history:
-        raise NoChampionError(f"{pipeline!r} has no champion yet; train one first: andon retrain {pipeline}")
-    known = {champion.change.version: champion.change for champion in history}
-    version = previous(history) if to is None else to
-    if version is None:
-        raise NoChampionError(
-            f"{pipeline!r} has no champion before version {history[-1].change.version} to go back to; "
-            f"name one of {', '.join(known)} (--to), or stop the line: andon pause {pipeline}"
-        )
-    if version not in known:
-        raise NoChampionError(
-            f"version {version} of {pipeline!r} was never champion; roll back to one of {', '.join(known)}"
-        )
-    return known[version]
 
 
 def _put_back(ledger: Ledger, change: Change) -> Champion:

@@ -10,7 +10,7 @@ import pytest
 
 from registry.ledger import Champion, Change, Lease
 from registry.memory import MemoryLedger
-from registry.promotion import previous, promote, repair_alias, roll_back
+from registry.promotion import previous, promote, repair_alias, roll_back, rollback_target
 from registry.store import Submission
 from tests.fakes import FolderStore
 from validation.errors import NoChampionError, ServiceDownError, StaleEpochError
@@ -216,3 +216,10 @@ def test_a_rollback_to_nowhere_is_told(
 ) -> None:
     with pytest.raises(NoChampionError, match=message):
         rolled_back(ledger(), store, to=to)
+
+
+def test_the_target_of_a_rollback_is_told_before_anything_is_changed() -> None:
+    ledger = promoted("1", "2")
+    assert rollback_target(ledger, pipeline="flights") == change("1")
+    assert rollback_target(ledger, pipeline="flights", to="2") == change("2")
+    assert len(ledger.champions("flights")) == 2
