@@ -18,10 +18,13 @@ import polars as pl
 import pytest
 
 from andon.catalogue import load as load_pipeline
+from andon.settings import Settings
 from modelling import bundle, training
 from modelling.recipes import Recipe
 from registry.ledger import Change, Ledger
+from registry.mlflow_store import MlflowStore
 from registry.sql import open_ledger
+from registry.store import Submission
 from storage.prediction_log import read_predictions
 
 RECIPE = Recipe(
@@ -187,6 +190,7 @@ def test_the_champion_answers_over_rest_and_everything_else_gets_a_sentence(worl
 def _check_predictions(client: httpx.Client, world: World) -> None:
     rows = trips(300)
     expected = world.bundle(1).predict(rows)
+    first_of_all_rows = ""
     for path in ("/invocations", "/trips/invocations"):
         for form in ("dataframe_split", "dataframe_records"):
             for part in (slice(0, 1), slice(1, 51), slice(0, 300)):
@@ -194,10 +198,12 @@ def _check_predictions(client: httpx.Client, world: World) -> None:
                 assert answer.status_code == 200, answer.text
                 np.testing.assert_allclose(answer.json()["predictions"], expected[part], rtol=0, atol=1e-12)
                 assert answer.headers["x-andon-model-version"] == "1"
-    written = logged(world).sort("at")
+            first_of_all_rows = first_of_all_rows or answer.headers["x-andon-prediction-id"]
+    written = logged(world)
     np.testing.assert_allclose(written["prediction"].to_numpy(), expected, rtol=0, atol=1e-12)
     assert written.select(rows.columns).equals(rows)
-    assert answer.headers["x-andon-prediction-id"] + "-299" == written["prediction_id"][-1] or written.height == 300
+    assert written["prediction_id"][-1] == f"{first_of_all_rows}-299"
+    assert client.get("/trips/version").json()["log"] == {"written": 4 * 351, "dropped": 0}
 
 
 def _check_refusals(client: httpx.Client) -> None:
@@ -282,6 +288,26 @@ def test_killed_and_started_without_a_ledger_it_serves_the_last_good_bundle(worl
             path.rename(path.with_name(path.name.removeprefix("moved-")))
         until(lambda: status(client) == "ready")
         assert logged(world).height == 5
+
+
+def test_a_bundle_that_is_not_here_comes_from_mlflow_and_a_dead_mlflow_only_delays_it(world: World) -> None:
+    cached = world.home / "bundles" / "trips" / world.digests[0]
+    submission = Submission(
+        pipeline="trips", bundle=cached, bundle_sha256=world.digests[0], intent="i", attempt=1, verdict="promote"
+    )
+    settings = Settings(home=world.home)
+    assert MlflowStore(settings.mlflow, settings.models).register(submission) == "1"
+    shutil.rmtree(world.home / "bundles")
+    world.crown(1)
+    with scorer(world) as (client, _):
+        until(lambda: status(client) == "ready", seconds=60)
+        assert client.get("/trips/version").json()["sha256"] == bundle.digest(cached) == world.digests[0]
+    world.env["ANDON_MLFLOW_URI"] = "http://127.0.0.1:9"
+    world.crown(2)
+    with scorer(world) as (client, _):
+        until(lambda: status(client) != "no champion", seconds=60)
+        assert client.get("/trips/version").json()["version"] == "1"
+        assert status(client).startswith("degraded: ")
 
 
 def test_a_wrong_start_is_one_sentence_and_an_exit_code(world: World) -> None:
