@@ -11,58 +11,21 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from modelling.encoding import Encoding
-from modelling.golden import TOLERANCE, Row, alone, as_table, deviation, from_json, golden
-from modelling.labels import Classes
-from modelling.recipes import Recipe
-from modelling.schema import dtype_name, parse_dtype
-from modelling.spec import Features, Spec, Task
-from modelling.training import Booster, Model, read_booster
+from modelling.golden import TOLERANCE, alone, as_table, deviation, from_json
+from modelling.manifest import BundleError, Manifest, describe, parse, to_json, to_model
+from modelling.training import Model, read_booster
 from validation.errors import DefinitionError, RegistryError
 
-FORMAT = 1
+__all__ = ["FILES", "Bundle", "BundleError", "Manifest", "digest", "load", "write"]
+
 FILES = ("andon.json", "definition.py", "model.txt", "profile.json")
-
-
-class BundleError(RegistryError):
-    """A bundle is not whole, not the one that was asked for, or does not predict what it did when it was made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """`andon.json`: all that is known of a model besides its trees, its drift profile and its code.
-
-    `definition_hash`: the pipeline's fingerprint. `snapshot`: the identity of the training rows. `holdout_loss`: mean
-    loss on the rows that the gate judged by, if it judged.
-    """
-
-    format: int
-    pipeline: str
-    definition_hash: str
-    snapshot: str
-    holdout_loss: float | None
-    task: Task
-    metric: str
-    key: tuple[str, ...]
-    time: str
-    target: str
-    raw_schema: dict[str, str]
-    encoding: Encoding
-    classes: Classes
-    recipe: Recipe
-    trained_until: datetime
-    golden_rows: tuple[Row, ...]
-    golden_predictions: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +66,6 @@ class Bundle:
                 )
 
 
-class _Format(msgspec.Struct):
-    """What can be read of the manifest of any format."""
-
-    format: int
-
-
 def write(  # noqa: PLR0913  # the parts of a bundle, each by its name
     folder: Path,
     *,
@@ -125,7 +82,7 @@ def write(  # noqa: PLR0913  # the parts of a bundle, each by its name
 
     `rows`: raw rows (at least one), of which the golden ones are taken. `definition`: the pipeline module's source.
     """
-    manifest = _manifest(
+    manifest = describe(
         model,
         rows,
         pipeline=pipeline,
@@ -134,7 +91,7 @@ def write(  # noqa: PLR0913  # the parts of a bundle, each by its name
         holdout_loss=holdout_loss if holdout_loss is not None and math.isfinite(holdout_loss) else None,
     )
     contents = {
-        "andon.json": msgspec.json.format(msgspec.json.encode(manifest)),
+        "andon.json": to_json(manifest),
         "definition.py": definition.encode(),
         "model.txt": model.text.encode(),
         "profile.json": profile_json.encode(),
@@ -157,11 +114,11 @@ def load(folder: Path, *, sha256: str | None = None) -> Bundle:
     found = _digest(contents)
     if sha256 is not None and found != sha256:
         raise BundleError(f"bundle {folder} has sha256 {found[:12]}, expected {sha256[:12]}: fetch it again")
-    manifest = _parse(contents["andon.json"])
+    manifest = parse(contents["andon.json"])
     module = _execute(contents["definition.py"], name=f"andon_bundle_{found[:12]}", path=folder / "definition.py")
     try:
         booster = read_booster(contents["model.txt"].decode())
-        model = _model(manifest, features=module.PIPELINE.features, booster=booster)
+        model = to_model(manifest, features=module.PIPELINE.features, booster=booster)
     except (AttributeError, UnicodeDecodeError, RegistryError, DefinitionError) as cause:
         raise BundleError(f"bundle {folder} is damaged: {cause}; train anew") from cause
     return Bundle(sha256=found, manifest=manifest, model=model, profile_json=contents["profile.json"].decode())
@@ -180,47 +137,6 @@ def _write_whole(folder: Path, contents: Mapping[str, bytes]) -> None:
         raise BundleError(f"cannot write the bundle {folder}: {cause}; give a new folder with enough space") from cause
 
 
-def _manifest(model: Model, rows: pl.DataFrame, **told: Any) -> Manifest:
-    golden_rows, golden_predictions = golden(model, rows)
-    spec = model.spec
-    return Manifest(
-        format=FORMAT,
-        task=spec.task,
-        metric=spec.metric,
-        key=spec.key,
-        time=spec.time,
-        target=spec.target,
-        raw_schema={name: dtype_name(dtype) for name, dtype in spec.raw_schema.items()},
-        encoding=model.encoding,
-        classes=model.classes,
-        recipe=model.recipe,
-        trained_until=model.trained_until,
-        golden_rows=golden_rows,
-        golden_predictions=golden_predictions,
-        **told,
-    )
-
-
-def _model(manifest: Manifest, *, features: Features, booster: Booster) -> Model:
-    spec = Spec(
-        features=features,
-        raw_schema={name: parse_dtype(text) for name, text in manifest.raw_schema.items()},
-        key=manifest.key,
-        time=manifest.time,
-        target=manifest.target,
-        task=manifest.task,
-        metric=manifest.metric,
-    )
-    return Model(
-        spec=spec,
-        encoding=manifest.encoding,
-        classes=manifest.classes,
-        recipe=manifest.recipe,
-        trained_until=manifest.trained_until,
-        booster=booster,
-    )
-
-
 def _read(folder: Path) -> dict[str, bytes]:
     if folder.is_symlink() or not folder.is_dir():
         raise BundleError(f"there is no bundle {folder}; fetch it from the registry")
@@ -236,16 +152,6 @@ def _read(folder: Path) -> dict[str, bytes]:
 def _digest(contents: Mapping[str, bytes]) -> str:
     lines = [f"{name} {hashlib.sha256(contents[name]).hexdigest()}\n" for name in FILES]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _parse(content: bytes) -> Manifest:
-    try:
-        written = msgspec.json.decode(content, type=_Format).format
-        if written != FORMAT:
-            raise BundleError(f"the bundle has format {written}, this Andon reads {FORMAT}; train anew or update it")
-        return msgspec.json.decode(content, type=Manifest)
-    except (msgspec.MsgspecError, DefinitionError) as cause:
-        raise BundleError(f"the bundle's andon.json cannot be read: {cause}; train anew") from cause
 
 
 def _execute(source: bytes, *, name: str, path: Path) -> ModuleType:

@@ -26,7 +26,7 @@ def golden(model: Model, sample: pl.DataFrame) -> tuple[tuple[Row, ...], tuple[t
     if sample.is_empty():
         raise ContractError("a bundle's golden rows need at least one raw row; give some of the training rows")
     schema = model.spec.raw_schema
-    rows = _json_rows(sample.select(schema).gather_every(max(1, sample.height // GOLDEN_ROWS)).head(GOLDEN_ROWS))
+    rows = _json_rows(sample.select(*schema).gather_every(max(1, sample.height // GOLDEN_ROWS)).head(GOLDEN_ROWS))
     for edge in _edges(rows, model):
         try:
             model.predict(from_json([edge], schema))
