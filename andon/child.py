@@ -62,7 +62,8 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL it and all its descendants, and dismiss the guardian."""
-        for pid in (*_marked(self.family), -self.pid):
+        group = (-self.pid,) if self.alive() else ()  # a reaped number may be somebody else's by now
+        for pid in (*group, *_marked(self.family)):
             _signal(pid, signal.SIGKILL)
         self.popen.wait()
         if self.guardian.poll() is None:

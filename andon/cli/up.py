@@ -5,6 +5,7 @@ import sys
 import time
 from typing import Annotated, NoReturn
 
+import httpx
 import typer
 from rich.text import Text
 
@@ -21,7 +22,9 @@ _LONGEST_PAUSE_SECONDS = 30.0
 def up(
     *,
     prefect_port: Annotated[int, typer.Option("--prefect-port", help="Port of Prefect's server and UI.")] = 4200,
-    scorer_port: Annotated[int, typer.Option("--scorer-port", help="Port of the scorer.")] = 8080,
+    scorer_port: Annotated[
+        int | None, typer.Option("--scorer-port", help="Port of the scorer; that of ANDON_SCORER_URL when left out.")
+    ] = None,
     every: Annotated[float, typer.Option("--every", min=1, help="Seconds between two sweeps of reconcile.")] = 15.0,
 ) -> None:
     """Start Prefect server, worker, scorer and the reconcile loop here; Ctrl-C stops all of them."""
@@ -29,7 +32,8 @@ def up(
     pipelines(None, place)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
-    stack = Stack(place, prefect_port=prefect_port, scorer_port=scorer_port, tell=_say)
+    port = scorer_port or httpx.URL(place.scorer_url).port
+    stack = Stack(place, prefect_port=prefect_port, scorer_port=port, tell=_say)
     try:
         with stack:
             stack.add("reconcile", [sys.executable, "-m", "andon.cli", "reconcile", "--every", str(every)])
