@@ -76,12 +76,7 @@ def roll_back(
 
 
 def rollback_target(ledger: Ledger, *, pipeline: str, to: str | None = None) -> Change:
-    """The change that `roll_back` would put back, so that it can be proven to work first; same errors."""
-    return _target(pipeline, ledger.champions(pipeline), to)
-
-
-def rollback_target(ledger: Ledger, *, pipeline: str, to: str | None = None) -> Change:
-    """What made the version champion that `roll_back` would put back: check its bundle first, then name it.
+    """The change that `roll_back` would put back, so that its bundle can be proven to work first.
 
     NoChampionError, with the versions that there are, when there is none.
     """
