@@ -46,7 +46,7 @@ def as_html(summary: Summary, weeks: Sequence[Week], *, title: str) -> str:
         f"<h1>{escape(title)}</h1><p>{escape(in_a_sentence(summary))}</p>",
         f'<div class="cards">{"".join(_card(summary, name, text) for name, text in _CARDS.items())}</div>',
         "<h2>Quality over time</h2>",
-        "<p>Mean log loss of each week's predictions, smaller is better; dotted: a new champion, serving from then on.</p>",
+        "<p>Mean log loss of each week's predictions, smaller is better; dotted: a new champion.</p>",
         lines(_quality(weeks), labels=labels, markers=_champions(weeks), y_title="log loss"),
         "<h2>What retraining won</h2><p>Log loss saved against never retraining, above zero is better.</p>",
         lines(_saved(weeks), labels=labels, markers=_champions(weeks), y_title="log loss saved"),
