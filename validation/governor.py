@@ -1,10 +1,18 @@
 """May a retrain run now? Cooldown, budget, new rows, breaker and cord; a "not yet" is deferred, never forgotten."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import ClassVar, Literal
 
 from validation.durations import duration
 from validation.errors import DefinitionError
+from validation.verdict import Verdict
+
+BUDGET_SPAN = timedelta(days=30)
+FAILURES = ("failed", "rolled back")  # they count for the breaker
+JUDGED = ("promote", "reject", "need evidence", "rolled back")  # they reached a gate verdict
+
+AttemptOutcome = Literal["promote", "reject", "need evidence", "failed", "rolled back"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +34,158 @@ class Governor:
         for name in ("max_per_month", "min_new_rows", "breaker_after"):
             if getattr(self, name) < 1:
                 raise DefinitionError(f"governor.{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """An attempt to retrain: when (data time), how it ended, and on which snapshot.
+
+    "failed": it never reached a gate verdict; "rolled back": what it promoted was taken back later.
+    """
+
+    at: datetime
+    outcome: AttemptOutcome
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the governor knows: `paused` is the reason of a pulled cord, or None; `attempts` in any order.
+
+    `snapshot` is what a retrain would run on now, `new_rows` its mature rows since the last attempt. `resumed_at`:
+    when a person last resumed the pipeline (data time); earlier attempts no longer count for the breaker.
+    """
+
+    attempts: tuple[Attempt, ...]
+    snapshot: str
+    new_rows: int
+    paused: str | None = None
+    resumed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GovernorVerdict(Verdict):
+    """outcome: "run", "defer" (ask again at `until`, or when `condition` holds) or "refuse" (a person must act)."""
+
+    kind: ClassVar[str] = "governor"
+
+    until: datetime | None
+    condition: str
+    new_rows: int
+    attempts_in_budget: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    outcome: str
+    reason: str
+    until: datetime | None = None
+    condition: str = ""
+
+
+def judge(
+    history: History, *, policy: Governor, pipeline: str, subject: str, as_of: datetime, by_hand: bool = False
+) -> GovernorVerdict:
+    """Answer a request to retrain; the first rule that objects decides, in the order of DESIGN section 6.
+
+    A person's request (`by_hand`) passes cooldown, budget and the count of new rows; never the cord, the breaker, or
+    a snapshot that was judged before. `subject` names the request: the intent's id.
+    """
+    rules = (_cord, _breaker, _same_snapshot, *(() if by_hand else (_cooldown, _budget, _new_rows)))
+    objections = (rule(history, policy, pipeline, as_of) for rule in rules)
+    answer = next((objection for objection in objections if objection), None) or _Answer(
+        outcome="run", reason=f"nothing objects: {history.new_rows:,} new rows" + (", asked by hand" if by_hand else "")
+    )
+    return GovernorVerdict(
+        pipeline=pipeline,
+        subject=subject,
+        outcome=answer.outcome,
+        reasons=(answer.reason,),
+        data_time=as_of,
+        until=answer.until,
+        condition=answer.condition,
+        new_rows=history.new_rows,
+        attempts_in_budget=len(_in_budget(history, as_of)),
+    )
+
+
+def _cord(history: History, _policy: Governor, pipeline: str, _as_of: datetime) -> _Answer | None:
+    if history.paused is None:
+        return None
+    return _Answer(
+        outcome="refuse", reason=f"the cord is pulled ({history.paused}); when it is solved: andon resume {pipeline}"
+    )
+
+
+def _breaker(history: History, policy: Governor, pipeline: str, _as_of: datetime) -> _Answer | None:
+    failures = 0
+    for attempt in sorted(history.attempts, key=lambda attempt: attempt.at, reverse=True):
+        cleared = history.resumed_at is not None and attempt.at <= history.resumed_at
+        if cleared or attempt.outcome not in FAILURES:
+            break
+        failures += 1
+    if failures < policy.breaker_after:
+        return None
+    return _Answer(
+        outcome="refuse",
+        reason=f"the last {failures} attempts failed or were rolled back (the breaker opens at "
+        f"{policy.breaker_after}); find out why, then: andon resume {pipeline}",
+    )
+
+
+def _same_snapshot(history: History, _policy: Governor, _pipeline: str, _as_of: datetime) -> _Answer | None:
+    last = _last_judged(history)
+    if last is None or last.snapshot != history.snapshot:
+        return None
+    return _Answer(
+        outcome="defer",
+        reason=f"the snapshot is the one that got the verdict {last.outcome!r} at {last.at:%Y-%m-%d %H:%M}",
+        condition="new mature rows",
+    )
+
+
+def _cooldown(history: History, policy: Governor, _pipeline: str, as_of: datetime) -> _Answer | None:
+    last = _last_judged(history)
+    cooldown = duration(policy.cooldown, field="governor.cooldown")
+    if last is None or as_of >= last.at + cooldown:
+        return None
+    until = last.at + cooldown
+    return _Answer(
+        outcome="defer",
+        reason=f"the last attempt was at {last.at:%Y-%m-%d %H:%M}; the cooldown of {cooldown} ends at "
+        f"{until:%Y-%m-%d %H:%M}",
+        until=until,
+    )
+
+
+def _budget(history: History, policy: Governor, _pipeline: str, as_of: datetime) -> _Answer | None:
+    recent = _in_budget(history, as_of)
+    if len(recent) < policy.max_per_month:
+        return None
+    until = recent[-policy.max_per_month] + BUDGET_SPAN
+    return _Answer(
+        outcome="defer",
+        reason=f"{len(recent)} attempts in {BUDGET_SPAN.days} days, {policy.max_per_month} are allowed; "
+        f"the next may run at {until:%Y-%m-%d %H:%M}",
+        until=until,
+    )
+
+
+def _new_rows(history: History, policy: Governor, _pipeline: str, _as_of: datetime) -> _Answer | None:
+    if history.new_rows >= policy.min_new_rows:
+        return None
+    return _Answer(
+        outcome="defer",
+        reason=f"{history.new_rows:,} new mature rows since the last attempt, {policy.min_new_rows:,} are needed",
+        condition=f"at least {policy.min_new_rows} new mature rows",
+    )
+
+
+def _last_judged(history: History) -> Attempt | None:
+    judged = [attempt for attempt in history.attempts if attempt.outcome in JUDGED]
+    return max(judged, key=lambda attempt: attempt.at, default=None)
+
+
+def _in_budget(history: History, as_of: datetime) -> list[datetime]:
+    """Moments of the attempts that still count, oldest first (also those after `as_of`, when a replay goes back)."""
+    return sorted(attempt.at for attempt in history.attempts if attempt.at > as_of - BUDGET_SPAN)

@@ -1,10 +1,20 @@
-"""How good is the champion on rows whose labels have come, and what would a retrain gain? (paired regret)"""
+"""How good is the champion on rows whose labels have come, and what would a retrain gain? (paired regret)
+
+A champion's loss says how hard the days were, not how stale it is; so it is reported, and a retrain is asked for by
+what a probe, the same recipe refitted on newer rows, does better on the same rows.
+"""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from validation.durations import duration
 from validation.errors import DefinitionError
+from validation.intervals import MIN_BLOCKS, Interval, paired_interval, plain
+from validation.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +42,112 @@ class Monitor:
             raise DefinitionError(f"monitor.min_regret must be a share in [0, 1), got {self.min_regret}")
         if not 0 < self.alpha < 0.5:
             raise DefinitionError(f"monitor.alpha must be in (0, 0.5), got {self.alpha}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerformanceVerdict(Verdict):
+    """outcome: "fine", "regret" (the probe is provably better) or "need evidence".
+
+    `regret` = champion's loss - probe's loss, the mean per row, with its bounds at `alpha`; `regret_share` of the
+    champion's loss. `calibration_bias` = mean of label - prediction, with bounds; above 0 the champion predicts too
+    little. None: not known (no rows, no probe, fewer than two blocks, a multiclass task).
+    """
+
+    kind: ClassVar[str] = "performance"
+
+    rows: int
+    blocks: int
+    coverage: float
+    champion_loss: float | None
+    probe_loss: float | None
+    regret: float | None
+    regret_share: float | None
+    standard_error: float | None
+    lower: float | None
+    upper: float | None
+    calibration_bias: float | None
+    bias_lower: float | None
+    bias_upper: float | None
+    snapshot: str = ""
+    champion_version: str = ""
+
+
+def judge(  # noqa: PLR0913  # the agreed interface: arrays of one length, one per role
+    *,
+    pipeline: str,
+    window_start: datetime,
+    champion_loss: npt.ArrayLike,
+    probe_loss: npt.ArrayLike | None,
+    blocks: npt.ArrayLike,
+    label: npt.ArrayLike,
+    prediction: npt.ArrayLike,
+    coverage: float,
+    policy: Monitor,
+    min_coverage: float,
+    as_of: datetime,
+) -> PerformanceVerdict:
+    """Judge labelled, mature rows. `coverage`: share of the mature rows that have a label; below `min_coverage` the
+    labelled rows may be a biased part of all, so nothing is concluded. `probe_loss` None: no probe could be trained.
+    """
+    champion = np.asarray(champion_loss, dtype=np.float64)
+    difference = np.zeros(0) if probe_loss is None else champion - np.asarray(probe_loss, dtype=np.float64)
+    regret = paired_interval(difference, blocks, alpha=policy.alpha) if len(difference) else None
+    bias = _calibration(label, prediction, blocks, alpha=policy.alpha)
+    loss = float(champion.mean()) if len(champion) else None
+    share = regret.mean / loss if regret and loss else None
+    outcome, reason = _decide(regret, share, rows=len(champion), policy=policy)
+    if coverage < min_coverage:
+        outcome = "need evidence"
+        reason = f"only {coverage:.1%} of the mature rows have a label, {min_coverage:.1%} are needed"
+    told = "" if bias is None or not np.isfinite(bias.lower) else _tell_bias(bias)
+    return PerformanceVerdict(
+        pipeline=pipeline,
+        subject=window_start.isoformat(),
+        outcome=outcome,
+        reasons=(reason, *([told] if told else [])),
+        data_time=as_of,
+        rows=len(champion),
+        blocks=len(np.unique(np.asarray(blocks))),
+        coverage=coverage,
+        champion_loss=loss,
+        probe_loss=loss - regret.mean if regret and loss is not None else None,
+        regret=regret.mean if regret else None,
+        regret_share=share,
+        standard_error=plain(regret.standard_error) if regret else None,
+        lower=plain(regret.lower) if regret else None,
+        upper=plain(regret.upper) if regret else None,
+        calibration_bias=bias.mean if bias else None,
+        bias_lower=plain(bias.lower) if bias else None,
+        bias_upper=plain(bias.upper) if bias else None,
+    )
+
+
+def _decide(regret: Interval | None, share: float | None, *, rows: int, policy: Monitor) -> tuple[str, str]:
+    if rows == 0:
+        return "need evidence", "no mature row has a label yet"
+    if regret is None:
+        return "need evidence", f"there is no probe to compare the champion with on {rows:,} mature rows"
+    if regret.blocks < MIN_BLOCKS:
+        return "need evidence", f"{rows:,} mature rows lie in {regret.blocks} block; two are needed for an interval"
+    numbers = (
+        f"retraining would gain {share or 0.0:+.2%} of the loss on {rows:,} rows in {regret.blocks} blocks "
+        f"(bounds {regret.lower:+.5f} to {regret.upper:+.5f} at alpha {policy.alpha:g}; "
+        f"{policy.min_regret:.2%} and a lower bound above 0 ask for it)"
+    )
+    if share is not None and share >= policy.min_regret and regret.lower > 0:
+        return "regret", numbers
+    return "fine", numbers
+
+
+def _calibration(
+    label: npt.ArrayLike, prediction: npt.ArrayLike, blocks: npt.ArrayLike, *, alpha: float
+) -> Interval | None:
+    predicted = np.asarray(prediction, dtype=np.float64)
+    if predicted.ndim != 1 or not len(predicted):
+        return None
+    return paired_interval(np.asarray(label, dtype=np.float64) - predicted, blocks, alpha=alpha)
+
+
+def _tell_bias(bias: Interval) -> str:
+    sign = "too low" if bias.lower > 0 else "too high" if bias.upper < 0 else "not provably biased"
+    return f"label - prediction is {bias.mean:+.4f} on average ({bias.lower:+.4f} to {bias.upper:+.4f}): {sign}"

@@ -1,0 +1,395 @@
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from validation.drift import (
+    PREDICTION,
+    Drift,
+    DriftVerdict,
+    Profile,
+    build_profile,
+    discoveries,
+    judge,
+    next_state,
+    simes,
+)
+from validation.measures import Measure, Tails, normal_scores, p_value, pooled
+from validation.profile import Counts, FeatureProfile, count
+
+NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+MICROSECONDS = pl.Datetime("us", "UTC")
+
+
+def days_of(columns: dict[str, Any], *, days: int, first: datetime = NEW_YEAR) -> pl.DataFrame:
+    """Columns of `days` equal parts, one part per day."""
+    rows = len(next(iter(columns.values()))) // days
+    moments = pl.datetime_range(first, first + days * DAY, DAY, closed="left", eager=True, time_unit="us")
+    return pl.DataFrame({"at": moments.gather(np.repeat(np.arange(days), rows)), **columns})
+
+
+def numbers(
+    seed: int, *, days: int, rows: int, features: int = 1, day_sd: float = 0.05, first: datetime = NEW_YEAR
+) -> pl.DataFrame:
+    """Standard normal features whose days differ in their mean, as days do."""
+    rng = np.random.default_rng(seed)
+    mean = rng.normal(0, day_sd, (days, 1, features))
+    values = (mean + rng.standard_normal((days, rows, features))).reshape(-1, features)
+    return days_of({f"x{index}": values[:, index] for index in range(features)}, days=days, first=first)
+
+
+def profiled(frame: pl.DataFrame, *, windows: int = 30) -> Profile:
+    return build_profile(frame, time="at", every=DAY, windows=windows, until=NEW_YEAR + windows * DAY)
+
+
+def judged(profile: Profile, frame: pl.DataFrame, *previous: str, policy: Drift | None = None) -> DriftVerdict:
+    return judge(
+        profile,
+        frame,
+        pipeline="flights",
+        window_start=NEW_YEAR + 30 * DAY,
+        policy=policy or Drift(),
+        previous=previous,
+        as_of=NEW_YEAR + 31 * DAY,
+    )
+
+
+# Counting
+
+
+def test_numbers_are_counted_in_bins_of_equal_mass_and_one_on_either_side() -> None:
+    feature = profiled(days_of({"x": np.arange(320.0)}, days=1), windows=1).features[0]
+    assert feature.edges == (pytest.approx(0, abs=1e-300), *np.arange(9.0, 319, 10), 319.0)
+    assert feature.windows[0].bins == (0, *[10] * 32, 0)
+    values = pl.Series([-1.0, 0.0, 9.0, 9.5, 319.0, 320.0, float("nan"), None])
+    assert count(feature, values).bins == (1, 2, 1, *[0] * 29, 1, 1)
+    assert count(feature, values).nulls == 2
+
+
+def test_windows_end_at_the_cut_off_and_may_be_empty() -> None:
+    frame = days_of({"x": [1, 2, 3, 4]}, days=4)
+    profile = build_profile(frame, time="at", every=DAY, windows=5, until=NEW_YEAR + 3 * DAY)
+    assert [window.present for window in profile.features[0].windows] == [0, 0, 1, 1, 1]
+    assert (profile.until, profile.every_seconds) == ("2013-01-04T00:00:00+00:00", 86_400.0)
+
+
+def test_levels_are_counted_and_what_is_new_is_known() -> None:
+    values = [f"l{level:03}" for level in range(60) for _ in range(2)]
+    feature = profiled(days_of({"c": [*values, "once", None]}, days=1), windows=1).features[0]
+    assert feature.levels == tuple(f"l{level:03}" for level in range(50))
+    assert feature.known == (*(f"l{level:03}" for level in range(50, 60)), "once")
+    assert feature.singletons == 1
+    assert feature.windows[0] == Counts(bins=(*[2] * 50, 21), nulls=1, novel=121)
+    assert count(feature, pl.Series(["l000", "l059", "new", None])) == Counts(bins=(1, *[0] * 49, 2), nulls=1, novel=1)
+
+
+def test_columns_without_an_order_or_levels_are_not_profiled() -> None:
+    frame = days_of({"x": [1, 2], "flag": [True, False]}, days=2).with_columns(
+        moment=pl.col("at"), many=pl.lit([1, 2]), level=pl.lit("a").cast(pl.Categorical)
+    )
+    assert {item.name: item.kind for item in profiled(frame).features} == {
+        "x": "number",
+        "flag": "category",
+        "level": "category",
+    }
+
+
+def test_a_profile_is_plain_json_and_comes_back_equal() -> None:
+    frame = numbers(1, days=30, rows=50, features=2).with_columns(
+        c=pl.lit("a"), nothing=pl.lit(None, pl.Float64), big=pl.lit(np.inf)
+    )
+    profile = profiled(frame)
+    text = profile.to_json()
+    assert Profile.from_json(text) == profile
+    assert json.loads(text)["features"][0]["name"] == "x0"
+
+
+# Statistics
+
+
+def test_normal_scores_are_the_means_of_a_normal_between_its_quantiles() -> None:
+    """Golden: for quarters, scipy.stats.truncnorm.mean between the quartiles."""
+    cuts = [-np.inf, *stats.norm.ppf([0.25, 0.5, 0.75]), np.inf]
+    expected = [stats.truncnorm.mean(low, high) for low, high in pairwise(cuts)]
+    assert normal_scores(np.full(4, 0.25)) == pytest.approx(expected)
+    assert normal_scores(np.array([0, 0.5, 0.5, 0])) == pytest.approx([-1, -0.79788456, 0.79788456, 1])
+    assert normal_scores(np.array([0.0, 1.0, 0.0])).tolist() == [-1.0, 0.0, 1.0]
+
+
+def shift(then: Any, now: float, **changed: Any) -> Measure:
+    facts: dict[str, Any] = {"kind": "shift", "noise_then": 0.0, "noise_now": 0.0, "effect": 1.0}
+    return Measure(then=np.asarray(then, dtype=float), now=now, **facts | changed)
+
+
+def test_the_p_value_is_that_of_a_prediction_interval() -> None:
+    """Golden: scipy.stats.t; for one more value of a normal sample, T = (x - mean) / (sd sqrt(1 + 1/m))."""
+    then = stats.norm.rvs(size=30, random_state=4)
+    statistic = (2.5 - then.mean()) / (then.std(ddof=1) * np.sqrt(1 + 1 / 30))
+    assert p_value(shift(then, 2.5), Tails()) == pytest.approx(2 * stats.t.sf(statistic, 29))
+    assert p_value(shift(then, 2.5, one_sided=True), Tails()) == pytest.approx(stats.t.sf(statistic, 29))
+    assert p_value(shift(then, 2.5), Tails(widening=2.0)) == pytest.approx(2 * stats.t.sf(statistic / 2, 29))
+    assert p_value(shift(then, 2.5, least_p=0.4), Tails()) == 0.4
+    half = (2.5 - then.mean()) / (then.std(ddof=1) * np.sqrt(1 + 1 / 10))  # r = 1/2 leaves a third of the windows
+    assert p_value(shift(then, 2.5), Tails(correlation=0.5)) == pytest.approx(2 * stats.t.sf(half, 9))
+
+
+def test_sampling_noise_is_a_floor_and_small_windows_are_noisier() -> None:
+    constant = np.zeros(30)
+    floor = 0.3 / (0.1 * np.sqrt(1 + 1 / 30))
+    assert p_value(shift(constant, 0.3, noise_then=0.01, noise_now=0.01), Tails()) == pytest.approx(
+        2 * stats.t.sf(floor, 29)
+    )
+    then = np.tile([-1.0, 1.0], 15)
+    spread = np.sqrt((then.var(ddof=1) + 0.5) * (1 + 1 / 30))
+    assert p_value(shift(then, 3.0, noise_then=0.5, noise_now=1.0), Tails()) == pytest.approx(
+        2 * stats.t.sf(3 / spread, 29)
+    )
+
+
+def test_a_chance_that_is_uniform_stays_uniform() -> None:
+    """Of 2,000 windows like the reference, the share below p is p: golden 1.3 % below 1 % and 9.45 % below 10 %."""
+    rng = np.random.default_rng(6)
+    found = np.array([p_value(shift(rng.normal(3, 2, 20), rng.normal(3, 2)), Tails()) for _ in range(2_000)])
+    assert ((found < 0.01).mean(), (found < 0.1).mean()) == (0.013, 0.0945)
+
+
+def test_autocorrelation_and_heavy_tails_of_the_reference_are_pooled_by_kind() -> None:
+    rng = np.random.default_rng(7)
+    walk = np.zeros((400, 30))
+    for day in range(1, 30):
+        walk[:, day] = 0.7 * walk[:, day - 1] + rng.standard_normal(400)
+    calm = [shift(values, 0.0, kind="spread") for values in rng.standard_normal((400, 30))]
+    found = pooled([*(shift(values, 0.0) for values in walk), *calm])
+    assert found["shift"].correlation == pytest.approx(0.7, abs=0.12)
+    assert found["spread"].correlation == pytest.approx(0.0, abs=0.02)
+    assert found["spread"].widening == pytest.approx(1.0, abs=0.03)
+    heavy = pooled([shift(values, 0.0) for values in rng.standard_t(2, (400, 30))])
+    assert heavy["shift"].widening > 1.3
+
+
+@settings(deadline=None)
+@given(p_values=st.lists(st.floats(1e-9, 1), min_size=1, max_size=20), alpha=st.sampled_from([0.005, 0.05, 0.4]))
+def test_discoveries_are_those_of_benjamini_and_hochberg(p_values: list[float], alpha: float) -> None:
+    adjusted = stats.false_discovery_control(p_values)
+    clear = [p for p in adjusted if abs(p - alpha) > 1e-9]
+    found = discoveries(p_values, alpha)
+    assert [hit for hit, p in zip(found, adjusted, strict=True) if p in clear] == [p <= alpha for p in clear]
+    assert simes(p_values) == pytest.approx(min(adjusted))
+
+
+# The alarm
+
+
+@pytest.mark.parametrize(
+    ("history", "window", "outcome", "raised"),
+    [
+        ("", "suspect", "suspect", "no"),
+        ("s", "suspect", "drift", "yes"),
+        ("sq", "suspect", "drift", "yes"),
+        ("sqq", "suspect", "suspect", "no"),
+        ("", "quiet", "quiet", "no"),
+        ("sd", "quiet", "quiet", "yes"),
+        ("sdqq", "suspect", "drift", "yes"),
+        ("sdqq", "quiet", "quiet", "no"),
+        ("sdqqq", "suspect", "suspect", "no"),
+        ("snn", "suspect", "drift", "yes"),
+        ("sd", "empty", "not enough history", "yes"),
+        ("sdqqqn", "empty", "not enough history", "no"),
+    ],
+)
+def test_an_alarm_is_raised_by_two_of_three_and_cleared_by_three_quiet(
+    history: str, window: str, outcome: str, raised: str
+) -> None:
+    names = {"s": "suspect", "d": "drift", "q": "quiet", "n": "not enough history"}
+    suspect = {"suspect": True, "quiet": False, "empty": None}[window]
+    found = next_state([names[letter] for letter in history], suspect=suspect, at_once=False, policy=Drift())
+    assert found == (outcome, raised == "yes")
+
+
+def test_one_extreme_window_raises_at_once() -> None:
+    assert next_state([], suspect=True, at_once=True, policy=Drift()) == ("drift", True)
+    assert next_state([], suspect=True, at_once=False, policy=Drift(raise_on=1)) == ("drift", True)
+
+
+# Judging
+
+
+def test_a_window_of_the_reference_is_quiet_and_nothing_is_modified() -> None:
+    frame = numbers(1, days=30, rows=500, features=3)
+    profile, window = profiled(frame), frame.filter(pl.col("at") == NEW_YEAR + 7 * DAY)
+    before = (profile.to_json(), window.clone())
+    verdict = judged(profile, window)
+    assert (verdict.outcome, verdict.raised, verdict.judged, verdict.rows) == ("quiet", False, 3, 500)
+    assert (profile.to_json(), True) == (before[0], window.equals(before[1]))
+    assert json.dumps([feature.p_value for feature in verdict.features], allow_nan=False)
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    frame = numbers(2, days=31, rows=200, features=2).with_columns(c=pl.col("x0").round().cast(pl.String))
+    shuffled = frame.sample(fraction=1.0, shuffle=True, seed=3)
+    assert profiled(shuffled) == profiled(frame)
+    window = frame.tail(200)
+    assert judged(profiled(frame), window.reverse()) == judged(profiled(frame), window)
+
+
+def test_a_moved_feature_of_twenty_is_found_and_named() -> None:
+    frame = numbers(3, days=31, rows=5_000, features=20)
+    window = frame.tail(5_000).with_columns(pl.col("x7") + 0.5)
+    verdict = judged(profiled(frame), window)
+    assert [item.name for item in verdict.features if item.drifted] == ["x7"]
+    assert verdict.features[0].cause == "shift"
+    assert verdict.features[0].shift == pytest.approx(0.5, abs=0.12)
+    assert verdict.reasons[0].startswith("x7 moved by +0.48 reference sd")
+    assert judged(profiled(frame), window, "suspect").outcome == "drift"
+
+
+def world(seed: int, *, days: int, rows: int) -> pl.DataFrame:
+    """Ten numbers and four categories of 2 to 300 levels; means, mixes and null shares move from day to day."""
+    rng = np.random.default_rng(seed)
+    frame = numbers(seed, days=days, rows=rows, features=10)
+    nulls = np.repeat(1 / (1 + np.exp(3 + rng.normal(0, 0.1, days))), rows)
+    columns = {"x0": frame["x0"].to_numpy().copy()}
+    columns["x0"][rng.random(days * rows) < nulls] = np.nan
+    for levels in (2, 20, 60, 300):
+        shares = np.exp(rng.normal(0, 0.1, (days, levels))) / np.arange(1, levels + 1)
+        drawn = [rng.choice(levels, rows, p=share / share.sum()) for share in shares]
+        columns[f"c{levels}"] = np.char.add("l", np.concatenate(drawn).astype(str))
+    return frame.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+
+
+def test_windows_in_which_nothing_happens_are_seldom_suspected() -> None:
+    """Bound: alpha, here 1 %, of windows. Golden: 0 of 200 over ten references of 30 days."""
+    suspected = 0
+    for seed in range(10):
+        frame = world(seed, days=50, rows=1_000)
+        profile = profiled(frame)
+        for day in range(30, 50):
+            verdict = judged(profile, frame[day * 1_000 : (day + 1) * 1_000], policy=Drift(alpha=0.01))
+            suspected += verdict.outcome != "quiet"
+    assert suspected == 0
+
+
+def moved(expression: pl.Expr) -> DriftVerdict:
+    frame = world(11, days=31, rows=2_000).with_columns(constant=pl.lit(5.0), flag=pl.col("x1") > 0)
+    return judged(profiled(frame), frame.tail(2_000).with_columns(expression))
+
+
+SOME = pl.int_range(pl.len()) % 100  # a row's place in each hundred
+
+
+@pytest.mark.parametrize(
+    ("expression", "name", "cause"),
+    [
+        (pl.col("x2") * 1.4, "x2", "spread"),
+        (pl.col("x2").abs() * 1.66 - 1.32, "x2", "shape"),
+        (pl.when(SOME < 10).then(None).otherwise("x2").alias("x2"), "x2", "nulls"),
+        (pl.when(SOME < 40).then(None).otherwise("x2").alias("x2"), "x2", "null flood"),
+        (pl.when(SOME < 20).then(pl.lit("l0")).otherwise("c20").alias("c20"), "c20", "mix"),
+        (pl.when(SOME < 20).then(pl.lit("l30")).otherwise("c60").alias("c60"), "c60", "mix"),
+        (pl.when(SOME < 1).then(pl.lit("new")).otherwise("c60").alias("c60"), "c60", "unseen"),
+        (pl.when(SOME < 40).then(pl.lit(value=True)).otherwise("flag").alias("flag"), "flag", "mix"),
+        (pl.col("x2") * 1_000, "x2", "unit change"),
+        (pl.col("x2") + 30, "x2", "unit change"),
+        (pl.lit(0.123).alias("x2"), "x2", "unit change"),
+        (pl.col("constant") - 1, "constant", "shift"),
+        (pl.col("x2").cast(pl.String), "x2", "unit change"),
+        (pl.lit(None, pl.String).alias("c20"), "c20", "null flood"),
+    ],
+)
+def test_each_kind_of_drift_is_called_by_its_name(expression: pl.Expr, name: str, cause: str) -> None:
+    verdict = moved(expression)
+    assert [(item.name, item.cause) for item in verdict.features if item.drifted] == [(name, cause)]
+    assert verdict.features[0].sentence.endswith("probably bad data") == (cause in ("unit change", "null flood"))
+
+
+def test_a_column_that_disappears_is_a_finding() -> None:
+    frame = numbers(1, days=31, rows=100, features=2)
+    verdict = judged(profiled(frame), frame.tail(100).drop("x1"))
+    assert (verdict.outcome, verdict.raised) == ("drift", True)
+    assert verdict.reasons == (
+        "x1 has disappeared: the reference has it, this window does not (p = 0): probably bad data",
+    )
+
+
+def test_with_too_few_windows_nothing_is_said() -> None:
+    frame = numbers(1, days=30, rows=50)
+    few = build_profile(frame, time="at", every=DAY, windows=60, until=NEW_YEAR + 19 * DAY)
+    verdict = judged(few, frame.tail(50), "suspect", "drift")
+    assert (verdict.outcome, verdict.raised, verdict.features) == ("not enough history", True, ())
+    assert verdict.reasons == ("the profile has 19 windows with rows, 20 are needed to know how far windows differ",)
+    enough = build_profile(frame, time="at", every=DAY, windows=60, until=NEW_YEAR + 20 * DAY)
+    assert judged(enough, frame.tail(50)).outcome == "quiet"
+
+
+def test_a_feature_without_enough_history_is_left_out_alone() -> None:
+    frame = numbers(1, days=30, rows=50, features=2)
+    prediction = build_profile(
+        frame.rename({"x1": PREDICTION}).drop("x0"), time="at", every=DAY, windows=5, until=NEW_YEAR + 30 * DAY
+    )
+    both = Profile(until="", every_seconds=0, features=profiled(frame).features + prediction.features)
+    verdict = judged(both, frame.tail(50).with_columns(pl.lit(9.0).alias(PREDICTION)))
+    assert sorted(item.name for item in verdict.features) == ["x0", "x1"]
+
+
+def test_an_empty_window_is_not_judged() -> None:
+    frame = numbers(1, days=30, rows=50)
+    assert judged(profiled(frame), frame.clear()).reasons == ("the window has no rows, so nothing can be compared",)
+    nothing = profiled(frame.clear())
+    assert judged(nothing, frame).outcome == "not enough history"
+
+
+odd = st.one_of(st.none(), st.sampled_from([0.0, 1.0, -1.0, 1e300, -1e300, np.inf, -np.inf, np.nan]), st.floats())
+
+
+@settings(deadline=None, max_examples=60)
+@given(reference=st.lists(odd, min_size=20, max_size=60), window=st.lists(odd, min_size=1, max_size=5))
+def test_odd_values_never_crash_it_and_give_plain_numbers(
+    reference: list[float | None], window: list[float | None]
+) -> None:
+    rows = reference[: len(reference) // 20 * 20]
+    frame = days_of({"x": pl.Series(rows, dtype=pl.Float64), "c": pl.Series(rows, dtype=pl.Float64)}, days=20)
+    profile = Profile.from_json(profiled(frame.with_columns(pl.col("c").cast(pl.String)), windows=20).to_json())
+    now = pl.DataFrame({"x": window, "c": window}, schema={"x": pl.Float64, "c": pl.Float64})
+    verdict = judged(profile, now.with_columns(pl.col("c").cast(pl.String)))
+    assert json.dumps(
+        [[item.p_value, item.shift, item.spread, item.nulls] for item in verdict.features], allow_nan=False
+    )
+
+
+def test_two_rows_are_no_drift() -> None:
+    """A window of one or two rows of a reference that never had nulls: whatever they are, they prove nothing."""
+    frame = numbers(1, days=30, rows=20)
+    for values in ([3.0], [-9.0, 9.0], [0.0, None]):
+        assert judged(profiled(frame), pl.DataFrame({"x0": values}, schema={"x0": pl.Float64})).outcome == "quiet"
+
+
+def test_a_column_with_very_many_levels_may_have_new_ones() -> None:
+    rng = np.random.default_rng(1)
+    frame = days_of({"id": rng.integers(0, 10**9, 31 * 100).astype(str)}, days=31)
+    assert profiled(frame).features[0].known is None
+    assert judged(profiled(frame), frame.tail(100)).outcome == "quiet"
+
+
+@pytest.mark.parametrize(("field", "value"), [("alpha", 0.5), ("min_windows", 2), ("raise_on", 4), ("clear_after", 0)])
+def test_a_policy_has_sensible_limits(field: str, value: Any) -> None:
+    from validation.errors import DefinitionError
+
+    with pytest.raises(DefinitionError, match=rf"drift\.{field} must be"):
+        Drift(**{field: value})
+
+
+def test_a_profile_of_counts_is_enough() -> None:
+    """The value can be built by hand: no frame is needed to judge."""
+    windows = tuple(Counts(bins=(0, 10 + day % 3, 10, 0), nulls=0) for day in range(20))
+    feature = FeatureProfile(name="x", kind="number", edges=(-0.5, 0.5, 1.5), windows=windows)
+    profile = Profile(until="2013-01-21", every_seconds=86_400, features=(feature,))
+    assert judged(profile, pl.DataFrame({"x": [0, 1] * 10})).outcome == "quiet"
+    assert judged(profile, pl.DataFrame({"x": [1] * 200})).features[0].drifted

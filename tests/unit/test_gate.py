@@ -1,0 +1,246 @@
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from validation.errors import DefinitionError
+from validation.gate import Evidence, Gate, GateVerdict, Guards, judge
+from validation.refit import guard_refit
+from validation.slices import judge_slices
+
+NOON = datetime(2013, 6, 1, 12, tzinfo=UTC)
+FINE = Guards(load_ok=True, latency_ms=0.5, size_mb=1.0)
+DAYS, PER_DAY = 7, 100
+BLOCKS = np.repeat(np.arange(DAYS), PER_DAY)
+
+
+def losses(gain: float, *, noise: float = 0.01, seed: int = 3) -> tuple[Any, Any]:
+    """A champion of loss 0.5, and a challenger that is better by `gain` with some noise per row."""
+    rng = np.random.default_rng(seed)
+    champion = 0.5 + rng.normal(0, 0.1, len(BLOCKS))
+    return champion, champion - gain - rng.normal(0, noise, len(BLOCKS))
+
+
+def judged(gain: float, *, guards: Guards = FINE, policy: Gate | None = None, **facts: Any) -> GateVerdict:
+    champion, challenger = losses(gain, noise=facts.pop("noise", 0.01))
+    given = {"champion_loss": champion, "challenger_loss": challenger, "blocks": BLOCKS} | facts
+    return judge(Evidence(**given), guards, policy=policy or Gate(), pipeline="flights", subject="7", as_of=NOON)
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "outcome"),
+    [
+        (0.01, 0.01, "promote"),
+        (-0.01, 0.01, "reject"),
+        (0.0, 0.0, "reject"),
+        (0.0003, 0.0, "reject"),  # proven, but smaller than the 0.1 % that are asked for
+        (0.0006, 0.0, "promote"),
+        (0.001, 0.2, "need evidence"),
+    ],
+)
+def test_only_a_proven_gain_that_is_large_enough_is_promoted(gain: float, noise: float, outcome: str) -> None:
+    assert judged(gain, noise=noise).outcome == outcome
+
+
+def test_the_verdict_holds_all_numbers_as_json() -> None:
+    verdict = judged(
+        0.01,
+        noise=0.0,
+        champion_version="6",
+        challenger_version="7",
+        bundle_sha256="ab12",
+        champion_loss=np.full(700, 0.5),
+        challenger_loss=np.full(700, 0.49),
+    )
+    assert json.loads(json.dumps(asdict(verdict) | {"data_time": ""}, allow_nan=False)) == {
+        "pipeline": "flights",
+        "subject": "7",
+        "outcome": "promote",
+        "reasons": [
+            (
+                "the challenger's loss is 0.49000 against 0.50000, a gain of +2.00% (bounds +0.01000 to +0.01000 at "
+                "alpha 0.2, 700 rows in 7 blocks): at least 0.10%, and proven above 0"
+            )
+        ],
+        "data_time": "",
+        "champion_is": "champion",
+        "champion_version": "6",
+        "challenger_version": "7",
+        "bundle_sha256": "ab12",
+        "evidence": "holdout",
+        "rows": 700,
+        "blocks": 7,
+        "coverage": 1.0,
+        "champion_loss": pytest.approx(0.5),
+        "challenger_loss": pytest.approx(0.49),
+        "gain": pytest.approx(0.01),
+        "gain_share": pytest.approx(0.02),
+        "standard_error": pytest.approx(0.0, abs=1e-12),
+        "lower": pytest.approx(0.01),
+        "upper": pytest.approx(0.01),
+        "alpha": 0.2,
+        "min_gain": 0.001,
+        "calibration_bias": None,
+        "latency_ms": 0.5,
+        "size_mb": 1.0,
+        "slices": [],
+        "intent": "",
+        "snapshot": "",
+        "mature_rows": 0,
+        "trained_until": None,
+    }
+
+
+def test_the_first_model_is_judged_against_the_base_rate() -> None:
+    verdict = judged(0.01, champion_is="base rate")
+    assert (verdict.outcome, verdict.champion_is, verdict.champion_version) == ("promote", "base rate", "")
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(4, "need evidence"), (5, "promote")])
+def test_few_days_prove_nothing(days: int, outcome: str) -> None:
+    champion, challenger = losses(0.01)
+    rows = slice(0, days * PER_DAY)
+    verdict = judged(0, champion_loss=champion[rows], challenger_loss=challenger[rows], blocks=BLOCKS[rows])
+    assert verdict.outcome == outcome
+    if outcome == "need evidence":
+        assert verdict.reasons == ("the holdout has 400 labelled rows in 4 blocks; at least 5 blocks are needed",)
+
+
+def test_an_empty_holdout_needs_evidence() -> None:
+    none = np.zeros(0)
+    verdict = judged(0, champion_loss=none, challenger_loss=none, blocks=none)
+    assert (verdict.outcome, verdict.champion_loss, verdict.lower) == ("need evidence", None, None)
+
+
+@pytest.mark.parametrize(("coverage", "outcome"), [(0.79, "need evidence"), (0.8, "promote")])
+def test_too_few_labels_prove_nothing(coverage: float, outcome: str) -> None:
+    guards = Guards(load_ok=True, latency_ms=1, size_mb=1, coverage=coverage, min_coverage=0.8)
+    assert judged(0.01, guards=guards).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("guards", "reason"),
+    [
+        (
+            Guards(load_ok=False, load_error="golden rows differ", latency_ms=0, size_mb=0),
+            "the bundle does not load and answer in a fresh process: golden rows differ",
+        ),
+        (Guards(load_ok=True, latency_ms=50.01, size_mb=1), "one row takes 50.01 ms, at most 50 ms are allowed"),
+        (Guards(load_ok=True, latency_ms=float("nan"), size_mb=1), "one row takes nan ms, at most 50 ms are allowed"),
+        (Guards(load_ok=True, latency_ms=50, size_mb=100.1), "the bundle has 100.1 MB, at most 100 MB are allowed"),
+        (Guards(load_ok=True, latency_ms=1, size_mb=1, refit=("the refit is worse",)), "the refit is worse"),
+    ],
+)
+def test_a_failed_guard_rejects_the_best_challenger(guards: Guards, reason: str) -> None:
+    verdict = judged(0.01, guards=guards)
+    assert verdict.outcome == "reject"
+    assert verdict.reasons[0] == reason
+
+
+@pytest.mark.parametrize("side", ["champion", "challenger"])
+def test_a_loss_that_is_no_number_is_rejected(side: str) -> None:
+    broken = losses(0.01)[0].copy()
+    broken[:3] = np.nan
+    verdict = judged(0.01, **{f"{side}_loss": broken})
+    assert verdict.outcome == "reject"
+    assert verdict.reasons == (f"the {side}'s loss is not a number on 3 rows",)
+
+
+def test_a_slice_that_becomes_provably_worse_blocks_a_gain_for_the_rest() -> None:
+    carriers = np.tile(["AA", "UA", "UA", "UA"], len(BLOCKS) // 4)
+    champion, challenger = losses(0.01)
+    challenger = np.where(carriers == "AA", champion + 0.02, challenger)
+    facts: dict[str, Any] = {"challenger_loss": challenger, "champion_loss": champion, "slices": {"carrier": carriers}}
+    few = judged(0.01, policy=Gate(min_slice_rows=176), **facts)
+    assert few.outcome == "promote"
+    assert [item.value for item in few.slices] == ["UA"]
+    verdict = judged(0.01, policy=Gate(min_slice_rows=175), **facts)
+    assert verdict.outcome == "reject"
+    assert verdict.reasons[0].startswith("carrier = AA becomes provably worse: gain -0.02000 on 175 rows")
+    assert [(item.value, item.rows, item.worse) for item in verdict.slices] == [("AA", 175, True), ("UA", 525, False)]
+
+
+def test_equal_models_seldom_fail_by_a_slice() -> None:
+    """Ten slices at 5 % together: golden, 10 of 200 seeded challengers that are worse nowhere are blocked."""
+    blocked = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        gain, values = rng.normal(0, 0.1, 2_100), rng.integers(0, 10, 2_100)
+        found = judge_slices(gain, np.repeat(np.arange(21), 100), {"origin": values.tolist()}, alpha=0.05, min_rows=50)
+        assert len(found) == 10
+        blocked += found[0].worse
+    assert blocked == 10
+
+
+@settings(deadline=None, max_examples=50)
+@given(gain=st.floats(-0.1, 0.1), noise=st.floats(0, 0.3))
+def test_a_challenger_and_its_mirror_are_never_both_promoted(gain: float, noise: float) -> None:
+    champion, challenger = losses(gain, noise=noise)
+    there = judged(0, champion_loss=champion, challenger_loss=challenger)
+    back = judged(0, champion_loss=challenger, challenger_loss=champion)
+    assert (there.outcome, back.outcome).count("promote") <= 1
+    if there.outcome == "promote":
+        assert there.lower is not None
+        assert there.lower > 0
+        assert back.outcome == "reject"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("min_gain", 1.0), ("alpha", 0.5), ("slices", "carrier"), ("min_blocks", 1), ("max_latency_ms", 0)],
+)
+def test_a_policy_has_sensible_limits(field: str, value: Any) -> None:
+    with pytest.raises(DefinitionError, match=rf"gate\.{field} must be"):
+        Gate(**{field: value})
+
+
+LABEL = np.array([0, 1] * 50)
+PROVEN = np.where(LABEL == 1, 0.6, 0.4)
+
+
+def refit(prediction: Any, **changed: Any) -> tuple[str, ...]:
+    facts: dict[str, Any] = {
+        "proven_prediction": PROVEN,
+        "refit_prediction": prediction,
+        "proven_loss": np.full(100, 0.5),
+        "refit_loss": np.full(100, 0.49),
+        "label": LABEL,
+        "task": "binary",
+    }
+    return guard_refit(**facts | changed)
+
+
+def test_a_refit_that_is_like_the_proven_model_may_replace_it() -> None:
+    assert refit(PROVEN + 0.01) == ()
+    assert refit([], proven_prediction=[], label=[], proven_loss=[], refit_loss=[]) == ()
+
+
+def test_a_refit_that_is_another_model_is_named_as_such() -> None:
+    assert refit(np.full(100, np.nan)) == ("the refit's prediction is not a number on 100 rows",)
+    assert refit(PROVEN, refit_loss=np.full(100, 0.51)) == (
+        "the refit's loss is 0.51000, the proven model's 0.50000, on rows the refit saw",
+    )
+    assert refit(PROVEN + 0.03) == (
+        "the refit's mean of label - prediction is -0.0300, the proven model's +0.0000; it may be 0.02 further from 0",
+    )
+    assert refit(np.where(np.arange(100) < 16, 1 - PROVEN, PROVEN)) == (
+        "the refit decides 16.0% of the rows otherwise, at most 15% may be",
+    )
+
+
+def test_a_refit_of_other_tasks_is_judged_in_their_units() -> None:
+    label = np.linspace(-100, 100, 100)
+    numbers: dict[str, Any] = {"task": "regression", "label": label, "proven_prediction": label}
+    assert refit(label + 1.0, **numbers) == ()
+    moved = np.where(np.arange(100) < 20, label + 70.0, label - 70.0 / 4)
+    assert refit(moved, **numbers) == ("the refit decides 20.0% of the rows otherwise, at most 15% may be",)
+    classes = np.eye(3)[np.arange(100) % 3]
+    assert refit(classes, task="multiclass", proven_prediction=classes, label=np.arange(100) % 3) == ()
+    assert refit(np.roll(classes, 1, axis=1), task="multiclass", proven_prediction=classes) == (
+        "the refit decides 100.0% of the rows otherwise, at most 15% may be",
+    )

@@ -1,0 +1,128 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from validation.errors import DefinitionError
+from validation.governor import BUDGET_SPAN, JUDGED, Attempt, Governor, GovernorVerdict, History, judge
+
+NOON = datetime(2013, 6, 1, 12, tzinfo=UTC)
+POLICY = Governor(cooldown="3d", max_per_month=3, min_new_rows=100, breaker_after=2)
+
+
+def attempt(days_ago: float, outcome: Any = "reject", snapshot: str = "old") -> Attempt:
+    return Attempt(at=NOON - timedelta(days=days_ago), outcome=outcome, snapshot=snapshot)
+
+
+def judged(*attempts: Attempt, by_hand: bool = False, **facts: Any) -> GovernorVerdict:
+    known: dict[str, Any] = {"snapshot": "new", "new_rows": 100} | facts
+    history = History(attempts=attempts, **known)
+    return judge(history, policy=POLICY, pipeline="flights", subject="intent-1", as_of=NOON, by_hand=by_hand)
+
+
+def test_a_first_retrain_runs() -> None:
+    verdict = judged()
+    assert (verdict.outcome, verdict.until, verdict.condition) == ("run", None, "")
+    assert verdict.reasons == ("nothing objects: 100 new rows",)
+
+
+def test_a_pulled_cord_refuses_everybody() -> None:
+    verdict = judged(paused="wrong labels since May", by_hand=True)
+    assert verdict.outcome == "refuse"
+    assert verdict.reasons == ("the cord is pulled (wrong labels since May); when it is solved: andon resume flights",)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "outcome"),
+    [
+        ([attempt(20, "failed"), attempt(10, "rolled back")], "refuse"),
+        ([attempt(10, "failed"), attempt(20, "failed"), attempt(25, "promote")], "refuse"),
+        ([attempt(10, "failed")], "run"),
+        ([attempt(40, "failed"), attempt(15, "reject"), attempt(10, "failed")], "run"),
+    ],
+)
+def test_the_breaker_opens_after_failures_in_a_row(attempts: list[Attempt], outcome: str) -> None:
+    assert judged(*attempts).outcome == outcome
+
+
+def test_a_person_closes_the_breaker() -> None:
+    failures = (attempt(20, "failed"), attempt(10, "failed"))
+    refused = judged(*failures, by_hand=True)
+    assert refused.reasons[0].startswith("the last 2 attempts failed or were rolled back (the breaker opens at 2)")
+    assert refused.reasons[0].endswith("andon resume flights")
+    assert judged(*failures, resumed_at=NOON - timedelta(days=10)).outcome == "run"
+    assert judged(*failures, resumed_at=NOON - timedelta(days=11)).outcome == "run"
+    assert judged(*failures, resumed_at=NOON - timedelta(days=21)).outcome == "refuse"
+
+
+def test_a_judged_snapshot_is_not_judged_again_but_a_failure_may_be_repeated() -> None:
+    verdict = judged(attempt(10, "reject", "new"), by_hand=True)
+    assert (verdict.outcome, verdict.condition) == ("defer", "new mature rows")
+    assert verdict.reasons == ("the snapshot is the one that got the verdict 'reject' at 2013-05-22 12:00",)
+    assert judged(attempt(0.1, "failed", "new")).outcome == "run"
+
+
+@pytest.mark.parametrize(("days_ago", "outcome"), [(2.9, "defer"), (3, "run"), (-1, "defer")])
+def test_a_cooldown_follows_each_verdict(days_ago: float, outcome: str) -> None:
+    verdict = judged(attempt(days_ago))
+    assert verdict.outcome == outcome
+    assert verdict.until == (NOON - timedelta(days=days_ago - 3) if outcome == "defer" else None)
+
+
+def test_the_budget_is_for_thirty_days() -> None:
+    spent = judged(attempt(29), attempt(20), attempt(10))
+    assert (spent.outcome, spent.until, spent.attempts_in_budget) == ("defer", NOON + timedelta(days=1), 3)
+    assert spent.reasons == ("3 attempts in 30 days, 3 are allowed; the next may run at 2013-06-02 12:00",)
+    assert judged(attempt(30), attempt(20), attempt(10)).outcome == "run"
+    assert judged(attempt(29), attempt(28), attempt(20), attempt(10)).until == NOON + timedelta(days=2)
+
+
+def test_too_few_new_rows_wait_for_more() -> None:
+    verdict = judged(new_rows=99)
+    assert (verdict.outcome, verdict.condition) == ("defer", "at least 100 new mature rows")
+    assert verdict.reasons == ("99 new mature rows since the last attempt, 100 are needed",)
+
+
+def test_a_person_passes_cooldown_budget_and_new_rows() -> None:
+    verdict = judged(attempt(3), attempt(2), attempt(1), new_rows=0, by_hand=True)
+    assert verdict.outcome == "run"
+    assert verdict.reasons == ("nothing objects: 0 new rows, asked by hand",)
+
+
+requests = st.lists(
+    st.tuples(
+        st.floats(0, 5),
+        st.sampled_from(["promote", "reject", "need evidence", "failed", "rolled back"]),
+        st.integers(0, 3),
+        st.integers(0, 200),
+        st.sampled_from([None, None, None, "stop"]),
+    ),
+    max_size=60,
+)
+
+
+@settings(deadline=None)
+@given(requests=requests)
+def test_whatever_happens_limits_hold_and_nothing_is_forgotten(requests: list[tuple[Any, ...]]) -> None:
+    now, done = NOON, list[Attempt]()
+    for days, outcome, snapshot, rows, paused in requests:
+        now += timedelta(days=days)
+        history = History(attempts=tuple(done), snapshot=f"{snapshot}", new_rows=rows, paused=paused)
+        verdict = judge(history, policy=POLICY, pipeline="flights", subject="i", as_of=now)
+        if verdict.outcome == "defer":
+            assert verdict.until or verdict.condition
+            assert verdict.until is None or verdict.until > now
+        if verdict.outcome == "run":
+            assert all(now - old.at >= timedelta(days=3) for old in done if old.outcome in JUDGED)
+            assert paused is None
+            done.append(Attempt(at=now, outcome=outcome, snapshot=f"{snapshot}"))
+            assert sum(old.at > now - BUDGET_SPAN for old in done) <= POLICY.max_per_month
+
+
+def test_a_policy_has_sensible_limits() -> None:
+    with pytest.raises(DefinitionError, match=r"governor\.max_per_month must be at least 1, got 0"):
+        Governor(max_per_month=0)
+    with pytest.raises(DefinitionError, match=r"governor\.cooldown must be a duration"):
+        Governor(cooldown="soon")

@@ -1,0 +1,100 @@
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from validation.errors import DefinitionError
+from validation.performance import Monitor, PerformanceVerdict, judge
+
+MONDAY = datetime(2013, 6, 3, tzinfo=UTC)
+DAYS = np.repeat(np.arange(7), 50)
+
+
+def judged(regret: float = 0.01, *, noise: float = 0.005, **changed: Any) -> PerformanceVerdict:
+    rng = np.random.default_rng(5)
+    champion = 0.5 + rng.normal(0, 0.1, len(DAYS))
+    facts: dict[str, Any] = {
+        "champion_loss": champion,
+        "probe_loss": champion - regret - rng.normal(0, noise, len(DAYS)),
+        "blocks": DAYS,
+        "label": (rng.random(len(DAYS)) < 0.3).astype(float),
+        "prediction": np.full(len(DAYS), 0.3),
+        "coverage": 0.95,
+        "policy": Monitor(),
+        "min_coverage": 0.8,
+    }
+    return judge(pipeline="flights", window_start=MONDAY, as_of=MONDAY + timedelta(days=8), **facts | changed)
+
+
+@pytest.mark.parametrize(
+    ("regret", "noise", "outcome"),
+    [
+        (0.01, 0.005, "regret"),
+        (0.002, 0.0, "fine"),  # proven, but below 0.5 % of the loss
+        (0.003, 0.0, "regret"),
+        (0.01, 0.5, "fine"),  # large, but not proven
+        (-0.01, 0.005, "fine"),
+    ],
+)
+def test_regret_is_a_gain_that_is_large_enough_and_proven(regret: float, noise: float, outcome: str) -> None:
+    assert judged(regret, noise=noise).outcome == outcome
+
+
+def test_the_numbers_stand_in_the_verdict_and_its_reasons() -> None:
+    verdict = judged(champion_loss=np.full(350, 0.5), probe_loss=np.full(350, 0.49), label=np.full(350, 0.4))
+    assert [verdict.champion_loss, verdict.probe_loss] == pytest.approx([0.5, 0.49])
+    assert [verdict.regret, verdict.regret_share] == pytest.approx([0.01, 0.02])
+    assert (verdict.rows, verdict.blocks, verdict.coverage) == (350, 7, 0.95)
+    assert verdict.subject == "2013-06-03T00:00:00+00:00"
+    assert verdict.reasons == (
+        (
+            "retraining would gain +2.00% of the loss on 350 rows in 7 blocks (bounds +0.01000 to +0.01000 at alpha "
+            "0.2; 0.50% and a lower bound above 0 ask for it)"
+        ),
+        "label - prediction is +0.1000 on average (+0.1000 to +0.1000): too low",
+    )
+    assert json.dumps(asdict(verdict) | {"data_time": ""}, allow_nan=False)
+
+
+def test_calibration_bias_has_a_block_interval() -> None:
+    """Golden: scipy.stats on the daily means; every second day, so that no days are neighbours."""
+    rng = np.random.default_rng(8)
+    label = (rng.random(350) < 0.5).astype(float)
+    verdict = judged(label=label, blocks=DAYS * 2)
+    means = (label - 0.3).reshape(7, 50).mean(axis=1)
+    reach = stats.t.ppf(0.8, 6) * stats.sem(means)
+    assert verdict.calibration_bias == pytest.approx(means.mean())
+    assert (verdict.bias_lower, verdict.bias_upper) == pytest.approx((means.mean() - reach, means.mean() + reach))
+
+
+def test_a_multiclass_prediction_has_no_single_bias() -> None:
+    assert judged(prediction=np.full((350, 3), 1 / 3)).calibration_bias is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"coverage": 0.79}, "only 79.0% of the mature rows have a label, 80.0% are needed"),
+        ({"probe_loss": None}, "there is no probe to compare the champion with on 350 mature rows"),
+        ({"blocks": np.zeros(350, dtype=int)}, "350 mature rows lie in 1 block; two are needed for an interval"),
+        (
+            {key: [] for key in ("champion_loss", "probe_loss", "blocks", "label", "prediction")},
+            "no mature row has a label yet",
+        ),
+    ],
+)
+def test_without_labels_days_or_a_probe_nothing_is_concluded(changed: dict[str, Any], reason: str) -> None:
+    verdict = judged(**changed)
+    assert verdict.outcome == "need evidence"
+    assert verdict.reasons[0] == reason
+    assert json.dumps(asdict(verdict) | {"data_time": ""}, allow_nan=False)
+
+
+@pytest.mark.parametrize(("field", "value"), [("reference_windows", 0), ("min_regret", 1.0), ("alpha", 0.0)])
+def test_a_policy_has_sensible_limits(field: str, value: Any) -> None:
+    with pytest.raises(DefinitionError, match=rf"monitor\.{field} must be"):
+        Monitor(**{field: value})
