@@ -50,5 +50,6 @@ _PORTFOLIO = (
 DEFAULT_RECIPES: Mapping[Task, tuple[Recipe, ...]] = {
     "binary": _PORTFOLIO,
     "multiclass": _PORTFOLIO,
-    "regression": _PORTFOLIO,
+    # Chosen among eight on four cuts of the bikes' two years, where the portfolio's first was 3 % worse (RMSE).
+    "regression": (_recipe(120, 0.1, 31, 50, 0.6, 0.8, 5.0), *_PORTFOLIO),
 }
