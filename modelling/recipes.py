@@ -39,7 +39,7 @@ def _recipe(rounds: int, *values: Number) -> Recipe:
 
 # The first is the first champion's: chosen among eleven by the mean log loss on seven cuts of the flights' year (one
 # seed: 0.4944; the last here, with all inputs and weak regularisation, 0.4982) and by its cost (250k x 25: 3.5 s of CPU
-# against 5.6). The second was better on synthetic rows with day effects (0.5212 against 0.5254); the third: small trees.
+# against 5.6). The second was better on synthetic rows with day effects (0.5212 against 0.5254); third: small trees.
 _PORTFOLIO = (
     _recipe(120, 0.1, 31, 200, 0.4, 0.7, 10.0),
     _recipe(150, 0.1, 63, 200, 0.4, 0.7, 10.0),
