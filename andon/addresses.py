@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 _FILE = "up.json"
 _ANNOUNCED = ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_API_DATABASE_CONNECTION_URL", "ANDON_SCORER_URL")
@@ -20,21 +19,23 @@ def announce(home: Path, env: Mapping[str, str]) -> None:
 
 def withdraw(home: Path) -> None:
     """Take back what this process announced."""
-    if _read(home).get("pid") == os.getpid():
+    if _read(home)[0] == os.getpid():
         (home / _FILE).unlink(missing_ok=True)
 
 
 def announced(home: Path) -> dict[str, str]:
     """The addresses of the servers that run for this home, as environment variables; empty when none do."""
-    found = _read(home)
-    return dict(found["env"]) if found and _alive(found["pid"]) else {}
+    pid, env = _read(home)
+    return env if pid and _alive(pid) else {}
 
 
-def _read(home: Path) -> dict[str, Any]:
+def _read(home: Path) -> tuple[int, dict[str, str]]:
+    """Who announced what; (0, {}) when nothing, or nothing readable, is there."""
     try:
-        return dict(json.loads((home / _FILE).read_text()))
-    except (OSError, ValueError):
-        return {}
+        found = json.loads((home / _FILE).read_text())
+        return int(found["pid"]), {name: str(found["env"][name]) for name in _ANNOUNCED}
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, {}
 
 
 def _alive(pid: int) -> bool:

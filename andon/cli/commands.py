@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.text import Text
 
 from andon.cli.check import check
 from andon.cli.options import AnyPipeline, AsOf, Json, OnePipeline, Why
@@ -15,12 +16,13 @@ from andon.cli.output import people, print_verdicts, working
 from andon.cli.read import history, show, status
 from andon.cli.setup import data_time, pipelines, quieten, run_flow, settings
 from andon.cli.up import up
-from validation.errors import AndonError
+from validation.errors import AndonError, ServiceDownError
 from validation.verdict import Verdict
 
-# What counts as "refused" (exit code 1): the request itself was not carried out. A gate that rejects a challenger is an
-# answer to the request, not a refusal of it.
-_REFUSALS = {"ingest": {"refuse"}, "retrain": {"refuse", "defer"}}
+# Outcomes by which a request was not carried out (exit code 1). A gate that rejects a challenger answers the request to
+# retrain; a governor that defers one which `monitor` found does what it is there for.
+_NOT_DONE = {"refuse", "defer", "skipped", "failed"}
+_CAN_BE_REFUSED = {"ingest", "score", "retrain"}
 _EVERYWHERE = ("--debug", "--verbose")
 
 app = typer.Typer(
@@ -49,16 +51,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _tell(error: Exception, given: Sequence[str]) -> int:
     """Say what went wrong; the exit code."""
     if isinstance(error, AndonError):
-        people().print(f"[bold red]{type(error).__name__}[/]", end=" ")
-        people().print(str(error), markup=False)
-        return error.exit_code
-    if _unreachable(error):
-        people().print(f"A needed service does not answer: {error}; see what is missing: andon check", markup=False)
-        return 3
-    summary = str(error).strip().split("\n")[0][:300]
-    again = "" if "--debug" in given else f"; to see where: andon --debug {' '.join(given)}"
-    people().print(f"Unexpected {type(error).__name__}: {summary}{again}", markup=False)
-    return 1
+        title, text, code = type(error).__name__, str(error), error.exit_code
+    elif _unreachable(error):
+        title, code = "ServiceDownError", ServiceDownError.exit_code
+        text = f"a needed service does not answer: {_summary(error)}; see what is missing: andon check"
+    else:
+        again = "" if "--debug" in given else f"; to see where: andon --debug {' '.join(given)}"
+        title, text, code = f"Unexpected {type(error).__name__}", f"{_summary(error)}{again}", 1
+    people().print(Text.assemble((title, "bold red"), ": ", text), soft_wrap=True)
+    return code
+
+
+def _summary(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "no message")[:300]
 
 
 def _unreachable(error: BaseException | None) -> bool:
@@ -167,7 +172,7 @@ def pause(pipeline: OnePipeline, *, why: Why, json: Json = False) -> None:
     from tasks.cord import pull
 
     pipelines(pipeline, settings())
-    _finish("pause", pull(pipeline, why, actor=_actor()), json=json)
+    _finish("pause", pull(pipeline, why), json=json)
 
 
 @app.command()
@@ -176,7 +181,7 @@ def resume(pipeline: OnePipeline, *, why: Why, json: Json = False) -> None:
     from tasks.cord import release
 
     pipelines(pipeline, settings())
-    _finish("resume", release(pipeline, why, actor=_actor()), json=json)
+    _finish("resume", release(pipeline, why), json=json)
 
 
 @app.command()
@@ -200,11 +205,5 @@ for command in (up, status, history, show, check):
 def _finish(command: str, verdicts: Verdict | Sequence[Verdict], *, json: bool, nothing: str = "") -> None:
     print_verdicts(verdicts, json=json, nothing=nothing)
     found = (verdicts,) if isinstance(verdicts, Verdict) else verdicts
-    if any(verdict.outcome in _REFUSALS.get(command, ()) for verdict in found):
+    if command in _CAN_BE_REFUSED and any(verdict.outcome in _NOT_DONE for verdict in found):
         raise typer.Exit(1)
-
-
-def _actor() -> str:
-    from tasks.site import who
-
-    return who()

@@ -169,7 +169,9 @@ def _print_status(item: Status) -> None:
         table.add_row("because", Text(item.why))
     table.add_row("scorer", item.scorer)
     if item.paused is not None:
-        table.add_row("paused", Text(f"{item.paused}; when it is solved: andon resume {item.pipeline}", style="red"))
+        table.add_row(
+            "paused", Text(f"{item.paused}; when it is solved: andon resume {item.pipeline} --why ...", style="red")
+        )
     table.add_row("last batch", Text(item.batch))
     table.add_row("last window", _verdict_line(item.window, f"none judged yet: andon monitor {item.pipeline}"))
     table.add_row("last gate", _verdict_line(item.gate, "no challenger was judged yet"))

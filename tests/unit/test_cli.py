@@ -1,0 +1,293 @@
+"""The command line: what people read, what scripts read, and the exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from andon import addresses
+from andon.cli import main
+from andon.cli.commands import _tell
+from andon.processes import free_port
+from registry.ledger import Change, Ledger
+from registry.sql import open_ledger
+from validation.verdict import Verdict
+
+DAY = datetime(2013, 4, 7, tzinfo=UTC)
+PIPELINE = """
+from tests.unit.definitions import define
+PIPELINE = define(name="trips")
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+class Shell:
+    """Types `andon ...` in an installation of its own."""
+
+    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.home = home
+        self._capsys = capsys
+
+    def __call__(self, *words: str) -> Ran:
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        out, err = self._capsys.readouterr()
+        return Ran(code=int(ended.value.code or 0), out=out, err=" ".join(err.split()))
+
+    def ledger(self) -> Ledger:
+        self.home.mkdir(parents=True, exist_ok=True)
+        return open_ledger(f"sqlite:///{self.home / 'ledger.db'}")
+
+
+@pytest.fixture
+def andon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    before = dict(os.environ)
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "trips.py").write_text(PIPELINE)
+    for name in [name for name in os.environ if name.startswith(("ANDON_", "PREFECT_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ANDON_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ANDON_PIPELINES", str(tmp_path / "pipelines"))
+    monkeypatch.setenv("ANDON_SCORER_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("COLUMNS", "200")
+    yield Shell(tmp_path / "home", capsys)
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def crown(ledger: Ledger, version: str, *, epoch: int) -> None:
+    change = Change(
+        pipeline="trips",
+        kind="promotion",
+        version=version,
+        bundle_sha256="a" * 64,
+        trained_until=DAY,
+        why="better by 2 % on 1,000 rows",
+        data_time=DAY,
+        actor="tester",
+    )
+    ledger.crown(change, expected_epoch=epoch)
+
+
+def note(ledger: Ledger, outcome: str, why: str) -> None:
+    verdict = Verdict(pipeline="trips", subject="a note", outcome=outcome, reasons=(why,), data_time=DAY)
+    ledger.record(verdict, actor="tester")
+
+
+def loaded_by(code: str) -> set[str]:
+    """Which of the heavy libraries a fresh Python has loaded after `code`."""
+    heavy = ("prefect", "mlflow", "lightgbm", "pandera", "optuna", "scipy.stats", "sqlalchemy", "deltalake")
+    program = f"{code}\nimport sys, json\nprint(json.dumps([name for name in {heavy} if name in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_andon_is_light() -> None:
+    assert loaded_by("import andon") == set()
+
+
+def test_help_is_light() -> None:
+    assert loaded_by("from andon.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass") == set()
+
+
+@pytest.mark.parametrize(
+    "command",
+    "demo up ingest retrain monitor score promote rollback reconcile pause resume status history show check".split(),  # noqa: SIM905
+)
+def test_each_command_explains_itself(andon: Shell, command: str) -> None:
+    ran = andon(command, "--help")
+    assert ran.code == 0
+    assert "Usage: andon" in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "nope"],
+        ["history", "nope"],
+        ["show", "nope"],
+        ["ingest", "nope"],
+        ["score", "nope"],
+        ["monitor", "nope"],
+        ["retrain", "nope"],
+        ["reconcile", "nope"],
+        ["promote", "nope", "3", "--why", "it is better"],
+        ["rollback", "nope", "--why", "it is worse"],
+        ["pause", "nope", "--why", "it is odd"],
+        ["resume", "nope", "--why", "it is solved"],
+    ],
+)
+def test_an_unknown_pipeline_is_one_sentence_with_the_known_ones(andon: Shell, words: list[str]) -> None:
+    expected = "DefinitionError: there is no pipeline 'nope'; known are: trips"
+    assert andon(*words) == Ran(code=2, out="", err=expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["ingest", "trips", "--as-of", "yesterday"], "--as-of must be a moment like 2013-04-07"),
+        (["rollback", "trips"], "Missing option '--why'"),
+        (["history", "trips", "--limit", "0"], "Invalid value for '--limit'"),
+        (["dance"], "No such command 'dance'"),
+        (["show"], "name a pipeline: andon show PIPELINE"),
+        (["show", "trips", "--version", "7"], "the ledger knows no version '7' of trips; see: andon history trips"),
+        (["show", "trips", "--verdict", "7"], "there is no verdict no. 7 about trips; see: andon history trips"),
+    ],
+)
+def test_a_wrong_request_ends_with_code_2(andon: Shell, words: list[str], message: str) -> None:
+    ran = andon(*words)
+    assert ran.code == 2
+    assert message in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_wrong_variable_is_named(andon: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANDON_LEASE_SECONDS", "soon")
+    ran = andon("status")
+    assert ran.code == 2
+    assert "ANDON_LEASE_SECONDS: Input should be a valid number" in ran.err
+    assert "got 'soon'; all variables: andon show --settings" in ran.err
+
+
+def test_a_ledger_that_is_down_ends_with_code_3(andon: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANDON_LEDGER_URL", f"postgresql+psycopg://127.0.0.1:{free_port()}/andon")
+    ran = andon("status")
+    assert ran.code == 3
+    assert ran.err.startswith("ServiceDownError: the ledger at")
+
+
+def test_an_error_that_nobody_foresaw_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _tell(ZeroDivisionError("division by zero\nand more"), ["status", "trips"]) == 1
+    told = capsys.readouterr().err
+    assert told == "Unexpected ZeroDivisionError: division by zero; to see where: andon --debug status trips\n"
+
+
+def test_debug_shows_where_an_error_comes_from_wherever_it_stands(andon: Shell) -> None:
+    assert "Traceback" not in andon("status", "nope").err
+    assert "Traceback" in andon("--debug", "status", "nope").err
+    assert "Traceback" in andon("status", "nope", "--debug").err
+
+
+def test_a_broken_announcement_is_no_announcement(andon: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANDON_SCORER_URL")
+    andon.home.mkdir()
+    for text in ("", "[]", "{}", '{"pid": "seven", "env": {}}', '{"pid": 1, "env": 7}'):
+        (andon.home / "up.json").write_text(text)
+        assert andon("status").code == 0
+
+
+def test_servers_that_run_already_are_not_started_twice(andon: Shell) -> None:
+    andon.home.mkdir()
+    addresses.announce(andon.home, defaultdict(str))
+    ran = andon("up")
+    assert ran.code == 1
+    assert "RefusedError: the servers of" in ran.err
+    assert "run already" in ran.err
+
+
+def test_an_empty_installation_says_what_to_do_first(andon: Shell) -> None:
+    status = andon("status")
+    assert status.code == 0
+    assert status.out == ""
+    assert "champion no champion yet: andon retrain trips" in status.err
+    assert "scorer not running" in status.err
+    assert "last batch none yet: andon ingest trips" in status.err
+    history = andon("history", "trips")
+    assert history.code == 0
+    assert history.err == "nothing has been decided about trips yet; let data in: andon ingest trips"
+
+
+def test_status_tells_champion_cord_and_intents(andon: Shell) -> None:
+    ledger = andon.ledger()
+    crown(ledger, "3", epoch=0)
+    intent = ledger.ask(intent_id="i1", pipeline="trips", reason="the days got longer", data_time=DAY)
+    ledger.defer(intent.id, until=datetime(2013, 4, 10, tzinfo=UTC), condition="")
+    ran = andon("status", "trips")
+    assert "champion version 3 (epoch 1) since 2013-04-07 00:00, trained on rows before 2013-04-07 00:00" in ran.err
+    assert "because better by 2 % on 1,000 rows" in ran.err
+    assert "the days got longer (deferred until 2013-04-10 00:00)" in ran.err
+
+    told = json.loads(andon("status", "trips", "--json").out)
+    assert (told["version"], told["epoch"], told["paused"]) == ("3", 1, None)
+    assert told["intents"][0]["state"] == "deferred"
+
+
+def test_history_is_a_list_of_sentences_newest_last(andon: Shell) -> None:
+    ledger = andon.ledger()
+    for number in range(5):
+        note(ledger, "quiet", f"window {number} is as always")
+    ran = andon("history", "trips", "--limit", "2")
+    assert "window 2" not in ran.err
+    assert ran.err.index("window 3 is as always") < ran.err.index("window 4 is as always")
+    rows = json.loads(andon("history", "trips", "--json").out)
+    assert [row["reasons"] for row in rows] == [[f"window {number} is as always"] for number in range(5)]
+
+
+def test_a_rule_of_brackets_is_printed_as_it_is(andon: Shell) -> None:
+    """Rich reads [red] as markup; a reason may hold anything."""
+    note(andon.ledger(), "quiet", "carrier in [red] and [/] is fine")
+    assert "carrier in [red] and [/] is fine" in andon("history", "trips").err
+
+
+def test_show_prints_definition_version_and_verdict(andon: Shell) -> None:
+    crown(andon.ledger(), "3", epoch=0)
+    definition = json.loads(andon("show", "trips", "--json").out)
+    assert (definition["name"], definition["labels"]["matures_after"]) == ("trips", 86_400.0)
+    assert definition["inputs"] == ["distance", "zone", "hour"]
+    assert "matures_after: 1 day" in andon("show", "trips").err
+
+    version = json.loads(andon("show", "trips", "--version", "3", "--json").out)
+    assert version["reigns"][0]["change"]["bundle_sha256"] == "a" * 64
+    verdict = json.loads(andon("show", "trips", "--verdict", "1", "--json").out)
+    assert (verdict["kind"], verdict["outcome"]) == ("promotion", "promoted")
+
+
+def test_show_documents_every_variable(andon: Shell) -> None:
+    rows = json.loads(andon("show", "--settings", "--json").out)
+    assert [row["variable"] for row in rows] == [
+        "ANDON_HOME",
+        "ANDON_LAKE",
+        "ANDON_LEDGER_URL",
+        "ANDON_MLFLOW_URI",
+        "ANDON_PIPELINES",
+        "ANDON_SCORER_URL",
+        "ANDON_LEASE_SECONDS",
+    ]
+    assert all(row["meaning"] for row in rows)
+
+
+def test_check_is_content_with_a_fresh_installation_and_changes_nothing(andon: Shell) -> None:
+    ran = andon("check")
+    assert ran.code == 0, ran.err
+    assert "pipeline trips ok binary, 3 inputs" in ran.err
+    assert "made at first use" in ran.err
+    assert not andon.home.exists()
+
+
+def test_check_names_what_is_broken_and_ends_with_the_worst_code(andon: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    (andon.home.parent / "pipelines" / "broken.py").write_text("import no_such_library")
+    ran = andon("check", "--json")
+    findings = {row["what"]: row for row in json.loads(ran.out)}
+    assert ran.code == 2
+    assert findings["pipeline broken"]["detail"].endswith("mend the file")
+    assert findings["pipeline trips"]["state"] == "ok"
+
+    monkeypatch.setenv("ANDON_MLFLOW_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    ran = andon("check")
+    assert ran.code == 3
+    assert "does not answer; start it, or correct ANDON_MLFLOW_URI" in ran.err
+    assert "does not answer; start it (andon up), or correct PREFECT_API_URL" in ran.err
