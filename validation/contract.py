@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from validation.errors import DefinitionError
-from validation.rules import Outcome, Rule, canary_lives, evaluate, own_rules, rules_of
+from validation.rules import Outcome, Rule, canary_lives, column_faults, evaluate, own_rules, rules_of
 from validation.verdict import Verdict
 
 MAX_SAMPLES = 5  # rows shown for each rule
@@ -105,7 +105,7 @@ def judge_batch(  # noqa: PLR0913  # the agreed interface: what to judge, by wha
     """
     schema = contract.to_schema() if hasattr(contract, "to_schema") else contract
     subject = _Subject(pipeline=pipeline, batch=batch, as_of=as_of, frame=frame)
-    if faults := _column_faults(frame.schema, schema, needed=(*key, time)) or (
+    if faults := column_faults(frame.schema, schema, needed=(*key, time)) or (
         [] if frame.height else ["the batch has no rows"]
     ):
         return _judged(subject, frame.clear(), [], faults=faults, policy=policy)
@@ -131,27 +131,6 @@ class _Subject:
     batch: str
     as_of: datetime
     frame: pl.DataFrame
-
-
-def _column_faults(got: pl.Schema, schema: Any, *, needed: Sequence[str]) -> list[str]:
-    """One sentence for each column that is missing, of another type or (strict contracts) unexpected."""
-    faults = []
-    for name, column in schema.columns.items():
-        wanted = column.dtype.type if column.dtype is not None else None
-        if name not in got:
-            if column.required or name in needed:
-                faults.append(f"column {name!r} is missing: expected {wanted}, got none; deliver it")
-        elif wanted is not None and got[name] != wanted:
-            faults.append(
-                f"column {name!r} has the wrong type: expected {wanted}, got {got[name]}; convert it upstream"
-            )
-    if schema.strict is True:
-        faults += [
-            f"column {name!r} is not in the strict contract: expected none, got {dtype}; drop it or add it"
-            for name, dtype in got.items()
-            if name not in schema.columns
-        ]
-    return faults
 
 
 def _check_limits(policy: Quarantine, rules: Iterable[Rule]) -> None:

@@ -10,8 +10,8 @@ import polars as pl
 
 from validation.errors import DefinitionError
 from validation.findings import PROBABLE_BAD_DATA, FeatureDrift, read, tell
-from validation.measures import Measure, p_value, pooled
 from validation.profile import Profile, build_profile
+from validation.surprise import Measure, p_value, pooled
 from validation.verdict import Verdict
 
 __all__ = [

@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from validation.measures import Kind, Measure, measures
+from validation.measures import measures
 from validation.profile import Counts, FeatureProfile, count, kind_of
+from validation.surprise import Kind, Measure
 
 Cause = Literal["shift", "spread", "shape", "nulls", "mix", "unseen", "unit change", "null flood"]
 PROBABLE_BAD_DATA: tuple[Cause, ...] = ("unit change", "null flood")
@@ -93,11 +94,16 @@ def _cause(reading: Reading, worst: Measure, *, growth: float) -> Cause:
         return reading.gone[0]
     if growth >= NULL_FLOOD:
         return "null flood"
-    now, scales = reading.now.scale, [window.scale for window in reading.feature.windows if window.scale is not None]
-    stretched = now is not None and scales and (now > UNIT_RATIO * max(scales) or now < min(scales) / UNIT_RATIO)
-    if stretched or abs(_distance(reading)) > UNIT_SHIFT:
-        return "unit change"
-    return CAUSES[worst.kind]
+    return "unit change" if _stretched(reading) or abs(_distance(reading)) > UNIT_SHIFT else CAUSES[worst.kind]
+
+
+def _stretched(reading: Reading) -> bool:
+    """Is the window's scale far beyond that of any reference window, and of all of them together?"""
+    now, whole = reading.now.scale, reading.feature.scale
+    scales = [window.scale for window in reading.feature.windows if window.scale is not None]
+    if now is None or whole is None or not scales:
+        return False
+    return now > UNIT_RATIO * max(whole, *scales) or now < min(scales) / UNIT_RATIO
 
 
 def _distance(reading: Reading) -> float:

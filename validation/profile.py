@@ -9,9 +9,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
+from math import inf, nextafter
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 BINS = 32
@@ -49,7 +51,8 @@ class FeatureProfile:
     """One feature in the reference. Bin i of a number holds values in (edges[i - 1], edges[i]].
 
     `levels` are counted one by one; `known` are the other levels that occur, None when there are too many of them.
-    `singletons`: levels that occur in one row only. `windows`: oldest first, empty ones included.
+    `singletons`: levels that occur in one row only. `windows`: oldest first, empty ones included. `centre`, `scale`:
+    median and spread of all values.
     """
 
     name: str
@@ -148,23 +151,28 @@ def _clean(values: pl.Series, kind: str) -> pl.Series:
 
 def _edges(values: pl.Series) -> tuple[float, ...]:
     """Bin edges: just below the smallest value, at the inner quantiles, and at the largest value."""
-    finite = np.sort(values.drop_nulls().to_numpy())
-    finite = finite[np.isfinite(finite)]
+    finite = _finite(values)
     if not len(finite):
         return ()
     inner = np.quantile(finite, np.arange(1, BINS) / BINS, method="inverted_cdf")
-    below = max(float(np.nextafter(finite[0], -np.inf)), -np.finfo(np.float64).max)
+    below = nextafter(finite[0], -inf) if finite[0] > -np.finfo(np.float64).max else finite[0]
     return tuple(np.unique([below, *inner, finite[-1]]).tolist())
 
 
+def _finite(values: pl.Series) -> npt.NDArray[np.float64]:
+    """Sorted, so that sums do not depend on the order of rows."""
+    present = values.drop_nulls().to_numpy()
+    return np.sort(present[np.isfinite(present)])
+
+
 def _location(values: pl.Series) -> tuple[float | None, float | None]:
-    """Median and robust sd; the sd itself when half of all values are equal. None without finite values."""
-    finite = values.drop_nulls().to_numpy()
-    finite = finite[np.isfinite(finite)]
+    """Median, and the sd or quartile range / 1.349, whichever is larger: rain falls on few days. None if not finite."""
+    finite = _finite(values)
     if not len(finite):
         return None, None
     low, centre, high = np.quantile(finite, (0.25, 0.5, 0.75))
-    scale = (high - low) / NORMAL_QUARTILE_RANGE or finite.std()
+    with np.errstate(over="ignore", invalid="ignore"):
+        scale = max((high - low) / NORMAL_QUARTILE_RANGE, finite.std())
     return float(centre), float(scale) if np.isfinite(scale) else None
 
 

@@ -43,6 +43,27 @@ class Outcome:
     fault: str = ""
 
 
+def column_faults(got: pl.Schema, schema: Any, *, needed: Sequence[str]) -> list[str]:
+    """One sentence for each column that is missing, of another type or (strict contracts) unexpected."""
+    faults = []
+    for name, column in schema.columns.items():
+        wanted = column.dtype.type if column.dtype is not None else None
+        if name not in got:
+            if column.required or name in needed:
+                faults.append(f"column {name!r} is missing: expected {wanted}, got none; deliver it")
+        elif wanted is not None and got[name] != wanted:
+            faults.append(
+                f"column {name!r} has the wrong type: expected {wanted}, got {got[name]}; convert it upstream"
+            )
+    if schema.strict is True:
+        faults += [
+            f"column {name!r} is not in the strict contract: expected none, got {dtype}; drop it or add it"
+            for name, dtype in got.items()
+            if name not in schema.columns
+        ]
+    return faults
+
+
 def own_rules(*, key: Sequence[str], time: str) -> list[Rule]:
     """What holds for every batch, whatever its contract says: a key in every row, once, and an event time."""
     return [*(_not_null(name) for name in (*key, time)), _unique(tuple(key))]

@@ -21,8 +21,9 @@ from validation.drift import (
     next_state,
     simes,
 )
-from validation.measures import Measure, Tails, normal_scores, p_value, pooled
+from validation.measures import normal_scores
 from validation.profile import Counts, FeatureProfile, count
+from validation.surprise import Measure, Tails, p_value, pooled
 
 NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -369,6 +370,15 @@ def test_two_rows_are_no_drift() -> None:
     frame = numbers(1, days=30, rows=20)
     for values in ([3.0], [-9.0, 9.0], [0.0, None]):
         assert judged(profiled(frame), pl.DataFrame({"x0": values}, schema={"x0": pl.Float64})).outcome == "quiet"
+
+
+def test_a_storm_is_a_shift_and_no_change_of_unit() -> None:
+    """Rain falls in few hours: nearly all quartile ranges are 0, so one rainy day is far beyond each of them."""
+    rng = np.random.default_rng(5)
+    rain = np.where(rng.random(31 * 500) < 0.05, rng.exponential(0.2, 31 * 500), 0.0)
+    frame = days_of({"rain": rain}, days=31)
+    storm = pl.DataFrame({"rain": rng.exponential(0.2, 500)})
+    assert [item.cause for item in judged(profiled(frame), storm).features] == ["shift"]
 
 
 def test_a_column_with_very_many_levels_may_have_new_ones() -> None:
