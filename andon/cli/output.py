@@ -5,17 +5,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from validation.verdict import Verdict
 
-GOOD = {"accept", "promote", "promoted", "fine", "quiet", "run", "scored", "resumed", "ok", "delivered"}
-BAD = {"refuse", "refused", "reject", "drift", "regret", "paused", "missing", "failed", "broken", "not reachable"}
+if TYPE_CHECKING:
+    from registry.ledger import Recorded
+
+_NOUNS = {"gate": "version", "promotion": "version", "rollback": "version", "score": "batch"}
+_INDENT = 18  # below the kind, behind the moment
+_GOOD = {"accept", "promote", "promoted", "fine", "quiet", "run", "scored", "resumed", "ok", "delivered"}
+_BAD = {"refuse", "refused", "reject", "drift", "regret", "paused", "missing", "failed", "broken", "not reachable"}
 
 
 def people() -> Console:
@@ -56,27 +62,50 @@ def plain(value: Any) -> Any:
 
 def print_verdicts(verdicts: Verdict | Sequence[Verdict], *, json: bool, nothing: str = "nothing was due") -> None:
     """The verdicts of a command, or one sentence when there were none."""
+    found = (verdicts,) if isinstance(verdicts, Verdict) else verdicts
     if json:
         print_json(verdicts)
-        return
-    table = grid("data time", "pipeline", "rule", "about", "verdict", "why")
-    for item in (verdicts,) if isinstance(verdicts, Verdict) else verdicts:
-        cells = (moment(item.data_time), item.pipeline, item.kind, about(item.subject))
-        table.add_row(*cells, coloured(item.outcome), Text("\n".join(item.reasons)))
-    people().print(table if table.row_count else nothing)
+    elif not found:
+        people().print(nothing)
+    for item in found if not json else ():
+        print_sentence(f"{moment(item.data_time)}  {item.pipeline}", item)
+
+
+def print_sentence(head: str, item: "Verdict | Recorded") -> None:
+    """A verdict in two lines: when, what and how it ended; below, indented, why."""
+    console = people()
+    console.print(Text.assemble(f"{head} {about(item.kind, item.subject)}: ", coloured(item.outcome)), soft_wrap=True)
+    for reason in item.reasons:
+        console.print(Padding(Text(reason), (0, 0, 0, _INDENT)))
+
+
+def print_facts(value: Mapping[str, Any], *, indent: int = 0) -> None:
+    """Nested values, one in a line; a list of records has one record in a line."""
+    margin = " " * indent
+    for name, item in value.items():
+        records = item if isinstance(item, list) and item and isinstance(item[0], dict) else []
+        if (isinstance(item, dict) and item) or records:
+            people().print(Text(f"{margin}{name}", style="bold"))
+            if isinstance(item, dict):
+                print_facts(item, indent=indent + 2)
+            for record in records:
+                line = ", ".join(f"{key} {_short(part)}" for key, part in record.items())
+                people().print(Text(f"{margin}  {line}"), soft_wrap=True)
+        else:
+            people().print(Text(f"{margin}{name}: {_short(item)}"), soft_wrap=True)
 
 
 def grid(*columns: str) -> Table:
-    """A plain table whose last column takes the room that is left."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    """A plain table without lines."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for name in columns:
-        table.add_column(name, overflow="fold", ratio=1 if name == columns[-1] and len(columns) > 2 else None)
+        table.add_column(name, overflow="fold")
     return table
 
 
 def coloured(outcome: str) -> Text:
     """An outcome, green where all is well and red where somebody should look."""
-    colour = "green" if outcome in GOOD else "red" if outcome in BAD else "yellow"
+    colour = "green" if outcome in _GOOD else "red" if outcome in _BAD else "yellow"
     return Text(outcome, style=colour)
 
 
@@ -85,9 +114,19 @@ def moment(when: datetime | None) -> str:
     return when.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if when else "-"
 
 
-def about(subject: str) -> str:
-    """A verdict's subject for people: a window's start without seconds and zone, everything else as it is."""
+def about(kind: str, subject: str) -> str:
+    """What a verdict is about, for people: a version, a batch, or a window's start without seconds and zone."""
+    if subject.isdigit() and kind in _NOUNS:
+        return f"{kind} of {_NOUNS[kind]} {subject}"
     try:
-        return moment(datetime.fromisoformat(subject)) if "T" in subject else subject
+        return f"{kind} {moment(datetime.fromisoformat(subject)) if 'T' in subject else subject}"
     except ValueError:
-        return subject
+        return f"{kind} {subject}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_short, value)) or "-"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "-" if value in (None, "", {}) else str(value)

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from andon.cli.options import AnyPipeline, Json, OnePipeline
-from andon.cli.output import about, coloured, grid, moment, people, plain, print_json
+from andon.cli.output import about, coloured, grid, moment, people, plain, print_facts, print_json, print_sentence
 from andon.cli.setup import pipelines, settings
 from andon.pipeline import Pipeline
 from andon.settings import Settings
@@ -69,12 +69,8 @@ def history(
         print_json(found)
     elif not found:
         people().print(f"nothing has been decided about {pipeline} yet; let data in: andon ingest {pipeline}")
-    else:
-        table = grid("no.", "data time", "rule", "about", "verdict", "why")
-        for item in found:
-            cells = (str(item.seq), moment(item.data_time), item.kind, about(item.subject))
-            table.add_row(*cells, coloured(item.outcome), Text("; ".join(item.reasons)))
-        people().print(table)
+    for item in found if not json else ():
+        print_sentence(f"{item.seq:>5}  {moment(item.data_time)} ", item)
 
 
 def show(
@@ -93,17 +89,16 @@ def show(
     if pipeline is None:
         raise DefinitionError("name a pipeline: andon show PIPELINE; or ask for the variables: andon show --settings")
     (definition,) = pipelines(pipeline, place)
-    value: Any
     if version is not None:
-        value = _about_version(pipeline, version, place)
-    elif verdict is not None:
-        value = _about_verdict(pipeline, verdict, place)
-    else:
-        value = _about_definition(definition, json=json)
+        _show_version(pipeline, version, place, json=json)
+        return
+    value = (
+        _about_verdict(pipeline, verdict, place) if verdict is not None else _about_definition(definition, json=json)
+    )
     if json:
         print_json(value)
     else:
-        _print_facts(value)
+        print_facts(value)
 
 
 def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
@@ -157,7 +152,6 @@ def _scorer_version(name: str, url: str) -> str:
 
 def _print_status(item: Status) -> None:
     table = grid("", "")
-    table.show_header = False
     champion = (
         f"version {item.version} (epoch {item.epoch}) since {moment(item.since)}, trained on rows before "
         f"{moment(item.trained_until)}"
@@ -165,7 +159,7 @@ def _print_status(item: Status) -> None:
         else f"no champion yet: andon retrain {item.pipeline}"
     )
     table.add_row("champion", Text(champion, style="" if item.version else "yellow"))
-    if item.version:
+    if item.version and (item.gate is None or item.gate.subject != item.version):
         table.add_row("because", Text(item.why))
     table.add_row("scorer", item.scorer)
     if item.paused is not None:
@@ -185,7 +179,7 @@ def _verdict_line(found: "Recorded | None", nothing: str) -> Text:
     if found is None:
         return Text(nothing)
     reasons = "; ".join(found.reasons)
-    return Text.assemble(f"{found.kind} {about(found.subject)}: ", coloured(found.outcome), f", {reasons}")
+    return Text.assemble(f"{about(found.kind, found.subject)}: ", coloured(found.outcome), f", {reasons}")
 
 
 def _intent_line(intent: "Intent") -> str:
@@ -202,7 +196,7 @@ def _about_definition(definition: Pipeline, *, json: bool) -> dict[str, Any]:
     return {**definition.to_dict(), **said, **inputs}
 
 
-def _about_version(name: str, version: str, place: Settings) -> dict[str, Any]:
+def _show_version(name: str, version: str, place: Settings, *, json: bool) -> None:
     from registry.sql import open_ledger
 
     ledger = open_ledger(place.ledger)
@@ -210,7 +204,13 @@ def _about_version(name: str, version: str, place: Settings) -> dict[str, Any]:
     verdicts = ledger.verdicts(name, subject=version)
     if not reigns and not verdicts:
         raise NoChampionError(f"the ledger knows no version {version!r} of {name}; see: andon history {name}")
-    return {"reigns": plain(reigns), "verdicts": plain(verdicts)}
+    if json:
+        print_json({"reigns": reigns, "verdicts": verdicts})
+        return
+    for reign in reigns:
+        print_facts({f"champion, epoch {reign.epoch}": plain(reign.change)})
+    for verdict in verdicts:
+        print_sentence(f"{verdict.seq:>5}  {moment(verdict.data_time)} ", verdict)
 
 
 def _about_verdict(name: str, seq: int, place: Settings) -> dict[str, Any]:
@@ -234,15 +234,3 @@ def _print_settings(place: Settings, *, json: bool) -> None:
     for row in rows:
         table.add_row(*(Text("-" if row[key] in (None, "") else str(row[key])) for key in row))
     people().print(table)
-
-
-def _print_facts(value: dict[str, Any], indent: int = 0) -> None:
-    for name, item in value.items():
-        nested = item if isinstance(item, list) and item and isinstance(item[0], dict) else [item]
-        for part in nested:
-            if isinstance(part, dict) and part:
-                people().print(Text(f"{' ' * indent}{name}", style="bold"))
-                _print_facts(part, indent + 2)
-            else:
-                text = ", ".join(map(str, part)) if isinstance(part, list) else part
-                people().print(Text(f"{' ' * indent}{name}: {'-' if text in (None, '', {}) else text}"))

@@ -15,6 +15,7 @@ from andon.processes import Stack
 from andon.settings import Settings
 from validation.errors import AndonError
 
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WATCH_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 
@@ -30,8 +31,8 @@ def up(
     """Start Prefect server, worker, scorer and the reconcile loop here; Ctrl-C stops all of them."""
     place = settings()
     pipelines(None, place)
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in _ENDINGS:
+        signal.signal(number, _interrupt)
     port = scorer_port or httpx.URL(place.scorer_url).port
     stack = Stack(place, prefect_port=prefect_port, scorer_port=port, tell=_say)
     try:
@@ -104,6 +105,6 @@ def _say(text: str) -> None:
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDINGS:
         signal.signal(number, signal.SIG_IGN)  # the stop itself is not interrupted by a second Ctrl-C
     raise KeyboardInterrupt
