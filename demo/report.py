@@ -7,7 +7,7 @@ from html import escape
 from rich.table import Table
 
 from demo.charts import Line, Marker, heat_map, lines
-from demo.timeline import Summary, Week
+from demo.timeline import Summary, WeekStory
 
 _ANDON, _NEVER, _WEEKLY = "#0b6e4f", "#b23a1e", "#4b5fa5"
 _MOST_FEATURES = 20
@@ -39,7 +39,7 @@ _CARDS = {
 }
 
 
-def as_html(summary: Summary, weeks: Sequence[Week], *, title: str) -> str:
+def as_html(summary: Summary, weeks: Sequence[WeekStory], *, title: str) -> str:
     """The whole report as one HTML text."""
     labels = [week.label for week in weeks]
     body = [
@@ -53,7 +53,7 @@ def as_html(summary: Summary, weeks: Sequence[Week], *, title: str) -> str:
         "<h2>Drift by feature</h2>",
         "<p>In how many of a week's daily windows a feature was beyond what it does anyway.</p>",
         heat_map(_drift(weeks), labels=labels, most=7),
-        "<h2>Week by week</h2>",
+        "<h2>WeekStory by week</h2>",
         f'<div class="scroll">{_html_table(weeks)}</div>',
         "<h2>All numbers</h2>",
         f'<div class="scroll"><table>{"".join(_fact(summary, item.name) for item in fields(summary))}</table></div>',
@@ -64,7 +64,7 @@ def as_html(summary: Summary, weeks: Sequence[Week], *, title: str) -> str:
     )
 
 
-def as_table(weeks: Sequence[Week]) -> Table:
+def as_table(weeks: Sequence[WeekStory]) -> Table:
     """The timeline for a terminal."""
     table = Table(title="The year, week by week", title_justify="left", header_style="bold", pad_edge=False)
     for name, right in _COLUMNS:
@@ -91,7 +91,7 @@ def in_a_sentence(summary: Summary) -> str:
 _COLUMNS = (
     ("week", False),
     ("rows", True),
-    ("set aside", True),
+    ("set aside", False),
     ("damage", False),
     ("drift", False),
     ("probe", True),
@@ -104,19 +104,19 @@ _COLUMNS = (
 )
 
 
-def _cells(week: Week) -> tuple[str, ...]:
+def _cells(week: WeekStory) -> tuple[str, ...]:
     gate = week.gate
     if week.gain_share is not None:
-        gate += f" {week.gain_share:+.2%}" + (f" (≥ {week.gain_lower:+.4f})" if week.gain_lower is not None else "")
-    drift = ", ".join(f"{count} {outcome}" for outcome, count in sorted(week.drift_outcomes.items()) if count)
+        gate += f" {week.gain_share:+.1%}"
+    drift = ", ".join(f"{count} {name}" for name, count in sorted(week.drift_outcomes.items()) if name != "quiet")
     return (
         week.label,
         f"{week.rows:,}",
-        str(week.quarantined) + (f", {week.refused} file" if week.refused else ""),
+        ", ".join(filter(None, (f"{week.quarantined} rows" * bool(week.quarantined), "a file" * week.refused))),
         week.damage,
         drift,
-        "" if week.regret_share is None else f"{week.regret_share:+.2%}",
-        week.asked or week.governor,
+        "" if week.regret_share is None else f"{week.regret_share:+.1%}",
+        week.asked,
         gate,
         f"v{week.champion}" if week.champion else "",
         _loss(week.loss_andon),
@@ -129,7 +129,7 @@ def _loss(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _html_table(weeks: Sequence[Week]) -> str:
+def _html_table(weeks: Sequence[WeekStory]) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name, _ in _COLUMNS)
     rows = "".join(
         f'<tr class="{"promoted" if week.promoted else ""}">'
@@ -159,7 +159,7 @@ def _number(value: object) -> str:
     return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _quality(weeks: Sequence[Week]) -> list[Line]:
+def _quality(weeks: Sequence[WeekStory]) -> list[Line]:
     return [
         Line(name="never retrained", colour=_NEVER, values=[week.loss_never for week in weeks], dashed=True),
         Line(name="weekly, ungated", colour=_WEEKLY, values=[week.loss_weekly for week in weeks], dashed=True),
@@ -167,8 +167,8 @@ def _quality(weeks: Sequence[Week]) -> list[Line]:
     ]
 
 
-def _saved(weeks: Sequence[Week]) -> list[Line]:
-    def saved(week: Week, loss: float | None) -> float | None:
+def _saved(weeks: Sequence[WeekStory]) -> list[Line]:
+    def saved(week: WeekStory, loss: float | None) -> float | None:
         return None if loss is None or week.loss_never is None else week.loss_never - loss
 
     return [
@@ -182,7 +182,7 @@ def _saved(weeks: Sequence[Week]) -> list[Line]:
     ]
 
 
-def _champions(weeks: Sequence[Week]) -> list[Marker]:
+def _champions(weeks: Sequence[WeekStory]) -> list[Marker]:
     return [
         Marker(at=index, text=f"v{week.promoted}", title=f"{week.label}: version {week.promoted} became champion")
         for index, week in enumerate(weeks)
@@ -190,7 +190,7 @@ def _champions(weeks: Sequence[Week]) -> list[Marker]:
     ]
 
 
-def _drift(weeks: Sequence[Week]) -> dict[str, list[int]]:
+def _drift(weeks: Sequence[WeekStory]) -> dict[str, Sequence[int]]:
     totals: dict[str, int] = {}
     for week in weeks:
         for name, count in week.drift.items():

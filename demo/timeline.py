@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Week:
+class WeekStory:
     """One replayed week. Losses are mean log losses of its scored and labelled rows; None where there are none.
 
     `regret_share`: what the probe gained over the champion, as a share of its loss. `drift`: how many of the week's
@@ -22,7 +22,6 @@ class Week:
     performance: str
     regret_share: float | None
     asked: str
-    governor: str
     gate: str
     gain_share: float | None
     gain_lower: float | None

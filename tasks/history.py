@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-from registry.ledger import Ledger, Recorded
+from registry.ledger import Batch, Ledger, Recorded
 from storage.snapshot import Snapshot
 from validation.governor import Attempt, AttemptOutcome, History
 
@@ -26,6 +26,20 @@ def history(ledger: Ledger, pipeline: str, snapshot: Snapshot | None) -> History
         new_rows=rows - (int(seen.body["mature_rows"]) if seen else 0),
         paused=paused(ledger, pipeline),
         resumed_at=_resumed(ledger, pipeline),
+    )
+
+
+def unscored(ledger: Ledger, pipeline: str) -> tuple[Batch, ...]:
+    """Accepted batches without predictions, oldest first. What the first champion has learned from is history."""
+    champions = ledger.champions(pipeline)
+    if not champions:
+        return ()
+    began = champions[0].change.trained_until
+    scored = {verdict.subject for verdict in ledger.verdicts(pipeline, kind="score")}
+    return tuple(
+        batch
+        for batch in ledger.batches(pipeline, kind="rows")
+        if batch.state == "accepted" and batch.span and batch.span[1] >= began and str(batch.number) not in scored
     )
 
 

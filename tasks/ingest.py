@@ -115,7 +115,6 @@ def _take(site: Site, batch: Batch, file: LandedFile, as_of: datetime) -> tuple[
         batch=file.name,
         policy=pipeline.quarantine,
         as_of=as_of,
-        key=pipeline.spec.key,
         **asked(pipeline),
     )
     if judged.bad.height:
@@ -127,7 +126,8 @@ def _take(site: Site, batch: Batch, file: LandedFile, as_of: datetime) -> tuple[
 
 
 def _ask_of_rows(pipeline: Pipeline) -> dict[str, Any]:
-    return {"contract": pipeline.contract, "time": pipeline.source.time, "max_age": pipeline.source.max_age}
+    source = pipeline.source
+    return {"contract": pipeline.contract, "key": source.key, "time": source.time, "max_age": source.max_age}
 
 
 def _ask_of_labels(pipeline: Pipeline) -> dict[str, Any]:
@@ -135,7 +135,8 @@ def _ask_of_labels(pipeline: Pipeline) -> dict[str, Any]:
     contract = label_contract(
         key=key, target=pipeline.spec.target, task=pipeline.task, known_at=pipeline.labels.known_at
     )
-    return {"contract": contract, "time": pipeline.labels.known_at}
+    known_at = pipeline.labels.known_at  # a second label of a key, known later, is a correction
+    return {"contract": contract, "key": (*key, known_at), "time": known_at}
 
 
 def _keep_rows(site: Site, batch: Batch, judged: Judged) -> tuple[ContractVerdict, Span, int]:

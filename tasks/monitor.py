@@ -30,6 +30,7 @@ from validation.profile import Profile
 from validation.trigger import reason_to_retrain
 from validation.verdict import Verdict
 
+_DAY_SECONDS = 24 * 60 * 60
 _REMEMBERED = 10  # earlier windows that the alarm's state is made of
 
 
@@ -41,7 +42,7 @@ def judge_windows(site: Site, as_of: datetime) -> tuple[DriftVerdict, ...]:
     """
     with holding(site, "monitor") as lease:
         found = champion_bundle(site)
-        return () if lease is None or found is None else tuple(_judged(site, found[1], lease, as_of))
+        return () if lease is None or found is None else tuple(_judged(site, *found, lease, as_of))
 
 
 @task(task_run_name="performance", **PLAIN)
@@ -100,15 +101,17 @@ def ask_for_retrain(
 
 
 def days(moments: pl.Series) -> npt.NDArray[np.int64]:
-    """The day of each moment as an integer: the blocks in which losses are summed."""
-    return moments.dt.epoch("d").to_numpy()
+    """How many whole days each moment lies before the newest: the blocks in which losses are summed."""
+    seconds = moments.dt.epoch("s").to_numpy()
+    return (seconds.max(initial=0) - seconds) // _DAY_SECONDS
 
 
-def _judged(site: Site, bundle: Bundle, lease: Lease, as_of: datetime) -> Iterator[DriftVerdict]:
+def _judged(site: Site, champion: Champion, bundle: Bundle, lease: Lease, as_of: datetime) -> Iterator[DriftVerdict]:
     profile = Profile.from_json(bundle.profile_json)
     known = list(site.ledger.verdicts(site.name, kind="drift", limit=_REMEMBERED))
     logged = _logged(site, since=_resume(site, known))
-    previous = [item.outcome for item in known]
+    # An alarm was raised against the reference of its champion; a new one starts quiet.
+    previous = [item.outcome for item in known if item.recorded_at >= champion.recorded_at]
     for start, rows in _windows(site, logged, until=_horizon(site, as_of)):
         verdict = drift.judge(
             profile,

@@ -8,6 +8,7 @@ from prefect import task
 from modelling.loadcheck import check_in_fresh_process
 from registry.ledger import Change, Lease
 from registry.promotion import promote, roll_back, rollback_target
+from registry.rules import announcement
 from tasks.champions import bundle_folder
 from tasks.events import announce
 from tasks.failpoints import reached
@@ -49,9 +50,10 @@ def promote_version(site: Site, version: str, why: str, as_of: datetime) -> Verd
             data_time=as_of,
             actor=site.actor,
         )
-        promote(site.ledger, site.store, change=change, expected_epoch=current.epoch if current else 0, lease=lease)
+        epoch = current.epoch if current else 0
+        champion = promote(site.ledger, site.store, change=change, expected_epoch=epoch, lease=lease)
     announce("champion.promoted", site.name, version=version, as_of=as_of.isoformat())
-    return _last(site, "promotion")
+    return announcement(champion)
 
 
 def roll_back_to(site: Site, to: str | None, why: str, as_of: datetime) -> Verdict:
@@ -68,7 +70,7 @@ def roll_back_to(site: Site, to: str | None, why: str, as_of: datetime) -> Verdi
     )
     log.info("%s: rolled back to version %s (epoch %s): %s", site.name, champion.change.version, champion.epoch, why)
     announce("champion.rolled_back", site.name, version=champion.change.version, as_of=as_of.isoformat())
-    return _last(site, "rollback")
+    return announcement(champion)
 
 
 def _passed(site: Site, version: str) -> dict[str, Any]:
@@ -82,14 +84,3 @@ def _passed(site: Site, version: str) -> dict[str, Any]:
             f"{judged[-1].reasons[0]}"
         )
     return dict(judged[-1].body)
-
-
-def _last(site: Site, kind: str) -> Verdict:
-    (row,) = site.ledger.verdicts(site.name, kind=kind, limit=1)
-    return Verdict(
-        pipeline=row.pipeline,
-        subject=row.subject,
-        outcome=row.outcome,
-        reasons=row.reasons,
-        data_time=row.data_time,
-    )

@@ -17,6 +17,7 @@ from prefect.exceptions import ObjectNotFound
 
 from registry.ledger import Intent
 from registry.promotion import repair_alias
+from tasks.history import unscored
 from tasks.policies import IDEMPOTENT_IO, PLAIN
 from tasks.site import Site
 from tasks.telling import log, note
@@ -124,13 +125,10 @@ def _lagging_scorer(site: Site) -> Iterator[Finding]:
 
 def _gaps(site: Site) -> Iterator[Gap]:
     ledger, name = site.ledger, site.name
-    rows = ledger.batches(name, kind="rows")
-    claimed = [batch for batch in (*rows, *ledger.batches(name, kind="labels")) if batch.state == "claimed"]
+    claimed = [batch for batch in ledger.batches(name) if batch.state == "claimed"]
     if claimed and not _at_work(site, "ingest"):
         yield "ingest", f"{len(claimed)} files were claimed and not finished", None
-    scored = {verdict.subject for verdict in ledger.verdicts(name, kind="score")}
-    waiting = [batch for batch in rows if batch.rows_accepted and str(batch.number) not in scored]
-    if waiting and ledger.champion(name) is not None and not _at_work(site, "score"):
+    if (waiting := unscored(ledger, name)) and not _at_work(site, "score"):
         yield "score", f"{len(waiting)} accepted batches have no predictions", None
     if _unreported(site) and not _at_work(site, "monitor"):
         yield "monitor", "predictions were made after the newest drift verdict: the monitor has not reported", None

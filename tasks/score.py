@@ -3,7 +3,6 @@
 A repetition is harmless: the log counts the first prediction of a key, a delivery is made once per batch.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 
 import numpy as np
@@ -18,6 +17,7 @@ from tasks.asking import ask_scorer
 from tasks.champions import champion_bundle
 from tasks.events import announce
 from tasks.failpoints import reached
+from tasks.history import unscored
 from tasks.leases import holding
 from tasks.policies import IDEMPOTENT_IO
 from tasks.site import Site
@@ -27,15 +27,11 @@ from validation.deeds import Scored, skipped
 from validation.verdict import Verdict
 
 
-def batches_to_score(site: Site) -> Iterator[Batch]:
+def batches_to_score(site: Site) -> tuple[Batch, ...]:
     """Accepted batches without predictions, oldest first; none while there is no champion."""
     if site.ledger.champion(site.name) is None:
         log.info("%s has no champion yet, so nothing is scored: andon retrain %s", site.name, site.name)
-        return
-    scored = {verdict.subject for verdict in site.ledger.verdicts(site.name, kind="score")}
-    for batch in site.ledger.batches(site.name, kind="rows"):
-        if batch.state == "accepted" and batch.rows_accepted and str(batch.number) not in scored:
-            yield batch
+    return unscored(site.ledger, site.name)
 
 
 @task(task_run_name="score batch {batch.number}", **IDEMPOTENT_IO)

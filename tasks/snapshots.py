@@ -1,5 +1,7 @@
 """What may be learned now: accepted rows with mature labels. Shared by the monitor, the governor and the retrain."""
 
+import hashlib
+from dataclasses import replace
 from datetime import datetime
 
 import polars as pl
@@ -23,7 +25,10 @@ def take_snapshot(site: Site, as_of: datetime) -> Snapshot | None:
         return None
     finished = curated.filter(pl.col(BATCH_COLUMN).is_in(accepted))
     labels = tables.scan(site.lake.labels(site.name))
-    return training_rows(finished, labels, rules=label_rules(site), as_of=as_of, up_to_batch=max(accepted))
+    taken = training_rows(finished, labels, rules=label_rules(site), as_of=as_of, up_to_batch=max(accepted))
+    # The same rows under another definition are another training set.
+    identity = hashlib.sha256(f"{taken.id}{site.pipeline.fingerprint}".encode()).hexdigest()
+    return replace(taken, id=identity)
 
 
 def label_rules(site: Site) -> LabelRules:

@@ -21,3 +21,8 @@ def duration(value: str | timedelta, *, field: str) -> timedelta:
     if span <= timedelta(0):
         raise DefinitionError(f"{field} must be longer than nothing, got {value!r}")
     return span
+
+
+def span(checked: str | timedelta) -> timedelta:
+    """A field of a definition as a timedelta; its construction has checked it and made it one."""
+    return duration(checked, field="duration")

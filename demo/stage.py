@@ -1,0 +1,47 @@
+"""The demo's stage: an empty folder of its own, and Prefect set up so that the replay alone moves time."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from andon.settings import Settings
+from validation.errors import DefinitionError
+
+_MARK = ".andon-demo"
+# Called in process by the replay; by event they would do the same a second time.
+_CALLED_HERE = ("andon-monitor-scored-windows", "andon-score-accepted-batches")
+
+
+def fresh(folder: Path) -> Settings:
+    """An empty demo folder, and settings that point into it and nowhere else."""
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
+        raise DefinitionError(f"{folder} is not empty and no demo's folder; name another: andon demo --folder ...")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / _MARK).touch()
+    for name in [name for name in os.environ if name.startswith("ANDON_")]:
+        del os.environ[name]
+    os.environ["ANDON_HOME"] = str(folder)
+    return Settings()
+
+
+@contextmanager
+def in_process_flows() -> Iterator[None]:
+    """Flow calls in this process without heartbeats, whose thread costs a second at the end of each."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "ERROR"}):
+        yield
+
+
+def leave_the_driving_to_the_replay(api: str) -> None:
+    """Switch off the automations of what the replay calls itself; that of the retrain stays on."""
+    with httpx.Client(base_url=api, timeout=30.0, trust_env=False) as client:
+        found = client.post("/automations/filter", json={}).raise_for_status().json()
+        for automation in found:
+            if automation["name"] in _CALLED_HERE:
+                client.patch(f"/automations/{automation['id']}", json={"enabled": False}).raise_for_status()
