@@ -25,6 +25,7 @@ POOL = "andon"
 LOOPBACK = "127.0.0.1"
 _START_SECONDS = 180.0  # a cold Prefect server on a busy machine took 65 s
 _DEPLOY_SECONDS = 180.0
+_STOP_SECONDS = 4.0  # for each of four servers
 
 
 class PortInUseError(AndonError):
@@ -78,7 +79,7 @@ def environment(settings: Settings, *, prefect_port: int, scorer_port: int | Non
 def start_prefect_server(home: Path, port: int, *, env: Mapping[str, str], wait: bool = True) -> Process:
     """Start Prefect's server on `port` with its SQLite database below `home`; ready when this returns."""
     check_port(port, of="Prefect server")
-    command = [_program("prefect"), "server", "start", "--host", LOOPBACK, "--port", str(port)]
+    command = [program("prefect"), "server", "start", "--host", LOOPBACK, "--port", str(port)]
     server = start("prefect-server", command, env=env, logs=home / "logs", cwd=PROJECT)
     if wait:
         wait_until_up(server, f"http://{LOOPBACK}:{port}/api/health")
@@ -87,7 +88,7 @@ def start_prefect_server(home: Path, port: int, *, env: Mapping[str, str], wait:
 
 def start_worker(home: Path, *, env: Mapping[str, str], project: Path = PROJECT) -> Process:
     """Start a process worker on the pool; it may still be connecting when this returns."""
-    command = [_program("prefect"), "worker", "start", "--pool", POOL, "--type", "process", "--name", "andon-local"]
+    command = [program("prefect"), "worker", "start", "--pool", POOL, "--type", "process", "--name", "andon-local"]
     return start("prefect-worker", command, env=env, logs=home / "logs", cwd=project)
 
 
@@ -222,14 +223,14 @@ class Stack:
         """Stop all, the last started first; may be repeated."""
         while self.processes:
             _, process = self.processes.popitem()
-            process.stop()
+            process.stop(limit_seconds=_STOP_SECONDS)
         withdraw(self.home)
 
 
 def _prefect(arguments: list[str], *, env: Mapping[str, str], project: Path) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(  # noqa: S603 - our own program
-            [_program("prefect"), *arguments],
+            [program("prefect"), *arguments],
             env=dict(env),
             cwd=project,
             stdin=subprocess.DEVNULL,
@@ -243,6 +244,6 @@ def _prefect(arguments: list[str], *, env: Mapping[str, str], project: Path) -> 
         raise ServiceDownError(f"`prefect {' '.join(arguments)}` took longer than {_DEPLOY_SECONDS:.0f} s") from cause
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """A console script of this environment, whether or not it is on the PATH."""
     return str(Path(sys.executable).parent / name)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from andon.cli.output import people
 from andon.cli.setup import pipelines, run_flow, settings
-from andon.processes import Stack
+from andon.processes import Stack, program
 from andon.settings import Settings
 from validation.errors import AndonError
 
@@ -93,7 +93,7 @@ def _print_addresses(place: Settings, stack: Stack) -> None:
     for what, where in (
         ("Prefect", stack.prefect_url),
         ("scorer", f"{stack.scorer_url} (ping, version, PIPELINE/invocations)"),
-        ("MLflow", f"mlflow ui --backend-store-uri {place.mlflow}"),
+        ("MLflow", f"{program('mlflow')} ui --backend-store-uri {place.mlflow}"),
         ("home", place.home.absolute()),
         ("logs", stack.home / "logs"),
     ):
