@@ -20,7 +20,7 @@ from demo.damage import plan
 from demo.data import prepare_flights
 from demo.load import Load
 from demo.replay import LoopBrokenError, Replayer
-from demo.report import as_html, as_table, in_a_sentence
+from demo.report import as_html, as_table, in_a_line, in_a_sentence
 from demo.scores import Losses, judge
 from demo.stage import fresh, in_process_flows, leave_the_driving_to_the_replay
 from demo.summary import summarise
@@ -100,6 +100,8 @@ def _weeks(year: Replay, last: int, load: Load, *, bar: Progress, task: TaskID) 
             champion = bundle_folder(site, site.ledger.champions(PIPELINE)[0].change)
             told.controls = controls.start(champion, home=site.settings.home, first=FIRST, last=last)
         bar.advance(task)
+        if not bar.console.is_terminal:
+            bar.console.print(f"{index + 1}/{last + 1} {week.label}: {in_a_line(told.stories[-1:])}")
     bar.update(task, description="the last labels")
     following = year.weeks[last + 1].labels if last + 1 < len(year.weeks) else year.closing_labels
     if following is not None:

@@ -88,6 +88,15 @@ def in_a_sentence(summary: Summary) -> str:
     )
 
 
+def in_a_line(told: Sequence[WeekStory]) -> str:
+    """The newest week for a log file, where no progress bar moves."""
+    if not told:
+        return "history"
+    week = told[-1]
+    gate = f", gate: {week.gate}" if week.gate else ""
+    return f"{week.rows:,} rows answered by version {week.champion}, performance: {week.performance}{gate}"
+
+
 _COLUMNS = (
     ("week", False),
     ("rows", True),

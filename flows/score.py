@@ -5,8 +5,8 @@ from typing import Literal
 
 from prefect import flow
 
-from tasks.score import batches_to_score, score_batch
-from tasks.site import moment, open_sites
+from tasks.score import batches_to_score, score_batch, sites_with_champion
+from tasks.site import moment
 from tasks.telling import run_name, tell
 from validation.verdict import Verdict
 
@@ -15,7 +15,7 @@ from validation.verdict import Verdict
 def score(
     pipeline: str | None = None, as_of: datetime | None = None, through: Literal["engine", "scorer"] = "engine"
 ) -> tuple[Verdict, ...]:
-    """Score every accepted batch that has no predictions yet. A pipeline without a champion is left out, with a note.
+    """Score every accepted batch that has no predictions yet; NoChampionError when the named pipeline has no champion.
 
     `through`: "engine" loads the champion here; "scorer" asks the running scorer over REST, as an application would.
     Returns one verdict for each batch; each is delivered exactly once.
@@ -23,7 +23,7 @@ def score(
     now = moment(as_of)
     verdicts = tuple(
         score_batch(site, batch, now, through=through)
-        for site in open_sites(pipeline)
+        for site in sites_with_champion(pipeline)
         for batch in batches_to_score(site)
     )
     tell("score", verdicts)

@@ -40,6 +40,8 @@ def promote_version(site: Site, version: str, why: str, as_of: datetime) -> Verd
         if lease is None:
             raise RefusedError(f"a retrain of {site.name!r} is running; wait for it: andon status {site.name}")
         current = site.ledger.champion(site.name)
+        if current is not None and current.change.version == version:
+            raise RefusedError(f"version {version} of {site.name!r} is champion already; nothing is to be done")
         change = Change(
             pipeline=site.name,
             kind="promotion",

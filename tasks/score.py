@@ -20,17 +20,24 @@ from tasks.failpoints import reached
 from tasks.history import unscored
 from tasks.leases import holding
 from tasks.policies import IDEMPOTENT_IO
-from tasks.site import Site
+from tasks.site import Site, open_sites
 from tasks.snapshots import BATCH_COLUMN
 from tasks.telling import log, note
 from validation.deeds import Scored, skipped
+from validation.errors import NoChampionError
 from validation.verdict import Verdict
 
 
+def sites_with_champion(pipeline: str | None) -> tuple[Site, ...]:
+    """The site of one pipeline (NoChampionError when it has no champion), or of all that have one."""
+    sites = tuple(site for site in open_sites(pipeline) if site.ledger.champion(site.name) is not None)
+    if pipeline and not sites:
+        raise NoChampionError(f"{pipeline!r} has no champion yet; train one first: andon retrain {pipeline}")
+    return sites
+
+
 def batches_to_score(site: Site) -> tuple[Batch, ...]:
-    """Accepted batches without predictions, oldest first; none while there is no champion."""
-    if site.ledger.champion(site.name) is None:
-        log.info("%s has no champion yet, so nothing is scored: andon retrain %s", site.name, site.name)
+    """Accepted batches without predictions, oldest first."""
     return unscored(site.ledger, site.name)
 
 
