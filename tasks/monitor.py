@@ -102,8 +102,9 @@ def ask_for_retrain(
 
 def days(moments: pl.Series) -> npt.NDArray[np.int64]:
     """How many whole days each moment lies before the newest: the blocks in which losses are summed."""
-    seconds = moments.dt.epoch("s").to_numpy()
-    return (seconds.max(initial=0) - seconds) // _DAY_SECONDS
+    seconds: npt.NDArray[np.int64] = moments.dt.epoch("s").to_numpy()
+    before: npt.NDArray[np.int64] = (seconds.max(initial=0) - seconds) // _DAY_SECONDS
+    return before
 
 
 def _judged(site: Site, champion: Champion, bundle: Bundle, lease: Lease, as_of: datetime) -> Iterator[DriftVerdict]:
