@@ -181,7 +181,15 @@ def test_the_champion_answers_over_rest_and_everything_else_gets_a_sentence(worl
         assert (told["version"], told["sha256"], told["epoch"]) == ("1", world.digests[0], 1)
         _check_predictions(client, world)
         _check_refusals(client)
-        process.send_signal(signal.SIGTERM)
+
+        def stopped_half_way() -> Iterator[bytes]:
+            whole = json.dumps(body(trips(300))).encode()
+            yield whole[:1000]
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            yield whole[1000:]
+
+        assert client.post("/invocations", content=stopped_half_way()).status_code == 200
         assert process.wait(timeout=20) == 0
     assert logged(world).height == 300
     assert list((world.home / "lake" / "predictions" / "trips").glob("*.segment")) == []
