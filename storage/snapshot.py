@@ -62,7 +62,7 @@ def training_rows(
         coverage=labelled.height / joined.height if joined.height else float("nan"),
         missing=joined.filter(pl.col(rules.target).is_null() & overdue).height,
         until=newest + _TICK if isinstance(newest, datetime) else as_of - rules.matures_after,
-        id=_digest(labelled.select(_BATCH, rules.time, *rules.key, rules.target)),
+        id=_digest(labelled.select(*dict.fromkeys((_BATCH, rules.time, *rules.key, rules.target)))),
     )
 
 

@@ -1,6 +1,7 @@
 """Snapshot: exactly the accepted, mature rows whose label was known at the moment; the same again whenever asked."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -119,3 +120,11 @@ def test_the_order_in_which_a_table_gives_its_rows_changes_nothing(order: list[i
     shuffled = training_rows(rows[order].lazy(), known[order].lazy(), rules=RULES, as_of=day(4), up_to_batch=1)
     assert shuffled.rows.equals(expected.rows)
     assert shuffled.id == expected.id
+
+
+def test_the_key_may_be_the_event_time_itself() -> None:
+    """As with hourly rows, of which there is one for each moment."""
+    known = pl.LazyFrame({"at": [day(0)], "late": [True], "known_at": [day(1)], "_batch": [1]})
+    rows = curated(("a", day(0), 1), ("b", day(1), 1))
+    snapshot = training_rows(rows, known, rules=replace(RULES, key=("at",)), as_of=day(2), up_to_batch=1)
+    assert taken(snapshot) == [("a", True)]
