@@ -53,7 +53,7 @@ def as_html(summary: Summary, weeks: Sequence[WeekStory], *, title: str) -> str:
         "<h2>Drift by feature</h2>",
         "<p>In how many of a week's daily windows a feature was beyond what it does anyway.</p>",
         heat_map(_drift(weeks), labels=labels, most=7),
-        "<h2>WeekStory by week</h2>",
+        "<h2>Week by week</h2>",
         f'<div class="scroll">{_html_table(weeks)}</div>',
         "<h2>All numbers</h2>",
         f'<div class="scroll"><table>{"".join(_fact(summary, item.name) for item in fields(summary))}</table></div>',

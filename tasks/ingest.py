@@ -95,11 +95,15 @@ def _is_done(batch: Batch) -> bool:
 def _judge(site: Site, batch: Batch, file: LandedFile, as_of: datetime) -> tuple[ContractVerdict, Span, int]:
     if batch.state == "duplicate":
         reason = f"{file.name} has the same bytes as a file that came before; nothing of it was taken again"
-        return duplicate(pipeline=site.name, batch=file.name, reason=reason, as_of=as_of), None, 0
+        return duplicate(pipeline=site.name, batch=_subject(batch), reason=reason, as_of=as_of), None, 0
     try:
         verdict, span, repeated = _take(site, batch, file, as_of)
     except ContractError as error:
-        verdict, span, repeated = refused(pipeline=site.name, batch=file.name, reason=str(error), as_of=as_of), None, 0
+        verdict, span, repeated = (
+            refused(pipeline=site.name, batch=_subject(batch), reason=str(error), as_of=as_of),
+            None,
+            0,
+        )
     if verdict.outcome == "refuse":
         refusal = Refusal(batch=batch.number, name=file.name, sha256=file.sha256, reasons=verdict.reasons)
         quarantine.keep_refused(site.lake.quarantine(site.name, batch.kind), file.path, refusal=refusal)
@@ -112,7 +116,7 @@ def _take(site: Site, batch: Batch, file: LandedFile, as_of: datetime) -> tuple[
     judged = judge_batch(
         read(file, schema=pipeline.raw_schema),
         pipeline=site.name,
-        batch=file.name,
+        batch=_subject(batch),
         policy=pipeline.quarantine,
         as_of=as_of,
         **asked(pipeline),
@@ -123,6 +127,11 @@ def _take(site: Site, batch: Batch, file: LandedFile, as_of: datetime) -> tuple[
     if judged.verdict.outcome == "refuse":
         return judged.verdict, None, 0
     return keep(site, batch, judged)
+
+
+def _subject(batch: Batch) -> str:
+    """How verdicts name the file; label files often have the names of the batches that they belong to."""
+    return batch.name if batch.kind == "rows" else f"labels {batch.name}"
 
 
 def _ask_of_rows(pipeline: Pipeline) -> dict[str, Any]:

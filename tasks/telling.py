@@ -1,6 +1,7 @@
 """Telling what was decided: one log line and one ledger row for each verdict, one artefact for each flow run."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 from prefect.artifacts import create_markdown_artifact
@@ -27,13 +28,16 @@ def tell(activity: str, verdicts: Sequence[Verdict]) -> None:
     if verdicts and FlowRunContext.get() is not None:
         pipelines = sorted({verdict.pipeline for verdict in verdicts})
         key = f"{activity}-{'-'.join(pipelines)}"[:200].lower().replace("_", "-")
-        create_markdown_artifact(key=key, markdown=as_markdown(activity, verdicts), description=f"Why: {activity}")
+        outcomes = Counter(f"{verdict.kind} {verdict.outcome}" for verdict in verdicts)
+        told = ", ".join(f"{outcome} x{count}" if count > 1 else outcome for outcome, count in outcomes.items())
+        create_markdown_artifact(key=key, markdown=as_markdown(activity, verdicts), description=told)
 
 
 def run_name() -> str:
     """A flow run's name for people: what is done, and for which pipeline."""
     parameters = flow_run.parameters or {}
-    return f"{flow_run.flow_name} {parameters.get('pipeline') or 'all pipelines'}"
+    as_of = f" as of {parameters['as_of']:%Y-%m-%d %H:%M}" if parameters.get("as_of") else ""
+    return f"{flow_run.flow_name} {parameters.get('pipeline') or 'all pipelines'}{as_of}"
 
 
 def as_markdown(activity: str, verdicts: Sequence[Verdict]) -> str:
