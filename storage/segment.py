@@ -64,12 +64,11 @@ class Segment:
 
     def __init__(self, folder: Path, schema: Mapping[str, pl.DataType]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{os.getpid()}-{uuid.uuid4().hex}{SUFFIX}"
         self.rows = 0
-        self._file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o644)
+        first = _schema_bytes(schema)
+        self.path, self._file = _create_locked(folder)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            self._append(_schema_bytes(schema))
+            self._append(first)
         except OSError:
             self.path.unlink(missing_ok=True)
             self.close()
@@ -121,13 +120,27 @@ def taken(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # NOTE: one without a schema may have been made this moment by a writer that waits for its lock.
-        yield os.fstat(file).st_nlink > 0 and os.fstat(file).st_size > 0
-    except BlockingIOError:
-        yield False
+        yield _lock_at_once(file) and os.fstat(file).st_nlink > 0
     finally:
         os.close(file)
+
+
+def _create_locked(folder: Path) -> tuple[Path, int]:
+    while True:
+        path = folder / f"{os.getpid()}-{uuid.uuid4().hex}{SUFFIX}"
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o644)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file).st_nlink > 0:
+            return path, file
+        os.close(file)  # NOTE: before we had the lock, a compaction took the empty file for that of a dead writer
+
+
+def _lock_at_once(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _payloads(path: Path) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -141,6 +142,32 @@ def test_a_segment_with_a_living_writer_is_left_alone(tmp_path: Path) -> None:
         log.write("1", rows("b"), np.array([0.5]), prediction_id="y", at=NOON)
         assert len(segments(tmp_path)) == 1
     assert read(tmp_path)["id"].to_list() == ["a", "b"]
+
+
+def test_an_empty_segment_of_a_writer_that_died_at_birth_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "1-dead.segment").touch()
+    assert read(tmp_path).height == 0
+    compact(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_segments_that_are_born_while_another_process_compacts_lose_nothing(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def keep_compacting() -> None:
+        while not done.is_set():
+            compact(tmp_path)
+
+    thread = threading.Thread(target=keep_compacting)
+    thread.start()
+    with PredictionLog(tmp_path, SCHEMA, rotate_rows=1) as log:
+        written = [f"{number}" for number in range(300) if log.write(
+            "1", rows(f"{number}"), np.array([0.5]), prediction_id=f"{number}", at=NOON
+        )]  # fmt: skip
+        done.set()
+        thread.join()
+    assert sorted(read(tmp_path)["id"]) == sorted(written)
+    assert (len(written), segments(tmp_path)) == (300, [])
 
 
 def test_segments_rotate_by_rows_and_by_age(tmp_path: Path) -> None:
