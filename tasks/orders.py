@@ -37,24 +37,26 @@ class Order:
 
 @contextmanager
 def answering(site: Site, intent_id: str | None, as_of: datetime, reason: str) -> Iterator[Order | Verdict]:
-    """The order to answer, or the verdict that says why there is none. An error in the block closes the intent as
-    failed, with its reason in the ledger, and is raised again.
+    """The order to answer, or the verdict that says why there is none. An error in the block, or on the way to it,
+    closes the claimed intent as failed, with its reason in the ledger, and is raised again.
     """
     with holding(site, "retrain") as lease:
         if lease is None:
             yield skipped("retrain", site.name, "another retrain of this pipeline is running", as_of)
             return
-        taken = _take(site, lease, intent_id, as_of, reason)
-        if isinstance(taken, Verdict):
-            yield taken
+        wanted = intent_id or _by_hand(site, as_of, reason)
+        intent = site.ledger.claim(wanted, lease=lease)
+        if intent is None:
+            why = f"intent {wanted} is not open: it is answered, deferred, or unknown"
+            yield skipped("retrain", site.name, why, as_of)
             return
         reached("retrain.claimed")
         try:
-            yield taken
+            yield _order(site, intent, lease, as_of, by_hand=intent_id is None)
         except LeaseLostError:  # another one works on it now, and what it writes counts
             raise
         except Exception as error:
-            _failed(taken, error)
+            _failed(site, intent, lease, as_of, error)
             raise
 
 
@@ -70,31 +72,21 @@ def settle(order: Order, verdict: GateVerdict) -> Verdict:
     return verdict
 
 
-def _take(site: Site, lease: Lease, intent_id: str | None, as_of: datetime, reason: str) -> Order | Verdict:
+def _order(site: Site, intent: Intent, lease: Lease, as_of: datetime, *, by_hand: bool) -> Order | Verdict:
+    """What is to be done for a claimed intent; a verdict when it is settled already, or may not be answered."""
+    judged = [item for item in site.ledger.verdicts(site.name, kind="gate") if item.body["intent"] == intent.id]
+    if judged:
+        return _finish(site, intent, lease, judged[-1], as_of)
     snapshot = take_snapshot(site, as_of)
     if snapshot is None or not snapshot.rows.height:
-        why = "no accepted row has a mature label yet; land batches and labels, then: andon ingest " + site.name
+        site.ledger.close(intent.id, outcome="skipped: nothing to learn from", lease=lease)
+        why = f"no accepted row has a mature label yet; land batches and labels, then: andon ingest {site.name}"
         return skipped("retrain", site.name, why, as_of)
-    wanted = intent_id or _by_hand(site, as_of, reason)
-    intent = site.ledger.claim(wanted, lease=lease)
-    if intent is None:
-        return skipped(
-            "retrain", site.name, f"intent {wanted} is not open: it is answered, deferred, or unknown", as_of
-        )
-    objection = _objection(site, intent, snapshot, as_of, by_hand=intent_id is None)
+    objection = _objection(site, intent, snapshot, as_of, by_hand=by_hand)
     if objection is not None:
         return objection
-    champion = site.ledger.champion(site.name)
-    order = Order(
-        site=site,
-        intent=intent,
-        lease=lease,
-        snapshot=snapshot,
-        as_of=as_of,
-        epoch=champion.epoch if champion else 0,
-    )
-    proven = _unfinished(site, intent)
-    return order if proven is None else _finish(order, proven)
+    epoch = _epoch(site)
+    return Order(site=site, intent=intent, lease=lease, snapshot=snapshot, as_of=as_of, epoch=epoch)
 
 
 def _by_hand(site: Site, as_of: datetime, reason: str) -> str:
@@ -128,37 +120,33 @@ def _objection(site: Site, intent: Intent, snapshot: Snapshot, as_of: datetime, 
     return verdict
 
 
-def _unfinished(site: Site, intent: Intent) -> Recorded | None:
-    """A "promote" of this intent that never became a champion: its process died in between."""
-    crowned = {champion.change.intent for champion in site.ledger.champions(site.name)}
-    passed = [
-        item
-        for item in site.ledger.verdicts(site.name, kind="gate")
-        if item.body["intent"] == intent.id and item.outcome == "promote"
-    ]
-    return passed[-1] if passed and intent.id not in crowned else None
-
-
-def _finish(order: Order, proven: Recorded) -> Verdict:
-    """Carry out what an earlier attempt had proven, unless another champion has come in between."""
-    site, body = order.site, proven.body
-    current = site.ledger.champion(site.name)
-    if (current.change.version if current else "") == body["champion_version"]:
-        until = datetime.fromisoformat(body["trained_until"])
-        change = _change(site, body, until, proven.reasons[0], proven.data_time)
-        outcome, told = _crown(site, change, epoch=order.epoch, lease=order.lease), "finished"
-    else:
-        outcome, told = "overtaken", "given up: there is another champion by now"
-    site.ledger.close(order.intent.id, outcome=outcome, lease=order.lease)
+def _finish(site: Site, intent: Intent, lease: Lease, judged: Recorded, as_of: datetime) -> Verdict:
+    """Close what an earlier attempt had judged before it died; promote what it had proven, if that still holds."""
+    outcome, body = judged.outcome, judged.body
+    champions = site.ledger.champions(site.name)
+    crowned = intent.id in {champion.change.intent for champion in champions}
+    if outcome == "promote" and not crowned:
+        if (champions[-1].change.version if champions else "") == body["champion_version"]:
+            until = datetime.fromisoformat(body["trained_until"])
+            change = _change(site, body, until, judged.reasons[0], judged.data_time)
+            outcome = _crown(site, change, epoch=_epoch(site), lease=lease)
+        else:
+            outcome = "overtaken"
+    site.ledger.close(intent.id, outcome=outcome, lease=lease)
     verdict = Repair(
         pipeline=site.name,
-        subject=proven.subject,
+        subject=judged.subject,
         outcome="repaired",
-        reasons=(f"the interrupted promotion of version {proven.subject} was {told}",),
-        data_time=order.as_of,
+        reasons=(f"an interrupted retrain was finished with its verdict on version {judged.subject}: {outcome}",),
+        data_time=as_of,
     )
-    note(site, verdict, lease=order.lease)
+    note(site, verdict, lease=lease)
     return verdict
+
+
+def _epoch(site: Site) -> int:
+    champion = site.ledger.champion(site.name)
+    return champion.epoch if champion else 0
 
 
 def _change(site: Site, body: Mapping[str, Any], until: datetime | None, why: str, data_time: datetime) -> Change:
@@ -185,19 +173,19 @@ def _crown(site: Site, change: Change, *, epoch: int, lease: Lease) -> str:
     return "promote"
 
 
-def _failed(order: Order, error: Exception) -> None:
-    site, why = order.site, f"{type(error).__name__}: {error}"[:500]
+def _failed(site: Site, intent: Intent, lease: Lease, as_of: datetime, error: Exception) -> None:
+    why = f"{type(error).__name__}: {error}"[:500]
     log.error("%s: the retrain failed: %s", site.name, why)
     verdict = Trained(
         pipeline=site.name,
-        subject=order.intent.id,
+        subject=intent.id,
         outcome="failed",
         reasons=(why,),
-        data_time=order.as_of,
-        snapshot=order.snapshot.id,
-        rows=order.snapshot.rows.height,
+        data_time=as_of,
+        snapshot="",
+        rows=0,
         searched=False,
         recipe={},
     )
-    note(site, verdict, lease=order.lease)
-    site.ledger.close(order.intent.id, outcome="failed", lease=order.lease)
+    note(site, verdict, lease=lease)
+    site.ledger.close(intent.id, outcome="failed", lease=lease)
