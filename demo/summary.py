@@ -9,7 +9,7 @@ from statistics import median
 from demo.load import Load
 from demo.scores import Losses, gap_closed
 from demo.timeline import Summary, WeekStory
-from storage.prediction_log import read_predictions
+from storage.prediction_log import count_requests, read_predictions
 from tasks.site import Site
 
 
@@ -26,7 +26,6 @@ def summarise(
     promoted = {champion.change.intent for champion in ledger.champions(name) if champion.change.kind == "promotion"}
     trained = {row.subject for row in ledger.verdicts(name, kind="training")}
     by_event = {row.subject for row in ledger.verdicts(name, kind="governor") if row.outcome == "run"}
-    served, rows = _answered(site)
     swaps = [story.seconds_to_serving for story in stories if story.seconds_to_serving is not None]
     return Summary(
         weeks=len(stories),
@@ -43,9 +42,9 @@ def summarise(
         rejections=outcomes["gate"]["reject"],
         need_evidence=outcomes["gate"]["need evidence"],
         deferred=outcomes["governor"]["defer"],
-        requests_served=served,
+        requests_served=count_requests(site.lake.predictions(name)),
         requests_failed=load.failed,
-        rows_scored=rows,
+        rows_scored=_rows_answered(site),
         rows_judged=losses.rows,
         log_loss_andon=losses.overall.get("andon"),
         log_loss_never_retrain=losses.overall.get("never"),
@@ -57,9 +56,6 @@ def summarise(
     )
 
 
-def _answered(site: Site) -> tuple[int, int]:
-    """Requests and distinct rows that the log holds; a request's rows are named `request-0`, `request-1`, ..."""
-    spec = site.pipeline.spec
-    log = read_predictions(site.lake.predictions(site.name), site.pipeline.raw_schema, key=spec.key, time=spec.time)
-    requests = log["prediction_id"].str.replace(r"-\d+$", "").n_unique()
-    return requests, log.height
+def _rows_answered(site: Site) -> int:
+    spec, folder = site.pipeline.spec, site.lake.predictions(site.name)
+    return read_predictions(folder, site.pipeline.raw_schema, key=spec.key, time=spec.time).height

@@ -151,6 +151,12 @@ def read_predictions(
     return rows[_first_of_each(rows, key=key, time=time, since=since, until=until)]
 
 
+def count_requests(folder: Path) -> int:
+    """How many requests were answered: each gave all of its rows one id, and a number after a hyphen."""
+    requests = [frame["prediction_id"].str.replace(r"-\d+$", "").unique() for frame in _frames(folder)]
+    return pl.concat(requests).n_unique() if requests else 0
+
+
 def _first_of_each(
     rows: pl.DataFrame, *, key: Sequence[str], time: str, since: datetime | None, until: datetime | None
 ) -> pl.Series:
