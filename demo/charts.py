@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 960, 320
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 18, 44
+LEFT, RIGHT, TOP, BOTTOM = 56, 16, 30, 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +88,16 @@ def _grid(frame: _Frame) -> str:
         y = frame.y(value)
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" class="axis" text-anchor="end">{value:.3f}</text>')
+    if frame.low < 0 < frame.high:
+        zero = frame.y(0.0)
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{zero:.1f}" y2="{zero:.1f}" class="zero"/>')
     return "".join(parts)
 
 
 def _week_names(frame: _Frame, labels: Sequence[str]) -> str:
     step = max(1, len(labels) // 13)
     return "".join(
-        f'<text x="{frame.x(i):.1f}" y="{HEIGHT - 22}" class="axis" text-anchor="middle">{escape(label)}</text>'
+        f'<text x="{frame.x(i):.1f}" y="{HEIGHT - 18}" class="axis" text-anchor="middle">{escape(label)}</text>'
         for i, label in enumerate(labels)
         if i % step == 0
     )
@@ -105,7 +108,7 @@ def _marker(frame: _Frame, marker: Marker) -> str:
     return (
         f'<g class="marker"><title>{escape(marker.title)}</title>'
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-        f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 12}" text-anchor="middle">{escape(marker.text)}</text></g>'
+        f'<text x="{x:.1f}" y="{TOP - 4}" text-anchor="middle">{escape(marker.text)}</text></g>'
     )
 
 

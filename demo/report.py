@@ -14,7 +14,7 @@ _MOST_FEATURES = 20
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#222;background:#fff;margin:0 auto;max-width:1100px;padding:24px}
 h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:34px 0 8px}p{margin:6px 0}
-svg{width:100%;height:auto}.axis{font-size:11px;fill:#666}.grid{stroke:#e4e4e0}
+svg{width:100%;min-width:640px;height:auto}.axis{font-size:11px;fill:#666}.grid{stroke:#e4e4e0}.zero{stroke:#999}
 .marker line{stroke:#0b6e4f;stroke-width:1;stroke-dasharray:2 3}.marker text{font-size:10px;fill:#0b6e4f}
 .legend span{margin-right:18px}.legend i{display:inline-block;width:26px;margin-right:6px;vertical-align:middle}
 .cards{display:flex;flex-wrap:wrap;gap:10px;margin:16px 0}
@@ -41,22 +41,22 @@ _CARDS = {
 
 def as_html(summary: Summary, weeks: Sequence[WeekStory], *, title: str) -> str:
     """The whole report as one HTML text."""
-    labels = [week.label for week in weeks]
+    labels = [week.label.rpartition("-")[2] for week in weeks]
     body = [
         f"<h1>{escape(title)}</h1><p>{escape(in_a_sentence(summary))}</p>",
         f'<div class="cards">{"".join(_card(summary, name, text) for name, text in _CARDS.items())}</div>',
         "<h2>Quality over time</h2>",
         "<p>Mean log loss of each week's predictions, smaller is better; dotted: a new champion.</p>",
-        lines(_quality(weeks), labels=labels, markers=_champions(weeks), y_title="log loss"),
+        _wide(lines(_quality(weeks), labels=labels, markers=_champions(weeks), y_title="log loss")),
         "<h2>What retraining won</h2><p>Log loss saved against never retraining, above zero is better.</p>",
-        lines(_saved(weeks), labels=labels, markers=_champions(weeks), y_title="log loss saved"),
+        _wide(lines(_saved(weeks), labels=labels, markers=_champions(weeks), y_title="log loss saved")),
         "<h2>Drift by feature</h2>",
         "<p>In how many of a week's daily windows a feature was beyond what it does anyway.</p>",
-        heat_map(_drift(weeks), labels=labels, most=7),
+        _wide(heat_map(_drift(weeks), labels=labels, most=7)),
         "<h2>Week by week</h2>",
-        f'<div class="scroll">{_html_table(weeks)}</div>',
+        _wide(_html_table(weeks)),
         "<h2>All numbers</h2>",
-        f'<div class="scroll"><table>{"".join(_fact(summary, item.name) for item in fields(summary))}</table></div>',
+        _wide(f"<table>{''.join(_fact(summary, item.name) for item in fields(summary))}</table>"),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -136,6 +136,11 @@ def _cells(week: WeekStory) -> tuple[str, ...]:
 
 def _loss(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def _wide(content: str) -> str:
+    """On a narrow screen it is moved sideways, not shrunk."""
+    return f'<div class="scroll">{content}</div>'
 
 
 def _html_table(weeks: Sequence[WeekStory]) -> str:
