@@ -28,8 +28,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _resolve(self) -> Self:
-        if self.lake is not None and "://" in os.fspath(self.lake).replace(":/", "://", 1):
-            raise DefinitionError(f"ANDON_LAKE: only local folders are supported so far, not yet {self.lake}")
+        if self.lake is not None and ":/" in os.fspath(self.lake):  # Path("s3://bucket") has become s3:/bucket
+            asked = os.fspath(self.lake).replace(":/", "://", 1)
+            raise DefinitionError(f"ANDON_LAKE must be a local folder, s3:// and others are not yet read; got {asked}")
         return self
 
     @property

@@ -124,7 +124,7 @@ class MlflowStore:
 
     @contextmanager
     def _run(self, submission: Submission) -> Iterator["Run"]:
-        name = f"{submission.intent}-{submission.attempt}"
+        name = f"{submission.verdict}: {submission.intent}-{submission.attempt}"
         run = self._client.create_run(self._experiment(submission.pipeline), run_name=name)
         status = "FAILED"
         try:
