@@ -4,10 +4,12 @@ from datetime import datetime
 
 from prefect import flow
 
-from tasks.monitor import ask_for_retrain, judge_performance, judge_windows
-from tasks.site import moment, open_sites
+from tasks.monitor import judge_performance, judge_windows
+from tasks.report import ask_for_retrain
+from tasks.site import Site, moment, open_sites
 from tasks.snapshots import take_snapshot
 from tasks.telling import run_name, tell
+from tasks.watch import watching
 from validation.verdict import Verdict
 
 
@@ -15,15 +17,20 @@ from validation.verdict import Verdict
 def monitor(pipeline: str | None = None, as_of: datetime | None = None) -> tuple[Verdict, ...]:
     """Judge the windows that are due, the champion against a cheap refit, and ask for a retrain where it is worth it.
 
-    Returns the drift verdicts of new windows, the performance verdict and, where a retrain was asked for, the
-    governor's answer. A window is judged once.
+    Returns the drift verdicts of new windows, the performance verdict, the governor's answer where a retrain was asked
+    for, and the report. A window is judged once.
     """
     now = moment(as_of)
-    verdicts: list[Verdict] = []
-    for site in open_sites(pipeline):
-        drift = judge_windows(site, now)
-        snapshot = take_snapshot(site, now)
-        performance = judge_performance(site, snapshot, now)
-        verdicts += [*drift, *performance, *ask_for_retrain(site, snapshot, drift, performance, now)]
+    verdicts = tuple(verdict for site in open_sites(pipeline) for verdict in _watch(site, now))
     tell("monitor", verdicts)
-    return tuple(verdicts)
+    return verdicts
+
+
+def _watch(site: Site, now: datetime) -> tuple[Verdict, ...]:
+    with watching(site, now) as watch:
+        if isinstance(watch, Verdict):
+            return (watch,)
+        drift = judge_windows(watch, now)
+        snapshot = take_snapshot(site, now)
+        performance = judge_performance(watch, snapshot, now)
+        return (*drift, *performance, *ask_for_retrain(watch, snapshot, now))

@@ -43,6 +43,16 @@ def unscored(ledger: Ledger, pipeline: str) -> tuple[Batch, ...]:
     )
 
 
+def since_report(ledger: Ledger, pipeline: str) -> tuple[Recorded, ...]:
+    """What the monitor has to report: scored batches that it has not seen, and findings since its last report."""
+    last = ledger.verdicts(pipeline, kind="watch", limit=1)
+    mark, seen = (last[0].seq, int(last[0].body["scored"])) if last else (0, 0)
+    after = {"score": seen, "drift": mark, "performance": mark}
+    return tuple(
+        row for kind, seq in after.items() for row in ledger.verdicts(pipeline, kind=kind, limit=_KEPT) if row.seq > seq
+    )
+
+
 def paused(ledger: Ledger, pipeline: str) -> str | None:
     """Why the cord is pulled, or None."""
     last = ledger.verdicts(pipeline, kind="cord", limit=1)

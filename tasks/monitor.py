@@ -1,4 +1,4 @@
-"""Watching: drift of each due window, the champion against the probe, and the request to retrain that may follow."""
+"""Watching: drift of each due window, and the champion against the probe. What follows from it: report.py."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,37 +17,34 @@ from storage.prediction_log import read_predictions
 from storage.snapshot import Snapshot
 from tasks.champions import champion_bundle
 from tasks.failpoints import reached
-from tasks.leases import holding
 from tasks.policies import PLAIN
-from tasks.requests import request
 from tasks.site import Site
 from tasks.telling import note
+from tasks.watch import Watch
 from validation import drift, performance
 from validation.drift import PREDICTION, DriftVerdict
 from validation.durations import span
 from validation.performance import PerformanceVerdict
 from validation.profile import Profile
-from validation.trigger import reason_to_retrain
-from validation.verdict import Verdict
 
 _DAY_SECONDS = 24 * 60 * 60
 _REMEMBERED = 10  # earlier windows that the alarm's state is made of
 
 
 @task(task_run_name="drift", **PLAIN)
-def judge_windows(site: Site, as_of: datetime) -> tuple[DriftVerdict, ...]:
+def judge_windows(watch: Watch, as_of: datetime) -> tuple[DriftVerdict, ...]:
     """Judge each monitoring window that is due and not judged yet, oldest first, against the champion's profile.
 
     A window is due when it lies before `as_of`, or when a scored batch covers it.
     """
-    with holding(site, "monitor") as lease:
-        found = champion_bundle(site)
-        return () if lease is None or found is None else tuple(_judged(site, *found, lease, as_of))
+    found = champion_bundle(watch.site)
+    return () if found is None else tuple(_judged(watch.site, *found, watch.lease, as_of))
 
 
 @task(task_run_name="performance", **PLAIN)
-def judge_performance(site: Site, snapshot: Snapshot | None, as_of: datetime) -> tuple[PerformanceVerdict, ...]:
+def judge_performance(watch: Watch, snapshot: Snapshot | None, as_of: datetime) -> tuple[PerformanceVerdict, ...]:
     """Compare the champion with the probe on the newest mature rows that neither has seen; nothing new, no verdict."""
+    site = watch.site
     found = champion_bundle(site)
     if found is None or snapshot is None or _is_judged(site, snapshot, found[0]):
         return ()
@@ -81,23 +78,8 @@ def judge_performance(site: Site, snapshot: Snapshot | None, as_of: datetime) ->
         as_of=as_of,
     )
     verdict = replace(verdict, snapshot=snapshot.id, champion_version=champion.change.version)
-    note(site, verdict)
+    note(site, verdict, lease=watch.lease)
     return (verdict,)
-
-
-@task(task_run_name="ask for a retrain", **PLAIN)
-def ask_for_retrain(
-    site: Site,
-    snapshot: Snapshot | None,
-    windows: Sequence[DriftVerdict],
-    judged: Sequence[PerformanceVerdict],
-    as_of: datetime,
-) -> tuple[Verdict, ...]:
-    """Ask when the verdicts give a reason to, or when there is no champion yet; returns the governor's answer."""
-    reason = reason_to_retrain(judged[-1] if judged else None, windows)
-    if site.ledger.champion(site.name) is None and snapshot is not None and snapshot.rows.height:
-        reason = "there is no champion yet"
-    return () if reason is None else request(site, snapshot, reason, as_of)
 
 
 def days(moments: pl.Series) -> npt.NDArray[np.int64]:

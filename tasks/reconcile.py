@@ -17,7 +17,7 @@ from prefect.exceptions import ObjectNotFound
 
 from registry.ledger import Intent
 from registry.promotion import repair_alias
-from tasks.history import unscored
+from tasks.history import since_report, unscored
 from tasks.policies import IDEMPOTENT_IO, PLAIN
 from tasks.site import Site
 from tasks.telling import log, note
@@ -52,12 +52,13 @@ def repair(site: Site, as_of: datetime) -> tuple[Repair, ...]:
     return verdicts
 
 
-@task(task_run_name="look for unfinished work", **PLAIN)
-def unfinished(site: Site) -> tuple[Unfinished, ...]:
-    """Batches that were claimed but not finished, or not scored; windows nobody judged; intents nobody answers."""
-    return tuple(
-        Unfinished(site=site, activity=activity, why=why, intent=intent) for activity, why, intent in _gaps(site)
-    )
+def unfinished(site: Site) -> Iterator[Unfinished]:
+    """Batches that were claimed but not finished, or not scored; a monitor without a report; intents nobody answers.
+
+    In the order of the loop, and each looked for when it is asked for: what one leaves to do, the next one finds.
+    """
+    for activity, why, intent in _gaps(site):
+        yield Unfinished(site=site, activity=activity, why=why, intent=intent)
 
 
 @task(task_run_name="start a retrain", **IDEMPOTENT_IO)
@@ -130,16 +131,11 @@ def _gaps(site: Site) -> Iterator[Gap]:
         yield "ingest", f"{len(claimed)} files were claimed and not finished", None
     if (waiting := unscored(ledger, name)) and not _at_work(site, "score"):
         yield "score", f"{len(waiting)} accepted batches have no predictions", None
-    if _unreported(site) and not _at_work(site, "monitor"):
-        yield "monitor", "predictions were made after the newest drift verdict: the monitor has not reported", None
+    if since_report(ledger, name) and not _at_work(site, "monitor"):
+        yield "monitor", "there are predictions or findings after its newest report: it did not come to its end", None
     for intent in ledger.intents(name, states=("open",)):
         if ledger.now() - intent.changed_at >= UNHEARD or intent.attempt:
             yield "retrain", f"intent {intent.id} is open and nobody answers it", intent
-
-
-def _unreported(site: Site) -> bool:
-    newest = {kind: site.ledger.verdicts(site.name, kind=kind, limit=1) for kind in ("score", "drift")}
-    return bool(newest["score"]) and (not newest["drift"] or newest["score"][0].seq > newest["drift"][0].seq)
 
 
 def _at_work(site: Site, activity: Activity) -> bool:

@@ -35,6 +35,17 @@ class Trained(Verdict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watched(Verdict):
+    """The monitor has come to its end; outcome "reported". What was found before this row has been acted upon, what
+    was scored up to the row `scored` has been judged.
+    """
+
+    kind: ClassVar[str] = "watch"
+
+    scored: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cord(Verdict):
     """A person stopped or released the line; outcome "paused" or "resumed". Paused, a pipeline serves as it is."""
 
