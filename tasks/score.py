@@ -48,6 +48,8 @@ def score_batch(site: Site, batch: Batch, as_of: datetime, *, through: str) -> V
         champion = site.ledger.champion(site.name)
         if lease is None or champion is None:
             return skipped("score", site.name, f"another process is scoring; batch {batch.number} is next", as_of)
+        if batch not in unscored(site.ledger, site.name):
+            return skipped("score", site.name, f"another process has scored batch {batch.number} meanwhile", as_of)
         rows = _rows_of(site, batch)
         reached("score.started")
         predicted = _through_scorer(site, rows) if through == "scorer" else _through_engine(site, rows, batch)
