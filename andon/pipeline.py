@@ -17,15 +17,17 @@ from typing import Any
 import polars as pl
 
 from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task
-from validation.contract import Quarantine
+from validation.contract import Quarantine, check_limits
 from validation.drift import Drift
 from validation.durations import duration
 from validation.errors import DefinitionError
 from validation.gate import Gate
 from validation.governor import Governor
 from validation.performance import Monitor
+from validation.rules import schema_of
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_RESERVED = {"prediction", "prediction_id", "version", "logged_at"}  # the prediction log's own columns
 _INPUT_DTYPES = (pl.Boolean, pl.String, pl.Categorical, pl.Enum)
 
 
@@ -138,8 +140,11 @@ class Pipeline:
             )
         if self.labels.target in columns:
             raise DefinitionError(
-                f"labels.target {self.labels.target!r} must not be a column of the contract: it would leak"
+                f"labels.target {self.labels.target!r} must not be a contract's column: it would leak"
             )
+        if taken := [name for name in columns if name in _RESERVED or name.startswith("_")]:
+            raise DefinitionError(f"contract: {', '.join(taken)}: Andon's own columns have such names; rename them")
+        check_limits(self.quarantine, self.contract, key=self.source.key, time=self.source.time)
 
     def _check_features(self) -> None:
         for name, dtype in self.inputs.items():
@@ -148,8 +153,9 @@ class Pipeline:
                     f"features returns {name!r} as {dtype}; a model takes numbers, booleans and strings: "
                     "convert or drop it"
                 )
-        if self.labels.target in self.inputs:
-            raise DefinitionError(f"features returns the target {self.labels.target!r}: it would leak")
+        for name, why in ((self.labels.target, "the target: it would leak"), ("prediction", "the prediction's name")):
+            if name in self.inputs:
+                raise DefinitionError(f"features returns {name!r}, {why}; drop or rename it")
         for name in self.gate.slices:
             if name not in self.raw_schema:
                 raise DefinitionError(
@@ -159,9 +165,8 @@ class Pipeline:
     @cached_property
     def raw_schema(self) -> dict[str, pl.DataType]:
         """Column names and Polars dtypes that the contract asks for, in its order."""
-        schema = self.contract.to_schema() if hasattr(self.contract, "to_schema") else self.contract
         try:
-            return {name: _polars_dtype(column.dtype.type) for name, column in schema.columns.items()}
+            return dict(pl.Schema({name: col.dtype.type for name, col in schema_of(self.contract).columns.items()}))
         except AttributeError as cause:
             raise DefinitionError(
                 "contract must be a pandera.polars DataFrameModel or DataFrameSchema with typed columns, "
@@ -199,16 +204,14 @@ class Pipeline:
         """The text of the file that defines `features`; a model's bundle carries it."""
         path = inspect.getsourcefile(self.features)
         if path is None:
-            raise DefinitionError(
-                f"pipeline {self.name!r}: features must be defined in a file, so that it can be bundled"
-            )
+            raise DefinitionError(f"pipeline {self.name!r}: features must be defined in a file, to be bundled with it")
         return Path(path).read_text(encoding="utf-8")
 
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over definition, contract's rules, the plan of `features` on an empty frame, and module's source."""
         plan = self.features(pl.LazyFrame(schema=self.raw_schema)).explain(optimized=False)
-        schema = self.contract.to_schema() if hasattr(self.contract, "to_schema") else self.contract
+        schema = schema_of(self.contract)
         rules = [f"{column!r} {column.checks} {column.unique} {column.nullable}" for column in schema.columns.values()]
         text = json.dumps([self.to_dict(), repr(schema), rules, plan, self.module_source], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -227,10 +230,6 @@ def _check_glob(path: str, *, field: str) -> None:
         raise DefinitionError(f"{field} must be a glob below the lake like 'landing/flights/*.parquet', got {path!r}")
     if "://" in path:
         raise DefinitionError(f"{field}: only local folders are read so far, s3:// and others not yet; got {path!r}")
-
-
-def _polars_dtype(dtype: type[pl.DataType] | pl.DataType) -> pl.DataType:
-    return dtype() if isinstance(dtype, type) else dtype
 
 
 def _plain(value: Any) -> Any:

@@ -117,7 +117,6 @@ def _take(site: Site, batch: Batch, file: LandedFile, as_of: datetime) -> tuple[
         read(file, schema=pipeline.raw_schema),
         pipeline=site.name,
         batch=_subject(batch),
-        policy=pipeline.quarantine,
         as_of=as_of,
         **asked(pipeline),
     )
@@ -135,8 +134,13 @@ def _subject(batch: Batch) -> str:
 
 
 def _ask_of_rows(pipeline: Pipeline) -> dict[str, Any]:
-    source = pipeline.source
-    return {"contract": pipeline.contract, "key": source.key, "time": source.time, "max_age": source.max_age}
+    return {
+        "contract": pipeline.contract,
+        "policy": pipeline.quarantine,
+        "key": pipeline.source.key,
+        "time": pipeline.source.time,
+        "max_age": pipeline.source.max_age,
+    }
 
 
 def _ask_of_labels(pipeline: Pipeline) -> dict[str, Any]:
@@ -145,7 +149,8 @@ def _ask_of_labels(pipeline: Pipeline) -> dict[str, Any]:
         key=key, target=pipeline.spec.target, task=pipeline.task, known_at=pipeline.labels.known_at
     )
     known_at = pipeline.labels.known_at  # a second label of a key, known later, is a correction
-    return {"contract": contract, "key": (*key, known_at), "time": known_at}
+    policy = replace(pipeline.quarantine, per_rule={})  # those limits are for rules of the rows' contract
+    return {"contract": contract, "policy": policy, "key": (*key, known_at), "time": known_at}
 
 
 def _keep_rows(site: Site, batch: Batch, judged: Judged) -> tuple[ContractVerdict, Span, int]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from validation.errors import DefinitionError
-from validation.rules import Outcome, Rule, canary_lives, column_faults, evaluate, own_rules, rules_of
+from validation.rules import Outcome, Rule, canary_lives, column_faults, evaluate, own_rules, rules_of, schema_of
 from validation.verdict import Verdict
 
 MAX_SAMPLES = 5  # rows shown for each rule
@@ -87,6 +87,15 @@ def duplicate(*, pipeline: str, batch: str, reason: str, as_of: datetime) -> Con
     return ContractVerdict(pipeline=pipeline, subject=batch, outcome="duplicate", reasons=(reason,), data_time=as_of)
 
 
+def check_limits(policy: Quarantine, contract: Any, *, key: Sequence[str], time: str) -> None:
+    """DefinitionError when `policy.per_rule` names a rule that the contract does not have."""
+    schema = schema_of(contract)
+    names = sorted(rule.name for rule in _with_own(rules_of(schema, schema.columns), key=key, time=time))
+    for name in policy.per_rule:
+        if name not in names:
+            raise DefinitionError(f"quarantine.per_rule names {name!r}, the contract's rules are: {', '.join(names)}")
+
+
 def judge_batch(  # noqa: PLR0913  # the agreed interface: what to judge, by what, for whom, when
     frame: pl.DataFrame,
     contract: Any,
@@ -99,11 +108,8 @@ def judge_batch(  # noqa: PLR0913  # the agreed interface: what to judge, by wha
     key: Sequence[str],
     max_age: timedelta | None = None,
 ) -> Judged:
-    """Judge one batch. `contract`: a pandera.polars DataFrameModel or DataFrameSchema.
-
-    Raises DefinitionError when `policy.per_rule` names a rule that the contract does not have.
-    """
-    schema = contract.to_schema() if hasattr(contract, "to_schema") else contract
+    """Judge one batch. `contract`: a pandera.polars DataFrameModel or DataFrameSchema."""
+    schema = schema_of(contract)
     subject = _Subject(pipeline=pipeline, batch=batch, as_of=as_of, frame=frame)
     if faults := column_faults(frame.schema, schema, needed=(*key, time)) or (
         [] if frame.height else ["the batch has no rows"]
@@ -113,9 +119,7 @@ def judge_batch(  # noqa: PLR0913  # the agreed interface: what to judge, by wha
         pl.selectors.float().fill_nan(None)
     )
     asked = rules_of(schema, known.columns)
-    names = {rule.name for rule in asked}
-    rules = [*asked, *(rule for rule in own_rules(key=key, time=time) if rule.name not in names)]
-    _check_limits(policy, rules)
+    rules = _with_own(asked, key=key, time=time)
     if faults := _dead_rules(asked, rules, known.schema):
         return _judged(subject, frame.clear(), [], faults=faults, policy=policy)
     outcomes = [evaluate(rule, known) for rule in rules]
@@ -133,11 +137,9 @@ class _Subject:
     frame: pl.DataFrame
 
 
-def _check_limits(policy: Quarantine, rules: Iterable[Rule]) -> None:
-    names = sorted(rule.name for rule in rules)
-    for name in policy.per_rule:
-        if name not in names:
-            raise DefinitionError(f"quarantine.per_rule names {name!r}, the contract's rules are: {', '.join(names)}")
+def _with_own(asked: Sequence[Rule], *, key: Sequence[str], time: str) -> list[Rule]:
+    names = {rule.name for rule in asked}
+    return [*asked, *(rule for rule in own_rules(key=key, time=time) if rule.name not in names)]
 
 
 def _dead_rules(asked: Sequence[Rule], rules: Sequence[Rule], schema: pl.Schema) -> list[str]:

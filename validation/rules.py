@@ -43,6 +43,11 @@ class Outcome:
     fault: str = ""
 
 
+def schema_of(contract: Any) -> Any:
+    """The pandera.polars DataFrameSchema of a contract, which is one or a DataFrameModel."""
+    return contract.to_schema() if hasattr(contract, "to_schema") else contract
+
+
 def column_faults(got: pl.Schema, schema: Any, *, needed: Sequence[str]) -> list[str]:
     """One sentence for each column that is missing, of another type or (strict contracts) unexpected."""
     faults = []

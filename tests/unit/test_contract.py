@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandera.errors import SchemaErrors
 
-from validation.contract import Judged, Quarantine, RuleCount, duplicate, judge_batch, refused
+from validation.contract import Judged, Quarantine, RuleCount, check_limits, duplicate, judge_batch, refused
 from validation.errors import DefinitionError
 from validation.rules import canary_lives, own_rules
 
@@ -146,7 +146,7 @@ def test_a_limit_for_an_unknown_rule_is_a_wrong_definition() -> None:
     with pytest.raises(
         DefinitionError, match=r"names 'carrier', the contract's rules are: at\.not_null, carrier\.isin"
     ):
-        judged(flights(), policy=Quarantine(per_rule={"carrier": 0.1}))
+        check_limits(Quarantine(per_rule={"carrier": 0.1}), Flights, key=("flight_id",), time="at")
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1])

@@ -11,6 +11,8 @@ import polars as pl
 import pytest
 
 from andon import DefinitionError, Drift, Gate, Governor, Labels, Monitor, Quarantine, Retrain, Search, Source
+from andon.pipeline import _RESERVED
+from storage.segment import META
 from tests.unit.definitions import LABELS, SOURCE, define, features
 
 
@@ -24,6 +26,13 @@ class Leaky(pa.DataFrameModel):
     trip_id: str
     started_at: Annotated[pl.Datetime, "us", "UTC"]
     late: bool
+
+
+class Reserved(pa.DataFrameModel):
+    trip_id: str
+    started_at: Annotated[pl.Datetime, "us", "UTC"]
+    version: int
+    batch: int = pa.Field(alias="_batch")
 
 
 def source(**changes: Any) -> Source:
@@ -43,13 +52,16 @@ def labels(**changes: Any) -> Labels:
         (lambda: define(metric="l2"), "metric of a binary task must be one of logloss, got 'l2'"),
         (lambda: define(contract=object()), "contract must be a pandera.polars DataFrameModel"),
         (lambda: define(contract=LocalTime), r"source.time must be Datetime\('us', 'UTC'\), 'started_at' is Datetime"),
-        (lambda: define(contract=Leaky), "labels.target 'late' must not be a column of the contract: it would leak"),
+        (lambda: define(contract=Leaky), "labels.target 'late' must not be a contract's column: it would leak"),
         (lambda: define(source=source(time="begun")), r"source.time must be a column of the contract \(trip_id, "),
         (lambda: define(source=source(key=("trip_id", "leg"))), "source.key must be a column .* got 'leg'"),
         (lambda: define(gate=Gate(slices=("color",))), "gate.slices must be columns .* got 'color'"),
         (lambda: define(features=lambda trips: trips.select("nowhere")), "features fails on an empty frame"),
         (lambda: define(features=lambda trips: trips.select("trip_id")), "at least one column besides key and time"),
-        (lambda: define(features=lambda trips: trips.with_columns(late=1)), "features returns the target 'late'"),
+        (lambda: define(features=lambda trips: trips.with_columns(late=1)), "features returns 'late', the target: it"),
+        (lambda: define(features=lambda trips: trips.with_columns(prediction=1)), "features returns 'prediction'"),
+        (lambda: define(contract=Reserved), "contract: version, _batch: Andon's own columns have such names"),
+        (lambda: define(quarantine=Quarantine(per_rule={"zone.isin": 0})), r"names 'zone.isin', the .* distance.great"),
         (
             lambda: define(features=lambda trips: trips.with_columns(at="started_at")),
             r"features returns 'at' as Datetime.*: convert or drop it",
@@ -109,6 +121,7 @@ def test_a_part_that_is_wrong_cannot_be_made(make: Callable[[], object], message
         lambda: labels(min_coverage=0),
         lambda: labels(min_coverage=1),
         lambda: Quarantine(max_bad_share=1),
+        lambda: define(quarantine=Quarantine(per_rule={"trip_id.not_null": 0})),
         lambda: Gate(min_gain=0, min_blocks=2),
         lambda: Drift(min_windows=3, raise_on=3, clear_after=1),
         lambda: define(name="t" * 40),
@@ -116,6 +129,10 @@ def test_a_part_that_is_wrong_cannot_be_made(make: Callable[[], object], message
 )
 def test_the_last_allowed_value_is_allowed(make: Callable[[], object]) -> None:
     make()
+
+
+def test_the_columns_of_the_prediction_log_are_reserved() -> None:
+    assert set(META) | {"prediction"} == _RESERVED
 
 
 def test_a_definition_prints_as_json_values() -> None:
