@@ -1,7 +1,8 @@
 """The rows that a model may learn from: accepted batches, mature, with labels as they were known at a moment.
 
 A snapshot is a filter on batch numbers and moments, never on a table's version: vacuum and compaction do not change
-it, and the same question asked later gives the same rows in the same order.
+it, and the same question asked later gives the same rows in the same order, unless labels came in since that were known
+by then. In that case the snapshot has another `id`.
 """
 
 import hashlib
@@ -31,16 +32,25 @@ class LabelRules:
 class Snapshot:
     """`rows`: the contract's columns and the target, sorted by time and key.
 
-    `coverage`: labelled share of the mature rows, in [0, 1]; nan when there are none. `missing`: mature rows whose
-    label has not come in the grace either. `until`: no row of this event time or later is in it. `id` is the same
-    for the same rows with the same labels, and for nothing else.
+    `unlabelled`: event times of the mature rows that have no label. `missing`: how many of them have none after the
+    grace either. `until`: no row of this event time or later is in `rows`. `id` is the same for the same rows with the
+    same labels, and for nothing else.
     """
 
     rows: pl.DataFrame
-    coverage: float
+    unlabelled: pl.Series
     missing: int
     until: datetime
     id: str
+
+    def coverage(self, *, since: datetime) -> float:
+        """Labelled share of the mature rows from `since` on, in [0, 1]; nan when there are none.
+
+        Of these alone: when labels stop coming, a year of good ones must not hide it.
+        """
+        labelled = int((self.rows[self.unlabelled.name] >= since).sum())
+        mature = labelled + int((self.unlabelled >= since).sum())
+        return labelled / mature if mature else float("nan")
 
 
 def training_rows(
@@ -55,12 +65,12 @@ def training_rows(
     mature = curated.filter(pl.col(_BATCH) <= up_to_batch, pl.col(rules.time) + rules.matures_after <= _moment(as_of))
     joined = _with_labels(mature, labels, rules, as_of).collect()
     labelled = joined.filter(pl.col(rules.target).is_not_null()).sort(rules.time, *rules.key)
-    overdue = pl.col(rules.time) + rules.matures_after + rules.grace < _moment(as_of)
+    unlabelled = joined.filter(pl.col(rules.target).is_null())[rules.time]
     newest = labelled[rules.time].last() if labelled.height else None
     return Snapshot(
         rows=labelled.drop(_BATCH),
-        coverage=labelled.height / joined.height if joined.height else float("nan"),
-        missing=joined.filter(pl.col(rules.target).is_null() & overdue).height,
+        unlabelled=unlabelled,
+        missing=int((unlabelled < as_of - rules.matures_after - rules.grace).sum()),
         until=newest + _TICK if isinstance(newest, datetime) else as_of - rules.matures_after,
         id=_digest(labelled.select(*dict.fromkeys((_BATCH, rules.time, *rules.key, rules.target)))),
     )

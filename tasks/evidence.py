@@ -59,7 +59,7 @@ def unchecked(order: Order, challenger: Challenger) -> Guards:
         latency_ms=0.0,
         size_mb=0.0,
         calibration_bias=_bias(challenger),
-        coverage=order.snapshot.coverage,
+        coverage=order.snapshot.coverage(since=challenger.split.holdout_start),
         min_coverage=order.site.pipeline.labels.min_coverage,
     )
 
@@ -84,7 +84,7 @@ def guards_of(order: Order, challenger: Challenger, check: LoadCheck, refit: Mod
             label=label,
             task=spec.task,
         ),
-        coverage=order.snapshot.coverage,
+        coverage=order.snapshot.coverage(since=challenger.split.holdout_start),
         min_coverage=order.site.pipeline.labels.min_coverage,
     )
 

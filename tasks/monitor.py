@@ -72,7 +72,7 @@ def judge_performance(watch: Watch, snapshot: Snapshot | None, as_of: datetime) 
         blocks=days(rows[spec.time]),
         label=label,
         prediction=prediction,
-        coverage=snapshot.coverage,
+        coverage=snapshot.coverage(since=start),
         policy=policy,
         min_coverage=site.pipeline.labels.min_coverage,
         as_of=as_of,

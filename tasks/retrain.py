@@ -65,7 +65,7 @@ def train_challenger(order: Order) -> Challenger:
         pipeline=order.site.name,
         subject=order.intent.id,
         outcome="trained" if model else "not trained",
-        reasons=(parts.shortfall or _in_words(parts, losses),),
+        reasons=(parts.shortfall or _in_words(parts, losses, missing=order.snapshot.missing),),
         data_time=order.as_of,
         snapshot=order.snapshot.id,
         rows=parts.train.height,
@@ -151,11 +151,12 @@ def _refit(order: Order, proven: Model) -> Model:
     return fit(proven.spec, rows, proven.recipe, seed=pipeline.search.seed, threads=pipeline.search.threads)
 
 
-def _in_words(parts: Split, losses: tuple[float, ...]) -> str:
+def _in_words(parts: Split, losses: tuple[float, ...], *, missing: int) -> str:
+    without = f"; left out are {missing:,} whose label never came" if missing else ""
     how = f"searched: {len(losses)} trials, best {min(losses):.5f}" if losses else "the champion's recipe"
     return (
         f"{how}; {parts.train.height:,} rows before {parts.trained_until:%Y-%m-%d %H:%M}, "
-        f"{parts.holdout.height:,} held out from {parts.holdout_start:%Y-%m-%d %H:%M}"
+        f"{parts.holdout.height:,} held out from {parts.holdout_start:%Y-%m-%d %H:%M}{without}"
     )
 
 

@@ -22,7 +22,10 @@ class Scored(Verdict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained(Verdict):
-    """An attempt to train; `subject` is the intent, outcome "trained" or "failed". `losses` are the search's trials."""
+    """An attempt to train; `subject` is the intent, outcome "trained", "not trained" (too few rows) or "failed".
+
+    `losses` are the search's trials.
+    """
 
     kind: ClassVar[str] = "training"
 

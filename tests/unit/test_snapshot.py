@@ -50,7 +50,7 @@ def test_rows_come_by_time_and_key_with_their_label_and_without_the_batch_number
     snapshot = training_rows(rows, known, rules=RULES, as_of=day(9), up_to_batch=2)
     assert snapshot.rows.columns == ["key", "at", "x", "late"]
     assert taken(snapshot) == [("a", True), ("b", False), ("c", True)]
-    assert (snapshot.coverage, snapshot.missing) == (1.0, 0)
+    assert (snapshot.coverage(since=day(0)), snapshot.missing) == (1.0, 0)
     assert snapshot.until == day(1) + timedelta(microseconds=1)
 
 
@@ -87,18 +87,30 @@ def test_a_label_that_does_not_come_is_missing_only_after_the_grace() -> None:
     rows, known = curated(("a", day(0), 1), ("b", day(0), 1)), labels(("a", True, day(1), 1))
     within = training_rows(rows, known, rules=RULES, as_of=day(8), up_to_batch=1)
     beyond = training_rows(rows, known, rules=RULES, as_of=day(8.1), up_to_batch=1)
-    assert (within.coverage, within.missing, beyond.coverage, beyond.missing) == (0.5, 0, 0.5, 1)
+    assert (within.missing, beyond.missing) == (0, 1)
+
+
+@pytest.mark.parametrize(("since", "expected"), [(day(0), 0.5), (day(1), 1 / 3), (day(2), 0.0)])
+def test_coverage_is_that_of_the_rows_that_are_judged_so_that_old_labels_hide_no_gap(
+    since: datetime, expected: float
+) -> None:
+    rows = curated(("a", day(0), 1), ("b", day(1), 1), ("c", day(2), 1), ("d", day(3), 1))
+    known = labels(("a", True, day(1), 1), ("b", True, day(2), 1))
+    snapshot = training_rows(rows, known, rules=RULES, as_of=day(9), up_to_batch=1)
+    assert snapshot.coverage(since=since) == expected
 
 
 @pytest.mark.parametrize("known", [None, labels()])
 def test_without_labels_there_is_nothing_to_learn_from(known: pl.LazyFrame | None) -> None:
     snapshot = training_rows(curated(("a", day(0), 1)), known, rules=RULES, as_of=day(9), up_to_batch=1)
-    assert (snapshot.rows.height, snapshot.coverage, snapshot.missing, snapshot.until) == (0, 0.0, 1, day(8))
+    assert (snapshot.rows.height, snapshot.coverage(since=day(0)), snapshot.missing, snapshot.until) == (
+        (0, 0.0, 1, day(8))
+    )
 
 
 def test_without_mature_rows_the_coverage_is_not_a_number() -> None:
     snapshot = training_rows(curated(), labels(), rules=RULES, as_of=day(9), up_to_batch=1)
-    assert math.isnan(snapshot.coverage)
+    assert math.isnan(snapshot.coverage(since=day(0)))
 
 
 def test_the_id_follows_the_rows_and_their_labels_and_nothing_else() -> None:
