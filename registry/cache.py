@@ -3,6 +3,7 @@
 import shutil
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from registry.ledger import Change
@@ -15,14 +16,16 @@ Digest = Callable[[Path], str]
 def cached_bundle(change: Change, store: Callable[[], ModelStore], *, folder: Path, digest: Digest) -> Path:
     """The folder of the bundle that `change` made champion, below `folder`/<pipeline>/<sha256>.
 
-    `store` is called only when the bundle is not here yet. RegistryError when the bytes are not the promoted ones.
+    `store` is called only when the bundle is not here yet, or was damaged here. RegistryError when the stored bytes are
+    not the promoted ones.
     """
     place = folder / change.pipeline / change.bundle_sha256
-    if place.is_dir():
+    if _is_intact(place, change, digest):
         return place
     beside = place.with_name(f".{change.bundle_sha256[:12]}.{uuid.uuid4().hex}")
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
+        _clear(place, beside)
         store().fetch(change.pipeline, change.version, into=beside)
         found = digest(beside)
         if found != change.bundle_sha256:
@@ -34,6 +37,20 @@ def cached_bundle(change: Change, store: Callable[[], ModelStore], *, folder: Pa
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return place
+
+
+def _is_intact(place: Path, change: Change, digest: Digest) -> bool:
+    try:
+        return place.is_dir() and digest(place) == change.bundle_sha256
+    except RegistryError:
+        return False
+
+
+def _clear(place: Path, beside: Path) -> None:
+    """Take a damaged folder away by a rename, so that no other process finds half of it."""
+    with suppress(FileNotFoundError):
+        place.replace(beside)
+        shutil.rmtree(beside)
 
 
 def _put(beside: Path, place: Path) -> None:

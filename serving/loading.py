@@ -1,6 +1,5 @@
 """From a champion in the ledger to one that can serve: fetched, verified, warmed up, with decoder and log."""
 
-import shutil
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ import polars as pl
 
 from modelling import bundle
 from registry.cache import cached_bundle
-from registry.ledger import Champion, Change
+from registry.ledger import Champion
 from registry.store import ModelStore
 from serving.decoding import FrameDecoder
 from serving.slot import Served
@@ -31,7 +30,8 @@ class Loader:
     def load(self, champion: Champion) -> Served:
         """The champion, ready to serve; raises when its bytes are not the promoted ones or its golden rows differ."""
         change = champion.change
-        loaded = bundle.load(self._fetched(change), sha256=change.bundle_sha256)
+        folder = cached_bundle(change, self._store, folder=self._bundles, digest=bundle.digest)
+        loaded = bundle.load(folder, sha256=change.bundle_sha256)
         loaded.verify()  # its predictions also warm up LightGBM and the feature plan
         manifest, schema = loaded.manifest, dict(loaded.raw_schema)
         return Served(
@@ -48,16 +48,6 @@ class Loader:
             for log in self._logs.values():
                 log.close()
 
-    def _fetched(self, change: Change) -> Path:
-        def cached() -> Path:
-            return cached_bundle(change, self._store, folder=self._bundles, digest=bundle.digest)
-
-        folder = cached()
-        if not _is_intact(folder, change.bundle_sha256):  # damaged on this disk since it was fetched
-            shutil.rmtree(folder)
-            folder = cached()
-        return folder
-
     def _log(self, pipeline: str, schema: dict[str, pl.DataType]) -> PredictionLog:
         """One log for each schema; an earlier one stays open for requests that are still under way."""
         key = (pipeline, tuple(schema.items()))
@@ -65,10 +55,3 @@ class Loader:
             if key not in self._logs:
                 self._logs[key] = PredictionLog(self._lake.predictions(pipeline), schema)
             return self._logs[key]
-
-
-def _is_intact(folder: Path, sha256: str) -> bool:
-    try:
-        return bundle.digest(folder) == sha256
-    except bundle.BundleError:
-        return False
