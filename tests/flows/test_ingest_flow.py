@@ -1,0 +1,199 @@
+"""The on-ramp: each row that landed is curated once, or set aside with its reasons; none is lost, none is doubled."""
+
+from datetime import datetime
+
+import polars as pl
+import pytest
+
+from flows.ingest import ingest
+from storage import quarantine, tables
+from storage.landing import arrived
+from tasks.leases import holding
+from tasks.snapshots import take_snapshot
+from tests.flows.world import World, at_once, day
+from validation.verdict import Verdict
+
+MONDAYS = (day(1, 3), day(1, 10), day(1, 17))
+
+
+def outcomes(verdicts: tuple[Verdict, ...]) -> list[tuple[str, str]]:
+    return [(verdict.subject, verdict.outcome) for verdict in verdicts]
+
+
+def curated(world: World, pipeline: str = "bikes") -> pl.DataFrame:
+    table = tables.scan(world.lake / "curated" / pipeline)
+    return pl.DataFrame() if table is None else table.collect()
+
+
+def with_bad_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """Row 3 too warm, row 100 too warm and at an hour that it is not, row 101 without weather."""
+    at = pl.int_range(pl.len())
+    return rows.with_columns(
+        temp=pl.when(at.is_in([3, 100])).then(1.5).otherwise("temp"),
+        hour=pl.when(at == 100).then((pl.col("hour") + 1) % 24).otherwise("hour"),
+        weathersit=pl.when(at != 101).then("weathersit"),
+    )
+
+
+def test_labels_come_first_and_good_files_become_rows(empty: World) -> None:
+    empty.land(0, 1)
+    found = ingest("bikes", as_of=MONDAYS[0])
+    assert outcomes(found) == [
+        ("labels 2011-W01.parquet", "accept"),
+        ("2010-W52.parquet", "accept"),
+        ("2011-W01.parquet", "accept"),
+    ]
+    taken = curated(empty).sort("ts")
+    assert taken.drop("_batch").equals(pl.concat([empty.rows(0), empty.rows(1)]))
+    assert taken["_batch"].to_list() == [1] * 48 + [2] * 168
+    spans = [batch.span for batch in empty.ledger.batches("bikes", kind="rows")]
+    assert spans == [(day(1, 1), day(1, 2, 23)), (day(1, 3), day(1, 9, 23))]
+
+
+def test_bad_rows_are_set_aside_as_they_came_with_place_and_rules(empty: World) -> None:
+    bad = with_bad_rows(empty.rows(1))
+    empty.put("bikes", "week.parquet", bad)
+    (verdict,) = ingest("bikes", as_of=MONDAYS[0])
+    assert verdict.outcome == "quarantine"
+    (entry,) = quarantine.entries(empty.lake / "quarantine" / "bikes")
+    assert entry.rows is not None
+    kept = pl.read_parquet(entry.rows).sort("_row")
+    assert kept["_row"].to_list() == [3, 100, 101]
+    assert [sorted(rules) for rules in kept["_rules"].to_list()] == [
+        ["temp.in_range"],
+        ["clock_and_calendar_agree", "temp.in_range"],
+        ["weathersit.not_null"],
+    ]
+    assert kept.select(bad.columns).equals(bad[[3, 100, 101]])
+    assert (
+        curated(empty)
+        .sort("ts")
+        .drop("_batch")
+        .equals(bad.with_row_index("at").filter(~pl.col("at").is_in([3, 100, 101])).drop("at"))
+    )
+
+
+def test_files_that_cannot_be_judged_are_kept_whole_with_the_reason(empty: World) -> None:
+    good = empty.weeks[1].batch.read_bytes()
+    text = empty.rows(1).with_columns(pl.col("temp").cast(pl.String))
+    typed = empty.put("bikes", "typed.parquet", text)
+    cut = empty.put("bikes", "cut.parquet", good[: len(good) // 2])
+    spoilt = empty.put("bikes", "spoilt.parquet", empty.rows(1).with_columns(temp=pl.lit(2.0)))
+    nothing = empty.put("bikes", "nothing.parquet", b"")
+    stale = empty.put("bikes", "stale.parquet", empty.rows(0))
+    found = ingest("bikes", as_of=day(1, 20))
+    assert {verdict.outcome for verdict in found} == {"refuse"}
+    kept = quarantine.entries(empty.lake / "quarantine" / "bikes")
+    entries = {entry.refusal.name: entry for entry in kept if entry.refusal}
+    for path, said in (
+        (typed, "temp"),
+        (cut, "is not a whole .parquet file"),
+        (spoilt, "temp.in_range"),
+        (nothing, "is empty (0 bytes); upload it again"),
+        (stale, "14 days"),
+    ):
+        entry = entries[path.name]
+        assert entry.copy is not None
+        assert entry.copy.read_bytes() == path.read_bytes()
+        assert entry.refusal is not None
+        assert said in " ".join(entry.refusal.reasons), path.name
+    assert curated(empty).is_empty()
+
+
+def test_running_again_and_an_upload_under_another_name_take_nothing_twice(empty: World) -> None:
+    empty.land(0, 1)
+    ingest("bikes", as_of=MONDAYS[0])
+    before = curated(empty).height
+    assert ingest("bikes", as_of=MONDAYS[1]) == ()
+    empty.put("bikes", "again.parquet", empty.weeks[1].batch.read_bytes())
+    assert outcomes(ingest("bikes", as_of=MONDAYS[1])) == [("again.parquet", "duplicate")]
+    assert ingest("bikes", as_of=MONDAYS[1]) == ()
+    assert curated(empty).height == before
+
+
+def test_two_at_once_take_each_file_once(empty: World) -> None:
+    empty.land(0, 1, 2)
+    found = at_once(*[lambda: ingest("bikes", as_of=MONDAYS[1])] * 2)
+    assert all(isinstance(verdicts, tuple) for verdicts in found), found
+    ingest("bikes", as_of=MONDAYS[1])  # what both have left to the other
+    assert (curated(empty).height, curated(empty)["ts"].n_unique()) == (384, 384)
+    assert len(empty.told("contract")) == len(set(empty.told("contract"))) == 5
+
+
+def test_while_another_takes_in_files_each_is_left_to_it(empty: World) -> None:
+    empty.land(0)
+    with holding(empty.site, "ingest"):
+        (verdict,) = ingest("bikes", as_of=MONDAYS[0])
+    assert verdict.reasons == ("another process is taking in files; 2010-W52.parquet is next",)
+    assert empty.ledger.batches("bikes") == ()
+
+
+def test_a_batch_that_was_claimed_by_a_process_that_died_is_finished(empty: World) -> None:
+    empty.land(0)
+    site = empty.site
+    landed = empty.lake / "landing" / "bikes" / "2010-W52.parquet"
+    (file,) = arrived(site.lake.root, "landing/bikes/*.parquet")
+    batch = site.ledger.claim_batch("bikes", "rows", name=file.name, sha256=file.sha256)
+    rows = pl.read_parquet(landed).with_columns(_batch=pl.lit(batch.number, pl.Int64))
+    tables.append(site.lake.curated("bikes"), rows, app_id="bikes/rows", version=batch.number)
+    assert outcomes(ingest("bikes", as_of=MONDAYS[0])) == [("2010-W52.parquet", "accept")]
+    assert curated(empty).height == 48
+
+
+def test_a_key_that_another_batch_has_brought_keeps_its_first_row(empty: World) -> None:
+    empty.land(0)
+    ingest("bikes", as_of=MONDAYS[0])
+    empty.put("bikes", "corrected.parquet", pl.concat([empty.rows(0)[-8:], empty.rows(1)]).with_columns(temp=0.5))
+    ingest("bikes", as_of=MONDAYS[0])
+    batch = empty.ledger.batches("bikes", kind="rows")[-1]
+    assert (batch.rows_in, batch.rows_accepted, batch.rows_duplicate) == (176, 168, 8)
+    assert curated(empty).sort("ts")[:48].drop("_batch").equals(empty.rows(0))
+
+
+def test_every_row_that_landed_is_accounted_for(empty: World) -> None:
+    """Counted from the files and tables alone, and once more from the ledger's batches."""
+    landing, week = empty.lake / "landing" / "bikes", empty.weeks[2].batch
+    empty.put("bikes", "1.parquet", with_bad_rows(empty.rows(1)))
+    empty.put("bikes", "2.parquet", pl.concat([empty.rows(1)[-5:], empty.rows(2)]))
+    empty.put("bikes", "3.parquet", empty.rows(2).with_columns(pl.col("temp").cast(pl.String)))
+    empty.put("bikes", "4.parquet", (landing / "2.parquet").read_bytes())
+    empty.put("bikes", "5.parquet", week.read_bytes()[:3_000])
+    ingest("bikes", as_of=MONDAYS[1])
+    ingest("bikes", as_of=MONDAYS[1])
+    folder = empty.lake / "quarantine" / "bikes"
+    aside = sum(pl.read_parquet(path).height for path in folder.glob("[0-9].parquet"))
+    refused = sum(pl.read_parquet(path).height for path in folder.glob("[0-9].3.parquet"))
+    landed = sum(pl.read_parquet(path).height for path in landing.glob("[1-4].parquet"))
+    of_the_second = 168 + 5
+    repeated = 5 + of_the_second  # 5 keys of the first file, and the fourth, which is the second
+    assert (aside, refused, landed) == (3, 168, 168 + of_the_second + 168 + of_the_second)
+    assert curated(empty).height == landed - aside - refused - repeated
+    for batch in empty.ledger.batches("bikes", kind="rows"):
+        taken = batch.rows_accepted + batch.rows_quarantined + batch.rows_duplicate
+        assert taken == batch.rows_in or batch.state == "refused", batch
+
+
+@pytest.mark.parametrize(("known", "expected"), [(day(1, 10), 7), (day(1, 11), 900)])
+def test_a_label_that_is_corrected_later_holds_from_then_on(empty: World, known: datetime, expected: int) -> None:
+    empty.land(0)
+    first = {"ts": [day(1, 1)], "rentals": [7], "known_at": [day(1, 1, 1)]}
+    empty.put("bike_rentals", "first.parquet", pl.DataFrame(first).cast({"ts": pl.Datetime("us", "UTC")}))
+    corrected = pl.DataFrame({"ts": [day(1, 1)], "rentals": [900], "known_at": [day(1, 10, 12)]})
+    empty.put("bike_rentals", "corrected.parquet", corrected)
+    assert {verdict.outcome for verdict in ingest("bikes", as_of=day(1, 12))} == {"accept"}
+    snapshot = take_snapshot.fn(empty.site, known)
+    assert snapshot is not None
+    assert snapshot.rows["rentals"].to_list() == [expected]
+
+
+def test_without_a_name_each_pipeline_of_the_catalogue_is_served(empty: World) -> None:
+    empty.define(name="trams")
+    empty.land(0)
+    empty.land(1, to="trams", labels="trams_rentals")
+    found = ingest(as_of=MONDAYS[0])
+    assert [(item.pipeline, item.subject) for item in found] == [
+        ("bikes", "2010-W52.parquet"),
+        ("trams", "labels 2011-W01.parquet"),
+        ("trams", "2011-W01.parquet"),
+    ]
+    assert (curated(empty).height, curated(empty, "trams").height) == (48, 168)

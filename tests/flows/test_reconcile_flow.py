@@ -1,0 +1,137 @@
+"""The sweep: whatever was interrupted is finished, once; then there is nothing left to find."""
+
+from datetime import timedelta
+
+import pytest
+
+from flows.ingest import ingest
+from flows.monitor import monitor
+from flows.reconcile import reconcile
+from flows.retrain import retrain
+from flows.score import score
+from registry.ledger import Lease
+from tasks.ingest import landed_files
+from tests.flows.test_monitor_flow import LATER, changed
+from tests.flows.world import World, day
+from validation.verdict import Verdict
+
+NOW = day(1, 31)
+
+
+def found(verdicts: tuple[Verdict, ...]) -> list[tuple[str, str, str]]:
+    return [(verdict.kind, verdict.subject, verdict.outcome) for verdict in verdicts]
+
+
+@pytest.fixture
+def idle(world: World) -> World:
+    """Nothing is left to do."""
+    score("bikes", as_of=NOW)
+    monitor("bikes", as_of=NOW)
+    return world
+
+
+def lease_of_the_dead(world: World, activity: str) -> Lease:
+    lease = world.ledger.acquire("bikes", activity, holder="gone@nowhere:1", ttl=timedelta(milliseconds=1))
+    assert lease is not None
+    return lease
+
+
+def test_where_nothing_is_wrong_nothing_is_done(idle: World) -> None:
+    before = len(idle.ledger.verdicts("bikes"))
+    assert reconcile("bikes", as_of=NOW) == ()
+    assert len(idle.ledger.verdicts("bikes")) == before
+
+
+def test_an_empty_installation_is_in_order(empty: World) -> None:
+    assert empty.home
+    assert reconcile(as_of=NOW) == ()
+
+
+def test_an_alias_that_was_moved_or_removed_by_hand_is_put_back(later: World) -> None:
+    score("bikes", as_of=day(2, 14))
+    monitor("bikes", as_of=day(2, 14))
+    for moved in ("1", None):
+        later.site.store.project("bikes", moved)
+        (repaired,) = reconcile("bikes", as_of=day(2, 14))
+        assert (repaired.subject, repaired.outcome) == ("alias champion", "repaired")
+        assert later.aliases()["champion"] == "2"
+        assert reconcile("bikes", as_of=day(2, 14)) == ()
+
+
+def test_leases_of_the_dead_are_freed_and_those_of_the_living_stay(idle: World) -> None:
+    lease_of_the_dead(idle, "ingest")
+    alive = idle.ledger.acquire("bikes", "score", holder="here@now:1", ttl=timedelta(minutes=5))
+    assert found(reconcile("bikes", as_of=NOW)) == [("repair", "ingest", "repaired")]
+    assert idle.ledger.leases("bikes") == (alive,)
+    assert reconcile("bikes", as_of=NOW) == ()
+
+
+def test_an_intent_whose_retrain_died_is_answered(idle: World) -> None:
+    """The server has no deployment of it, so the sweep does the work itself."""
+    changed(idle)
+    score("bikes", as_of=day(2, 14))
+    monitor("bikes", as_of=day(2, 14))
+    (intent,) = idle.ledger.intents("bikes", states=("open",))
+    idle.ledger.claim(intent.id, lease=lease_of_the_dead(idle, "retrain"))
+    verdicts = reconcile("bikes", as_of=day(2, 14))
+    assert found(verdicts) == [
+        ("repair", intent.id, "repaired"),
+        ("repair", "retrain", "repaired"),
+        ("repair", "retrain", "repaired"),
+        ("gate", "2", "promote"),
+    ]
+    answered = idle.ledger.intent(intent.id)
+    assert answered is not None
+    assert (answered.state, answered.outcome, answered.attempt, idle.champion()) == ("closed", "promote", 2, "2")
+    assert reconcile("bikes", as_of=day(2, 14)) == ()
+
+
+def test_what_has_landed_and_was_not_scored_or_watched_is_caught_up_with(world: World) -> None:
+    verdicts = reconcile("bikes", as_of=NOW)
+    kinds = [verdict.kind for verdict in verdicts]
+    assert [verdict.subject for verdict in verdicts if verdict.kind in ("repair", "score")] == [
+        "score",
+        "5",
+        "6",
+        "monitor",
+    ]
+    assert kinds.count("drift") == 14
+    assert reconcile("bikes", as_of=NOW) == ()
+    assert world.told("score") == [("5", "scored"), ("6", "scored")]
+
+
+def test_a_late_batch_of_a_judged_week_is_scored_and_then_left_in_peace(idle: World) -> None:
+    """Its windows have been judged already: there is nothing to report, and no reason to look again and again."""
+    late = idle.rows(6)
+    idle.put("bikes", "a.parquet", late[48:])
+    ingest("bikes", as_of=day(2, 7))
+    idle.put("bikes", "b.parquet", late[:48])
+    ingest("bikes", as_of=day(2, 7))
+    score("bikes", as_of=day(2, 7))
+    reconcile("bikes", as_of=day(2, 7))
+    assert reconcile("bikes", as_of=day(2, 7)) == ()
+
+
+def test_a_file_that_was_claimed_and_not_finished_is_taken_in(idle: World) -> None:
+    idle.land(6)
+    (rows,) = (file for kind, file in landed_files(idle.site) if kind == "rows")
+    idle.ledger.claim_batch("bikes", "rows", name=rows.name, sha256=rows.sha256)
+    verdicts = reconcile("bikes", as_of=day(2, 7))
+    assert [verdict.subject for verdict in verdicts if verdict.kind == "repair"] == ["ingest", "score", "monitor"]
+    assert [verdict.outcome for verdict in verdicts if verdict.kind == "contract"] == ["accept", "accept"]
+    assert reconcile("bikes", as_of=day(2, 7)) == ()
+
+
+def test_a_deferred_wish_comes_back_when_its_moment_has_come(idle: World) -> None:
+    idle.define(LATER)
+    changed(idle)
+    score("bikes", as_of=day(2, 14))
+    monitor("bikes", as_of=day(2, 14))
+    (waiting,) = idle.ledger.intents("bikes", states=("deferred",))
+    assert waiting.until == day(3, 2)
+    assert reconcile("bikes", as_of=day(3, 1, 23)) == ()
+    assert found(reconcile("bikes", as_of=day(3, 2))) == [("governor", waiting.id, "run")]
+    answer = retrain("bikes", intent=waiting.id, as_of=day(3, 2))
+    assert isinstance(answer, Verdict)
+    assert (answer.outcome, idle.champion()) == ("promote", "2")
+    assert reconcile("bikes", as_of=day(3, 2)) == ()
