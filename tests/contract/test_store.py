@@ -124,7 +124,7 @@ def test_mlflow_tells_the_challengers_story_within_a_second(mlflow_uri: str, tmp
     assert str(registered.version) == version
     assert registered.description == run.data.tags["mlflow.note.content"] == "**promote**: a gain of 2 %"
     assert registered.tags == {"intent": "intent-2", "attempt": "1", "sha256": "ab" * 32, "verdict": "promote"}
-    assert (run.info.status, run.info.run_name, run.data.tags["snapshot"]) == ("FINISHED", "intent-2-1", "12")
+    assert (run.info.status, run.info.run_name, run.data.tags["snapshot"]) == ("FINISHED", "promote: intent-2-1", "12")
     assert run.data.params == {"num_leaves": "31", "search": "None"}
     assert run.data.metrics["gain"] == 0.02
     trials = client.get_metric_history(run.info.run_id, "trial_loss")
