@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task
-from validation.contract import Quarantine, check_limits
+from validation.contract import MAX_AHEAD, Quarantine, check_limits
 from validation.drift import Drift
 from validation.durations import duration
 from validation.errors import DefinitionError
@@ -36,12 +36,14 @@ class Source:
     """Where batches land: a glob below the lake (`path`), the event-time column and the column(s) of the row key.
 
     `max_age`: a batch whose newest row is older than this (data time) is refused as stale; None checks nothing.
+    `max_ahead`: rows (and labels' `known_at`) that lie further ahead of the data time than this are set aside.
     """
 
     path: str
     time: str
     key: str | tuple[str, ...]
     max_age: str | timedelta | None = None
+    max_ahead: str | timedelta = MAX_AHEAD
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", (self.key,) if isinstance(self.key, str) else tuple(self.key))
@@ -50,6 +52,7 @@ class Source:
             raise DefinitionError("source.key and source.time must name columns, got nothing")
         if self.max_age is not None:
             object.__setattr__(self, "max_age", duration(self.max_age, field="source.max_age"))
+        object.__setattr__(self, "max_ahead", duration(self.max_ahead, field="source.max_ahead"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

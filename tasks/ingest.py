@@ -26,8 +26,8 @@ from tasks.site import Site
 from tasks.snapshots import BATCH_COLUMN
 from tasks.telling import log
 from validation.contract import ContractVerdict, Judged, duplicate, judge_batch, refused
-from validation.deeds import skipped
-from validation.errors import ContractError
+from validation.deeds import failed, skipped
+from validation.errors import AndonError, ContractError
 from validation.labels import label_contract
 from validation.verdict import Verdict
 
@@ -62,7 +62,13 @@ def take_in(site: Site, landed: tuple[BatchKind, LandedFile], as_of: datetime) -
             return skipped("ingest", site.name, f"another process is taking in files; {file.name} is next", as_of)
         batch = site.ledger.claim_batch(site.name, kind, name=file.name, sha256=file.sha256)
         reached("ingest.claimed")
-        verdict, span, repeated = _judge(site, batch, file, as_of)
+        try:
+            verdict, span, repeated = _judge(site, batch, file, as_of)
+        except AndonError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a file brings about, those behind it are taken in
+            log.warning("%s: %s could not be taken in", site.name, file.name, exc_info=True)
+            return failed("ingest", site.name, f"{file.name}: {type(error).__name__}: {error}", as_of)
         reached("ingest.appended")
         finished = replace(
             batch,
@@ -140,6 +146,7 @@ def _ask_of_rows(pipeline: Pipeline) -> dict[str, Any]:
         "key": pipeline.source.key,
         "time": pipeline.source.time,
         "max_age": pipeline.source.max_age,
+        "max_ahead": pipeline.source.max_ahead,
     }
 
 
@@ -150,7 +157,8 @@ def _ask_of_labels(pipeline: Pipeline) -> dict[str, Any]:
     )
     known_at = pipeline.labels.known_at  # a second label of a key, known later, is a correction
     policy = replace(pipeline.quarantine, per_rule={})  # those limits are for rules of the rows' contract
-    return {"contract": contract, "policy": policy, "key": (*key, known_at), "time": known_at}
+    ahead = pipeline.source.max_ahead
+    return {"contract": contract, "policy": policy, "key": (*key, known_at), "time": known_at, "max_ahead": ahead}
 
 
 def _keep_rows(site: Site, batch: Batch, judged: Judged) -> tuple[ContractVerdict, Span, int]:
@@ -160,7 +168,17 @@ def _keep_rows(site: Site, batch: Batch, judged: Judged) -> tuple[ContractVerdic
     fresh = judged.good.filter(~repeated)
     _append(folder, fresh, batch)
     span = (fresh[time].min(), fresh[time].max()) if fresh.height else None
-    return replace(judged.verdict, rows_accepted=fresh.height), cast("Span", span), int(repeated.sum())
+    verdict = replace(judged.verdict, rows_accepted=fresh.height)
+    return _with_repeated(verdict, int(repeated.sum())), cast("Span", span), int(repeated.sum())
+
+
+def _with_repeated(verdict: ContractVerdict, repeated: int) -> ContractVerdict:
+    """Say that rows were not taken; where none was, the file is a duplicate: a corrected file changes no row."""
+    if not repeated:
+        return verdict
+    why = f"{repeated:,} of {verdict.rows_in:,} rows have a key that an earlier file brought, which counts: not taken"
+    outcome = "duplicate" if verdict.outcome == "accept" and not verdict.rows_accepted else verdict.outcome
+    return replace(verdict, outcome=outcome, reasons=(why, *verdict.reasons))
 
 
 def _keep_labels(site: Site, batch: Batch, judged: Judged) -> tuple[ContractVerdict, Span, int]:

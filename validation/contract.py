@@ -13,12 +13,23 @@ from typing import Any, ClassVar
 import polars as pl
 
 from validation.errors import DefinitionError
-from validation.rules import Outcome, Rule, canary_lives, column_faults, evaluate, own_rules, rules_of, schema_of
+from validation.rules import (
+    Outcome,
+    Rule,
+    canary_lives,
+    column_faults,
+    evaluate,
+    in_reach,
+    own_rules,
+    rules_of,
+    schema_of,
+)
 from validation.verdict import Verdict
 
 MAX_SAMPLES = 5  # rows shown for each rule
 MAX_REASONS = 20
 MAX_VALUE_LENGTH = 60  # characters shown of a cell
+MAX_AHEAD = timedelta(days=31)  # how far after the data time a row may lie
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +118,7 @@ def judge_batch(  # noqa: PLR0913  # the agreed interface: what to judge, by wha
     time: str,
     key: Sequence[str],
     max_age: timedelta | None = None,
+    max_ahead: timedelta = MAX_AHEAD,
 ) -> Judged:
     """Judge one batch. `contract`: a pandera.polars DataFrameModel or DataFrameSchema."""
     schema = schema_of(contract)
@@ -122,9 +134,10 @@ def judge_batch(  # noqa: PLR0913  # the agreed interface: what to judge, by wha
     rules = _with_own(asked, key=key, time=time)
     if faults := _dead_rules(asked, rules, known.schema):
         return _judged(subject, frame.clear(), [], faults=faults, policy=policy)
-    outcomes = [evaluate(rule, known) for rule in rules]
+    reach = evaluate(in_reach(time, as_of=as_of, ahead=max_ahead), known)
+    outcomes = [*(evaluate(rule, known) for rule in rules), *([reach] if _breaks(reach) else [])]
     faults = [outcome.fault for outcome in outcomes if outcome.fault and not outcome.rule.only_warns]
-    faults += _stale(known[time].max(), as_of=as_of, max_age=max_age)
+    faults += _stale(known[time], reach, as_of=as_of, max_age=max_age)
     good = known.select(_typed(name, column, known.columns) for name, column in schema.columns.items())
     return _judged(subject, good, outcomes, faults=faults, policy=policy)
 
@@ -150,7 +163,8 @@ def _dead_rules(asked: Sequence[Rule], rules: Sequence[Rule], schema: pl.Schema)
     return []
 
 
-def _stale(newest: Any, *, as_of: datetime, max_age: timedelta | None) -> list[str]:
+def _stale(times: pl.Series, reach: Outcome, *, as_of: datetime, max_age: timedelta | None) -> list[str]:
+    newest: Any = (times if reach.broken is None else times.filter(~reach.broken)).max()
     if max_age is None or newest is None or newest >= as_of - max_age:
         return []
     return [f"the newest row is of {newest:%Y-%m-%d %H:%M}, {as_of - newest} old; at most {max_age} is allowed"]
@@ -209,7 +223,9 @@ def _counted(outcome: Outcome, frame: pl.DataFrame) -> tuple[RuleCount, str]:
     broken, rule = outcome.broken, outcome.rule
     assert broken is not None, "asked for broken rules only"  # noqa: S101
     first = broken.arg_true().head(MAX_SAMPLES)
-    shown = frame.select(rule.columns)[first].rows(named=True) if rule.columns else [{}] * len(first)
+    # Moments as text: Python cannot hold all of them.
+    cells = frame[first].select(pl.col(rule.columns)).with_columns(pl.selectors.temporal().cast(pl.String))
+    shown = cells.rows(named=True) if rule.columns else [{}] * len(first)
     sample = tuple(
         ", ".join([f"row {row}", *(f"{name}={str(value)[:MAX_VALUE_LENGTH]}" for name, value in values.items())])
         for row, values in zip(first, shown, strict=True)

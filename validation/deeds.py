@@ -64,7 +64,7 @@ class Repair(Verdict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped(Verdict):
-    """Nothing was done, and why; never written to the ledger."""
+    """Nothing was done (outcome "skipped", or "failed"), and why; never written to the ledger."""
 
     kind: ClassVar[str] = "skip"
 
@@ -72,3 +72,9 @@ class Skipped(Verdict):
 def skipped(activity: str, pipeline: str, reason: str, as_of: datetime) -> Skipped:
     """The verdict of a flow that had nothing to do."""
     return Skipped(pipeline=pipeline, subject=activity, outcome="skipped", reasons=(reason,), data_time=as_of)
+
+
+def failed(activity: str, pipeline: str, reason: str, as_of: datetime) -> Skipped:
+    """The verdict of a flow that could not do one of its things, went on with the others, and will try it again."""
+    why = f"{reason[:500]}; it is tried again, look into the log: andon --verbose {activity} {pipeline}"
+    return Skipped(pipeline=pipeline, subject=activity, outcome="failed", reasons=(why,), data_time=as_of)

@@ -8,12 +8,14 @@ False crashes it. tests/unit/test_contract.py holds the two to the same answers.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import polars as pl
 
 CANARY_ROWS = 2  # two, so that uniqueness can be broken
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,7 +57,7 @@ def column_faults(got: pl.Schema, schema: Any, *, needed: Sequence[str]) -> list
         wanted = column.dtype.type if column.dtype is not None else None
         if name not in got:
             if column.required or name in needed:
-                faults.append(f"column {name!r} is missing: expected {wanted}, got none; deliver it")
+                faults.append(f"column {name!r} is missing: expected {wanted or 'any type'}, got none; deliver it")
         elif wanted is not None and got[name] != wanted:
             faults.append(
                 f"column {name!r} has the wrong type: expected {wanted}, got {got[name]}; convert it upstream"
@@ -72,6 +74,20 @@ def column_faults(got: pl.Schema, schema: Any, *, needed: Sequence[str]) -> list
 def own_rules(*, key: Sequence[str], time: str) -> list[Rule]:
     """What holds for every batch, whatever its contract says: a key in every row, once, and an event time."""
     return [*(_not_null(name) for name in (*key, time)), _unique(tuple(key))]
+
+
+def in_reach(time: str, *, as_of: datetime, ahead: timedelta) -> Rule:
+    """The event time is neither before 1900 nor further than `ahead` after the data time.
+
+    One row of the far future would make every window before it look judged; Python cannot even hold the year 10000.
+    """
+    latest = pl.lit(as_of, dtype=pl.Datetime("us", "UTC")) + ahead
+    return Rule(
+        name=f"{time}.in_reach",
+        asks=f"not before 1900, and at most {ahead} after the data time: source.max_ahead",
+        columns=(time,),
+        holds=lambda frame: frame.select(pl.col(time).is_between(_EARLIEST, latest).fill_null(value=True)).to_series(),
+    )
 
 
 def rules_of(schema: Any, columns: Iterable[str]) -> list[Rule]:

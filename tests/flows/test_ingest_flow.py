@@ -197,3 +197,25 @@ def test_without_a_name_each_pipeline_of_the_catalogue_is_served(empty: World) -
         ("trams", "2011-W01.parquet"),
     ]
     assert (curated(empty).height, curated(empty, "trams").height) == (48, 168)
+
+
+def test_a_corrected_file_whose_rows_all_came_before_says_that_it_changes_nothing(empty: World) -> None:
+    empty.put("bikes", "week.parquet", empty.rows(1))
+    empty.put("bikes", "week.v2.parquet", empty.rows(1).with_columns(temp=0.5))
+    _, verdict = ingest("bikes", as_of=MONDAYS[0])
+    assert verdict.outcome == "duplicate"
+    assert verdict.reasons[0].startswith("168 of 168 rows have a key that an earlier file brought, which counts: not")
+    assert [batch.state for batch in empty.ledger.batches("bikes", kind="rows")] == ["accepted", "duplicate"]
+
+
+def test_a_file_that_cannot_be_taken_in_holds_up_none_behind_it_and_is_tried_again(empty: World) -> None:
+    empty.put("bikes", "bad.parquet", b"no parquet")
+    empty.put("bikes", "week.parquet", empty.rows(1))
+    aside = empty.lake / "quarantine" / "bikes"
+    aside.parent.mkdir(parents=True)
+    aside.write_text("a file where the folder should be")
+    broken, taken = ingest("bikes", as_of=MONDAYS[0])
+    assert (broken.outcome, taken.outcome) == ("failed", "accept")
+    assert broken.reasons[0].startswith("bad.parquet: FileExistsError")
+    aside.unlink()
+    assert outcomes(ingest("bikes", as_of=MONDAYS[0])) == [("bad.parquet", "refuse")]

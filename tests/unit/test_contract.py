@@ -286,3 +286,29 @@ def test_nothing_that_is_given_is_modified() -> None:
     before = frame.clone()
     judged(frame)
     assert frame.equals(before)
+
+
+def test_rows_that_lie_too_far_ahead_or_where_python_has_no_year_are_set_aside_and_do_not_count_as_new() -> None:
+    ahead, before, after = "2013-02-01 12:00:00.000001", "-1987-01-01", "+12013-01-01"
+    moments = pl.Series([f"{NOON:%Y-%m-%d %H:%M:%S}", "2013-02-01 12:00:00", ahead])
+    at = moments.str.to_datetime(time_unit="us", time_zone="UTC").to_list()
+    frame = flights(at=[*at, NOON, NOON]).with_columns(
+        at=pl.when(pl.col("flight_id") == "F3")
+        .then(pl.col("at").dt.offset_by("-4000y"))
+        .when(pl.col("flight_id") == "F4")
+        .then(pl.col("at").dt.offset_by("10000y"))
+        .otherwise(pl.col("at"))
+    )
+    result = judged(frame, max_age=timedelta(days=1))
+    assert result.verdict.outcome == "quarantine"
+    assert result.good["flight_id"].to_list() == ["F0", "F1"]
+    assert result.bad.select("_row", "_rules").rows() == [(row, ["at.in_reach"]) for row in (2, 3, 4)]
+    assert "at most 31 days, 0:00:00 after the data time: source.max_ahead" in result.verdict.reasons[0]
+    assert before[:5] in result.verdict.rules[0].sample[1]
+    assert after[:6] in result.verdict.rules[0].sample[2]
+
+
+def test_how_far_ahead_rows_may_lie_is_the_pipelines_choice() -> None:
+    frame = flights(at=[NOON + timedelta(days=300)])
+    assert judged(frame).verdict.outcome == "quarantine"
+    assert judged(frame, max_ahead=timedelta(days=300)).verdict.outcome == "accept"
