@@ -1,0 +1,111 @@
+"""The loop closes by itself: through events, through the sweep when events are lost, and never against the cord."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.e2e.audit import audit, query
+from tests.e2e.line import MONITOR, RETRAIN, SCORE, Client, Line
+from tests.e2e.world import NAME, begins, let_a_minute_pass, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def test_a_batch_that_lands_ends_in_a_new_champion_that_serves_and_no_request_fails(line: Line) -> None:
+    """One run of ingest is started; all that follows, score, monitor and retrain, are events, automations, worker."""
+    before, lap = line.champion(), line.land()
+    for automation in (SCORE, MONITOR):
+        line.enable(automation, on=True)
+    deployment = line.api("GET", "/deployments/name/ingest/ingest")
+    parameters = {"pipeline": NAME, "as_of": begins(lap).isoformat()}
+    with Client(line.stack.scorer_url, lap=lap, first_key=10_000_000) as client:
+        line.api("POST", f"/deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})
+        asked = wait_for(
+            "the monitor to ask for a retrain",
+            lambda: [row for row in line.intents() if row["state"] != "closed"],
+            seconds=240,
+        )[0]
+        assert asked["reason"].startswith("regret: retraining would gain")
+        assert line.await_closed(asked["id"]) == "promote"
+        after = line.champion()
+        line.await_serving(after["version"])
+        wait_for("a request that the new champion answers", lambda: len(client.versions()) == 2, seconds=30)
+    for automation in (SCORE, MONITOR):
+        line.enable(automation, on=False)
+
+    assert client.failures == []
+    assert client.versions() == [before["version"], after["version"]]
+    assert (after["epoch"], after["from_version"], after["intent"]) == (
+        before["epoch"] + 1,
+        before["version"],
+        asked["id"],
+    )
+    (run,) = line.retrain_runs(asked["id"])
+    assert run["created_by"]["type"] == "AUTOMATION"
+    kinds = ("performance", "governor", "training", "gate", "promotion")
+    story = query(line.home, "ledger.db", "select kind, outcome from andon_verdicts order by seq desc limit 20")
+    assert [row["outcome"] for row in reversed(story) if row["kind"] in kinds][-5:] == [
+        "regret", "run", "trained", "promote", "promoted",
+    ]  # fmt: skip
+    audit(line.home)
+
+
+def test_when_the_event_is_lost_two_sweeps_start_one_run_and_the_loop_closes(line: Line) -> None:
+    before = line.champion()
+    line.enable(RETRAIN, on=False)
+    asked = line.next_lap()
+    assert line.intent(asked)["state"] == "open"
+    assert line.retrain_runs(asked) == []
+    assert line.andon("reconcile") == [], "a young intent is left to its event"
+    let_a_minute_pass(line.home)
+    with ThreadPoolExecutor(2) as pool:
+        sweeps = list(pool.map(line.andon, ["reconcile"] * 2))
+    found = [reason for sweep in sweeps for verdict in sweep for reason in verdict["reasons"]]
+    assert f"intent {asked} is open and nobody answers it" in found
+    assert line.await_closed(asked) == "promote"
+    line.await_serving(line.champion()["version"])
+    line.enable(RETRAIN, on=True)
+
+    (run,) = line.retrain_runs(asked)
+    assert run["idempotency_key"].endswith(f"retrain:{NAME}:{asked}:0")
+    assert line.champion()["epoch"] == before["epoch"] + 1
+    assert line.champion()["version"] == str(int(before["version"]) + 1)
+    audit(line.home)
+
+
+def test_the_cord_stops_the_line_until_it_is_released(line: Line) -> None:
+    before = line.champion()
+    line.andon("pause", "--why", "the depot is being rebuilt")
+    asked = line.next_lap()
+    assert line.intent(asked)["state"] == "closed"
+    assert line.intent(asked)["outcome"].startswith("refused: the cord is pulled (the depot is being rebuilt)")
+    line.andon("reconcile")
+    assert line.retrain_runs(asked) == []
+    assert (line.champion(), line.serving()) == (before, before["version"])
+    line.andon("resume", "--why", "it is rebuilt")
+    assert line.await_closed(line.next_lap()) == "promote"
+    audit(line.home)
+
+
+def test_a_rollback_puts_the_champion_before_back_into_the_scorer(
+    line: Line, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = line.champion()
+    line.await_serving(before["version"])
+    with Client(line.stack.scorer_url, lap=line.lap, first_key=20_000_000) as client:
+        wait_for("a first answer", lambda: client.answers, seconds=30)
+        began = time.monotonic()
+        line.andon("rollback", "--why", "customers complain")
+        line.await_serving(before["from_version"])
+        took, decided = time.monotonic() - began, datetime.fromisoformat(line.champion()["recorded_at"])
+        swapped = (datetime.now(UTC) - decided.replace(tzinfo=UTC)).total_seconds()
+        wait_for("an answer of the old champion", lambda: len(client.versions()) == 2, seconds=30)
+    with capsys.disabled():
+        print(f"\nrollback: {took:.1f} s from the command to serving, {swapped:.1f} s from the ledger to serving")  # noqa: T201
+
+    assert client.failures == []
+    assert client.versions() == [before["version"], before["from_version"]]
+    assert line.champion()["kind"] == "rollback"
+    audit(line.home)
