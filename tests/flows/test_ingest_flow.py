@@ -1,6 +1,10 @@
 """The on-ramp: each row that landed is curated once, or set aside with its reasons; none is lost, none is doubled."""
 
+import os
+import subprocess
+import sys
 from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,6 +17,7 @@ from tasks.snapshots import take_snapshot
 from tests.flows.world import World, at_once, day
 from validation.verdict import Verdict
 
+ROOT = Path(__file__).resolve().parents[2]
 MONDAYS = (day(1, 3), day(1, 10), day(1, 17))
 
 
@@ -219,3 +224,26 @@ def test_a_file_that_cannot_be_taken_in_holds_up_none_behind_it_and_is_tried_aga
     assert broken.reasons[0].startswith("bad.parquet: FileExistsError")
     aside.unlink()
     assert outcomes(ingest("bikes", as_of=MONDAYS[0])) == [("bad.parquet", "refuse")]
+
+
+@pytest.mark.slow  # Prefect starts a server for the one call
+def test_with_no_server_configured_a_flow_runs_embedded(empty: World) -> None:
+    empty.land(0)
+    program = """
+from datetime import UTC, datetime
+from flows.ingest import ingest
+(verdict,) = ingest("bikes", as_of=datetime(2011, 1, 3, tzinfo=UTC))
+print(verdict.outcome, verdict.rows_accepted)
+"""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**env, "PREFECT_HOME": str(empty.home / "prefect")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == "accept 48"
+    assert curated(empty).height == 48

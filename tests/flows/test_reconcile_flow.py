@@ -129,6 +129,10 @@ def test_a_deferred_wish_comes_back_when_its_moment_has_come(idle: World) -> Non
     monitor("bikes", as_of=day(2, 14))
     (waiting,) = idle.ledger.intents("bikes", states=("deferred",))
     assert waiting.until == day(3, 2)
+    newest = idle.weeks[8].labels
+    assert newest is not None
+    idle.put("bike_rentals", newest.name, newest.read_bytes())
+    ingest("bikes", as_of=day(2, 21))
     assert reconcile("bikes", as_of=day(3, 1, 23)) == ()
     assert found(reconcile("bikes", as_of=day(3, 2))) == [("governor", waiting.id, "run")]
     answer = retrain("bikes", intent=waiting.id, as_of=day(3, 2))
