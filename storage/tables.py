@@ -16,7 +16,7 @@ _ATTEMPTS = 5
 _BATCH = "_batch"
 _KEPT_TYPES = (
     pl.Boolean(), pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64(), pl.Float32(), pl.Float64(), pl.String(), pl.Binary(),
-    pl.Date(), pl.Datetime("us", "UTC"),
+    pl.Date(), pl.Datetime("us", "UTC"), pl.List(pl.Float64()),
 )  # fmt: skip
 
 

@@ -8,15 +8,15 @@ from registry.ledger import Batch, Ledger, Recorded
 from storage.snapshot import Snapshot
 from validation.governor import Attempt, AttemptOutcome, History
 
-_KEPT = 200  # newest verdicts of a kind that are looked at: years of them
+KEPT = 200  # newest verdicts of a kind that are looked at: years of them
 
 
 def history(ledger: Ledger, pipeline: str, snapshot: Snapshot | None) -> History:
     """The pipeline's history for a request to retrain on `snapshot`."""
-    gates = ledger.verdicts(pipeline, kind="gate", limit=_KEPT)
-    failed = [item for item in ledger.verdicts(pipeline, kind="training", limit=_KEPT) if item.outcome == "failed"]
+    gates = ledger.verdicts(pipeline, kind="gate", limit=KEPT)
+    failed = [item for item in ledger.verdicts(pipeline, kind="training", limit=KEPT) if item.outcome == "failed"]
     rows = snapshot.rows.height if snapshot else 0
-    seen = max((item for item in gates), key=lambda item: item.seq, default=None)
+    seen = gates[-1] if gates else None
     return History(
         attempts=(
             *_judged(gates, ledger.verdicts(pipeline, kind="rollback")),
@@ -25,7 +25,7 @@ def history(ledger: Ledger, pipeline: str, snapshot: Snapshot | None) -> History
         snapshot=snapshot.id if snapshot else "",
         new_rows=rows - (int(seen.body["mature_rows"]) if seen else 0),
         paused=paused(ledger, pipeline),
-        resumed_at=_resumed(ledger, pipeline),
+        resumed_at=_resumed(ledger, pipeline, [*gates, *failed]),
     )
 
 
@@ -49,7 +49,7 @@ def since_report(ledger: Ledger, pipeline: str) -> tuple[Recorded, ...]:
     mark, seen = (last[0].seq, int(last[0].body["scored"])) if last else (0, 0)
     after = {"score": seen, "drift": mark, "performance": mark}
     return tuple(
-        row for kind, seq in after.items() for row in ledger.verdicts(pipeline, kind=kind, limit=_KEPT) if row.seq > seq
+        row for kind, seq in after.items() for row in ledger.verdicts(pipeline, kind=kind, limit=KEPT) if row.seq > seq
     )
 
 
@@ -61,14 +61,17 @@ def paused(ledger: Ledger, pipeline: str) -> str | None:
 
 def searched_at(ledger: Ledger, pipeline: str) -> datetime | None:
     """When (data time) the last training that searched was."""
-    trainings = ledger.verdicts(pipeline, kind="training", limit=_KEPT)
+    trainings = ledger.verdicts(pipeline, kind="training", limit=KEPT)
     return max((item.data_time for item in trainings if item.body.get("searched")), default=None)
 
 
-def _resumed(ledger: Ledger, pipeline: str) -> datetime | None:
-    return max(
-        (item.data_time for item in ledger.verdicts(pipeline, kind="cord") if item.outcome == "resumed"), default=None
-    )
+def _resumed(ledger: Ledger, pipeline: str, attempts: Sequence[Recorded]) -> datetime | None:
+    """Data time of the newest attempt that was recorded before a person last resumed the pipeline. In the ledger's
+    order, not by the clock of the person, who has no data time: in a replay of last year all attempts lie before it.
+    """
+    resumed = [item.seq for item in ledger.verdicts(pipeline, kind="cord") if item.outcome == "resumed"]
+    before = [item.data_time for item in attempts if resumed and item.seq < resumed[-1]]
+    return max(before, default=None)
 
 
 def _judged(gates: Sequence[Recorded], rollbacks: Sequence[Recorded]) -> list[Attempt]:

@@ -17,6 +17,7 @@ from storage.prediction_log import read_predictions
 from storage.snapshot import Snapshot
 from tasks.champions import champion_bundle
 from tasks.failpoints import reached
+from tasks.history import KEPT
 from tasks.policies import PLAIN
 from tasks.site import Site
 from tasks.telling import note
@@ -25,10 +26,9 @@ from validation import drift, performance
 from validation.drift import PREDICTION, DriftVerdict
 from validation.durations import span
 from validation.performance import PerformanceVerdict
-from validation.profile import Profile
+from validation.profile import Profile, as_profiled
 
 _DAY_SECONDS = 24 * 60 * 60
-_REMEMBERED = 10  # earlier windows that the alarm's state is made of
 
 
 @task(task_run_name="drift", **PLAIN)
@@ -91,7 +91,7 @@ def days(moments: pl.Series) -> npt.NDArray[np.int64]:
 
 def _judged(site: Site, champion: Champion, bundle: Bundle, lease: Lease, as_of: datetime) -> Iterator[DriftVerdict]:
     profile = Profile.from_json(bundle.profile_json)
-    known = list(site.ledger.verdicts(site.name, kind="drift", limit=_REMEMBERED))
+    known = site.ledger.verdicts(site.name, kind="drift", limit=KEPT)
     logged = _logged(site, since=_resume(site, known))
     # An alarm was raised against the reference of its champion; a new one starts quiet.
     previous = [item.outcome for item in known if item.recorded_at >= champion.recorded_at]
@@ -102,7 +102,7 @@ def _judged(site: Site, champion: Champion, bundle: Bundle, lease: Lease, as_of:
             pipeline=site.name,
             window_start=start,
             policy=site.pipeline.drift,
-            previous=previous[-_REMEMBERED:],
+            previous=previous,
             as_of=as_of,
         )
         note(site, verdict, lease=lease)
@@ -147,4 +147,4 @@ def _windows(site: Site, logged: pl.DataFrame, *, until: datetime) -> list[tuple
 def _watched(site: Site, bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
     """The model's inputs as the bundle's own features make them, the prediction, and the time."""
     inputs = bundle.inputs(rows)
-    return inputs.with_columns(rows["prediction"].alias(PREDICTION), rows[site.pipeline.spec.time])
+    return inputs.with_columns(as_profiled(rows["prediction"]).alias(PREDICTION), rows[site.pipeline.spec.time])

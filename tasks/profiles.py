@@ -7,7 +7,7 @@ from storage.prediction_log import read_predictions
 from tasks.site import Site
 from validation.drift import PREDICTION
 from validation.durations import span
-from validation.profile import Profile, build_profile
+from validation.profile import Profile, as_profiled, build_profile
 
 
 def reference_profile(site: Site, model: Model, rows: pl.DataFrame) -> Profile:
@@ -23,9 +23,10 @@ def reference_profile(site: Site, model: Model, rows: pl.DataFrame) -> Profile:
     recent = rows.filter(pl.col(spec.time) >= since)
     inputs = model.inputs(recent).with_columns(recent[spec.time])
     profile = build_profile(inputs, time=spec.time, every=every, windows=policy.reference_windows, until=until)
-    answered = read_predictions(
+    logged = read_predictions(
         site.lake.predictions(site.name), spec.raw_schema, key=spec.key, time=spec.time, since=since, until=until
-    ).select(spec.time, pl.col("prediction").alias(PREDICTION))
+    )
+    answered = logged.select(spec.time, as_profiled(logged["prediction"]).alias(PREDICTION))
     scores = build_profile(answered, time=spec.time, every=every, windows=policy.reference_windows, until=until)
     return Profile(
         until=profile.until, every_seconds=profile.every_seconds, features=profile.features + scores.features

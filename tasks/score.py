@@ -5,7 +5,6 @@ A repetition is harmless: the log counts the first prediction of a key, a delive
 
 from datetime import datetime
 
-import numpy as np
 import polars as pl
 from prefect import task
 
@@ -93,7 +92,7 @@ def _through_engine(site: Site, rows: pl.DataFrame, batch: Batch) -> pl.DataFram
         if not written.write(version, rows, predictions, prediction_id=run, at=site.ledger.now()):
             log.warning("%s: the predictions of batch %s could not be logged", site.name, batch.number)
     return _identity(site, rows).with_columns(
-        pl.Series("prediction", np.asarray(predictions)),
+        pl.Series("prediction", predictions.tolist()),
         pl.lit(version).alias("model_version"),
         pl.format("{}-{}", pl.lit(run), pl.int_range(pl.len())).alias("prediction_id"),
     )

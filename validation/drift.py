@@ -85,8 +85,9 @@ def judge(
 ) -> DriftVerdict:
     """Judge one monitoring window, as long as the profile's windows.
 
-    `previous`: outcomes of the windows before under the same profile, oldest first; the newest
-    max(3, `policy.clear_after`) are enough. A column that has disappeared or changed its kind is a finding.
+    `previous`: outcomes of the windows before under the same profile, oldest first; the newest max(3,
+    `policy.clear_after`) that could be judged are enough. A column that has disappeared or changed its kind is a
+    finding.
     """
     judged = _features(profile, frame, policy=policy) if frame.height else ()
     p_window = simes([feature.p_value for feature in judged])

@@ -53,7 +53,7 @@ class History:
     """What the governor knows: `paused` is the reason of a pulled cord, or None; `attempts` in any order.
 
     `snapshot` is what a retrain would run on now, `new_rows` its mature rows since the last attempt. `resumed_at`:
-    when a person last resumed the pipeline (data time); earlier attempts no longer count for the breaker.
+    until when (data time) attempts no longer count for the breaker, since a person resumed the pipeline after them.
     """
 
     attempts: tuple[Attempt, ...]

@@ -106,6 +106,11 @@ def kind_of(frame: pl.DataFrame, name: str) -> Literal["number", "category"] | N
     return "category" if isinstance(dtype, pl.Boolean | pl.String | pl.Categorical | pl.Enum) else None
 
 
+def as_profiled(predictions: pl.Series) -> pl.Series:
+    """A model's predictions as a column to be profiled: numbers as they are, of several classes the most probable."""
+    return predictions.list.arg_max().cast(pl.String) if isinstance(predictions.dtype, pl.List) else predictions
+
+
 def count(feature: FeatureProfile, values: pl.Series) -> Counts:
     """Count one window's values of a feature as the reference was counted; they must be of the feature's kind."""
     series = _clean(values, feature.kind)

@@ -22,7 +22,7 @@ from validation.drift import (
     simes,
 )
 from validation.measures import normal_scores
-from validation.profile import Counts, FeatureProfile, count
+from validation.profile import Counts, FeatureProfile, as_profiled, count
 from validation.surprise import Measure, Tails, p_value, pooled
 
 NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
@@ -403,3 +403,8 @@ def test_a_profile_of_counts_is_enough() -> None:
     profile = Profile(until="2013-01-21", every_seconds=86_400, features=(feature,))
     assert judged(profile, pl.DataFrame({"x": [0, 1] * 10})).outcome == "quiet"
     assert judged(profile, pl.DataFrame({"x": [1] * 200})).features[0].drifted
+
+
+def test_of_several_classes_the_most_probable_one_is_watched() -> None:
+    assert as_profiled(pl.Series([[0.2, 0.8], [0.9, 0.1]])).to_list() == ["1", "0"]
+    assert as_profiled(pl.Series([0.2, 0.9])).to_list() == [0.2, 0.9]

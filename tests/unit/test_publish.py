@@ -40,6 +40,12 @@ def test_what_the_scorer_said_itself_is_left_as_it_is() -> None:
     assert rows.select("model_version", "prediction_id").rows() == [("9", "p"), ("10", "q")]
 
 
+def test_several_classes_are_delivered_as_a_list_of_their_probabilities(tmp_path: Path) -> None:
+    rows = stamped(PREDICTIONS.with_columns(pl.Series("prediction", [[0.2, 0.8], [1.0, 0.0]])), STAMP, run_id="batch-7")
+    deliver(rows, run_id="batch-7", files=tmp_path / "files", table=tmp_path / "table")
+    assert in_table(tmp_path / "table")["prediction"].to_list() == [[0.2, 0.8], [1.0, 0.0]]
+
+
 def test_a_delivery_is_one_file_and_the_same_rows_in_the_table(tmp_path: Path) -> None:
     rows = stamped(PREDICTIONS, STAMP, run_id="batch-7")
     delivered = deliver(rows, run_id="batch-7", files=tmp_path / "files", table=tmp_path / "table")
