@@ -21,7 +21,7 @@ def retrain(
     """Answer an intent of the ledger, or retrain by hand when none is named.
 
     With a pipeline: its verdict (the gate's, or why nothing was trained). Without one: the verdicts of all pipelines
-    that are due, which are those with an open intent or without a champion. Two at once: one works, the other says so.
+    that are due: those with an open intent, or without champion and intent. Two at once: one works, the other says so.
     """
     now = moment(as_of)
     verdicts = tuple(_answer(site, intent, now, reason) for site in due_sites(pipeline))

@@ -26,7 +26,7 @@ class Answer:
 def ask_scorer(site: Site, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, Answer]]:
     """Each chunk of `rows` with its answer, in order; the scorer logs them. ServiceDownError when it is down."""
     url = f"{site.settings.scorer_url.rstrip('/')}/{site.name}/invocations"
-    with httpx.Client(timeout=_DEADLINE_SECONDS) as client:
+    with httpx.Client(timeout=_DEADLINE_SECONDS, trust_env=False) as client:
         for chunk in rows.iter_slices(ROWS_PER_REQUEST):
             yield chunk, _ask(client, url, chunk)
 

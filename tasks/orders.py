@@ -13,6 +13,7 @@ from tasks.failpoints import reached
 from tasks.history import history, paused
 from tasks.leases import holding
 from tasks.promote import crown
+from tasks.requests import decline
 from tasks.site import Site
 from tasks.snapshots import take_snapshot
 from tasks.telling import log, note
@@ -61,15 +62,15 @@ def answering(site: Site, intent_id: str | None, as_of: datetime, reason: str) -
 
 
 def settle(order: Order, verdict: GateVerdict) -> Verdict:
-    """Carry the gate's verdict out and close the intent with it; returns the verdict."""
-    site, outcome = order.site, verdict.outcome
-    if outcome == "promote":
+    """Carry the gate's verdict out and close the intent. Returns it, or why what has passed did not become champion."""
+    site, obstacle = order.site, None
+    if verdict.outcome == "promote":
         change = _change(site, asdict(verdict), verdict.trained_until, verdict.reasons[0], verdict.data_time)
-        outcome = _crown(site, change, epoch=order.epoch, lease=order.lease)
+        obstacle = _crown(site, change, epoch=order.epoch, lease=order.lease)
     else:
-        announce("challenger.rejected", site.name, outcome=outcome, as_of=order.as_of.isoformat())
-    site.ledger.close(order.intent.id, outcome=outcome, lease=order.lease)
-    return verdict
+        announce("challenger.rejected", site.name, outcome=verdict.outcome, as_of=order.as_of.isoformat())
+    site.ledger.close(order.intent.id, outcome=obstacle or verdict.outcome, lease=order.lease)
+    return verdict if obstacle is None else skipped("retrain", site.name, obstacle, order.as_of)
 
 
 def _order(site: Site, intent: Intent, lease: Lease, as_of: datetime, *, by_hand: bool) -> Order | Verdict:
@@ -82,11 +83,8 @@ def _order(site: Site, intent: Intent, lease: Lease, as_of: datetime, *, by_hand
         site.ledger.close(intent.id, outcome="skipped: nothing to learn from", lease=lease)
         why = f"no accepted row has a mature label yet; land batches and labels, then: andon ingest {site.name}"
         return skipped("retrain", site.name, why, as_of)
-    objection = _objection(site, intent, snapshot, as_of, by_hand=by_hand)
-    if objection is not None:
-        return objection
-    epoch = _epoch(site)
-    return Order(site=site, intent=intent, lease=lease, snapshot=snapshot, as_of=as_of, epoch=epoch)
+    order = Order(site=site, intent=intent, lease=lease, snapshot=snapshot, as_of=as_of, epoch=_epoch(site))
+    return _objection(order, by_hand=by_hand) or order
 
 
 def _by_hand(site: Site, as_of: datetime, reason: str) -> str:
@@ -98,25 +96,23 @@ def _by_hand(site: Site, as_of: datetime, reason: str) -> str:
     return intent.id
 
 
-def _objection(site: Site, intent: Intent, snapshot: Snapshot, as_of: datetime, *, by_hand: bool) -> Verdict | None:
+def _objection(order: Order, *, by_hand: bool) -> Verdict | None:
     """The governor's no, noted and carried out. An intent of the monitor's has been permitted: only the cord counts."""
+    site, intent = order.site, order.intent
     if not by_hand and paused(site.ledger, site.name) is None:
         return None
     verdict = governor.judge(
-        history(site.ledger, site.name, snapshot),
+        history(site.ledger, site.name, order.snapshot),
         policy=site.pipeline.governor,
         pipeline=site.name,
         subject=intent.id,
-        as_of=as_of,
+        as_of=order.as_of,
         by_hand=True,
     )
-    note(site, verdict)
+    note(site, verdict, lease=order.lease)
     if verdict.outcome == "run":
         return None
-    if verdict.outcome == "defer":
-        site.ledger.defer(intent.id, until=verdict.until, condition=verdict.condition)
-    else:
-        site.ledger.close(intent.id, outcome=f"refused: {verdict.reasons[0]}")
+    decline(site, intent, verdict, lease=order.lease)
     return verdict
 
 
@@ -129,9 +125,9 @@ def _finish(site: Site, intent: Intent, lease: Lease, judged: Recorded, as_of: d
         if (champions[-1].change.version if champions else "") == body["champion_version"]:
             until = datetime.fromisoformat(body["trained_until"])
             change = _change(site, body, until, judged.reasons[0], judged.data_time)
-            outcome = _crown(site, change, epoch=_epoch(site), lease=lease)
+            outcome = _crown(site, change, epoch=_epoch(site), lease=lease) or outcome
         else:
-            outcome = "overtaken"
+            outcome = "not promoted: the champion that it was compared with has been replaced"
     site.ledger.close(intent.id, outcome=outcome, lease=lease)
     verdict = Repair(
         pipeline=site.name,
@@ -164,13 +160,16 @@ def _change(site: Site, body: Mapping[str, Any], until: datetime | None, why: st
     )
 
 
-def _crown(site: Site, change: Change, *, epoch: int, lease: Lease) -> str:
+def _crown(site: Site, change: Change, *, epoch: int, lease: Lease) -> str | None:
+    """Promote; or why it may not be any more: while it was trained, a person pulled the cord or rolled back."""
+    told = f"version {change.version} passed the gate, but was not promoted"
+    if (why := paused(site.ledger, site.name)) is not None:
+        return f"{told}: the cord is pulled ({why}); when it is solved: andon resume {site.name}"
     try:
         crown(site, change, epoch=epoch, lease=lease)
-    except StaleEpochError as error:  # e.g. a person rolled back meanwhile: the comparison no longer holds
-        log.warning("%s", error)
-        return "overtaken"
-    return "promote"
+    except StaleEpochError as error:
+        return f"{told}: {error}"
+    return None
 
 
 def _failed(site: Site, intent: Intent, lease: Lease, as_of: datetime, error: Exception) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import datetime
 
-from registry.ledger import Intent
+from registry.ledger import Intent, Lease
 from storage.snapshot import Snapshot
 from tasks.events import announce, request_retrain
 from tasks.failpoints import reached
@@ -36,18 +36,24 @@ def put_before_governor(site: Site, intent: Intent, snapshot: Snapshot | None, a
         as_of=as_of,
     )
     note(site, verdict)
-    if verdict.outcome == "run":
-        if intent.state == "deferred":
-            site.ledger.reopen(intent.id)
-        reached("monitor.permitted")
-        request_retrain(site.name, intent=intent.id, as_of=as_of, reason=intent.reason)
+    if verdict.outcome != "run":
+        decline(site, intent, verdict)
         return verdict
-    if verdict.outcome == "defer":
-        site.ledger.defer(intent.id, until=verdict.until, condition=verdict.condition)
-    else:
-        site.ledger.close(intent.id, outcome=f"refused: {verdict.reasons[0]}")
-    announce("retrain.skipped", site.name, intent=intent.id, as_of=as_of.isoformat(), why=verdict.reasons[0])
+    if intent.state == "deferred":
+        site.ledger.reopen(intent.id)
+    reached("monitor.permitted")
+    request_retrain(site.name, intent=intent.id, as_of=as_of, reason=intent.reason)
     return verdict
+
+
+def decline(site: Site, intent: Intent, verdict: GovernorVerdict, *, lease: Lease | None = None) -> None:
+    """Carry out the governor's no: the intent waits for its moment or condition, or is closed."""
+    why = verdict.reasons[0]
+    if verdict.outcome == "defer":
+        site.ledger.defer(intent.id, until=verdict.until, condition=verdict.condition, lease=lease)
+    else:
+        site.ledger.close(intent.id, outcome=f"refused: {why}", lease=lease)
+    announce("retrain.skipped", site.name, intent=intent.id, as_of=verdict.data_time.isoformat(), why=why)
 
 
 def _intent_id(pipeline: str, reason: str, as_of: datetime) -> str:

@@ -40,7 +40,10 @@ class Site:
 
 
 def open_sites(pipeline: str | None, settings: Settings | None = None, *, actor: str | None = None) -> tuple[Site, ...]:
-    """The site of one pipeline, or of all (None). DefinitionError for an unknown name, ServiceDownError"""
+    """The site of one pipeline, or of all (None).
+
+    DefinitionError for an unknown name or a wrong file, ServiceDownError when the ledger does not answer.
+    """
     settings = settings or Settings()
     folders = settings.pipeline_folders
     pipelines = [find(pipeline, folders)] if pipeline else list(catalogue(folders).values())
@@ -52,15 +55,14 @@ def open_sites(pipeline: str | None, settings: Settings | None = None, *, actor:
 
 
 def due_sites(pipeline: str | None) -> tuple[Site, ...]:
-    """The site of one pipeline; with None, of all that are due: an open intent, or no champion yet."""
-    sites = open_sites(pipeline)
-    if pipeline:
-        return sites
-    return tuple(
-        site
-        for site in sites
-        if site.ledger.champion(site.name) is None or site.ledger.intents(site.name, states=("open",))
-    )
+    """The site of one pipeline; with None, of all that are due: an open intent, or no champion and no intent yet."""
+    return tuple(site for site in open_sites(pipeline) if pipeline or _is_due(site))
+
+
+def _is_due(site: Site) -> bool:
+    """NOTE: an intent that is deferred waits for the governor, also where there is no champion yet."""
+    states = {intent.state for intent in site.ledger.intents(site.name)} - {"closed"}
+    return "open" in states or not (states or site.ledger.champion(site.name))
 
 
 def open_store(settings: Settings) -> ModelStore:
