@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     mlflow_uri: str = Field(default="", description="MLflow tracking URI; sqlite below home when empty")
     pipelines: str = Field(default="", description="folders with pipeline files, separated like PATH")
     scorer_url: str = Field(default="http://127.0.0.1:8080", description="where the scorer answers")
+    actor: str = Field(default="", description="who acts, for the audit trail; the operating system's user when empty")
     lease_seconds: float = Field(default=60.0, gt=0, description="a lease without heartbeat is free after this long")
 
     @model_validator(mode="after")

@@ -164,7 +164,7 @@ def _execute(source: bytes, *, name: str, path: Path) -> ModuleType:
     sys.modules[name] = module  # pandera resolves annotations through sys.modules
     try:
         exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102  # the bytes that the sha256 vouches for
-    except Exception as cause:  # whatever the author's module raises, the bundle is of no use
+    except (Exception, SystemExit) as cause:  # whatever the author's module raises, the bundle is of no use
         del sys.modules[name]
         raise BundleError(f"{path} cannot be executed: {type(cause).__name__}: {cause}; train anew") from cause
     return module

@@ -13,6 +13,7 @@ from statistics import median
 import msgspec
 
 QUERIES = 50
+PATIENCE_SECONDS = 120.0  # a start takes seconds; on a busy machine, many
 BYTES_PER_MB = 1e6
 
 
@@ -46,7 +47,7 @@ def check(folder: Path, sha256: str) -> LoadCheck:
     return LoadCheck(ok=True, latency_ms=median(seconds) * 1e3, size_mb=size / BYTES_PER_MB)
 
 
-def check_in_fresh_process(folder: Path, sha256: str, timeout: float) -> LoadCheck:
+def check_in_fresh_process(folder: Path, sha256: str, timeout: float = PATIENCE_SECONDS) -> LoadCheck:
     """`check` in a new Python; a crash, a wrong answer or none within `timeout` seconds is a LoadCheck with `error`."""
     # -P: a file of the working directory must not shadow a module.
     command = [sys.executable, "-P", "-m", "modelling.loadcheck", str(folder.absolute()), sha256]

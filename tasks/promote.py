@@ -20,8 +20,6 @@ from tasks.telling import log
 from validation.errors import NoChampionError, RefusedError
 from validation.verdict import Verdict
 
-_CHECK_SECONDS = 120.0
-
 
 @task(task_run_name="promote version {change.version}", **PLAIN)
 def crown(site: Site, change: Change, *, epoch: int, lease: Lease) -> None:
@@ -61,7 +59,7 @@ def promote_version(site: Site, version: str, why: str, as_of: datetime) -> Verd
 def roll_back_to(site: Site, to: str | None, why: str, as_of: datetime) -> Verdict:
     """Put back an earlier champion, once a fresh process has loaded it and got its golden answers."""
     target = rollback_target(site.ledger, pipeline=site.name, to=to)
-    checked = check_in_fresh_process(bundle_folder(site, target), target.bundle_sha256, _CHECK_SECONDS)
+    checked = check_in_fresh_process(bundle_folder(site, target), target.bundle_sha256)
     if not checked.ok:
         raise RefusedError(
             f"version {target.version} of {site.name!r} does not load and answer ({checked.error}); name another one: "

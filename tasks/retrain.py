@@ -31,8 +31,6 @@ from validation.deeds import Trained
 from validation.durations import span
 from validation.gate import Evidence, GateVerdict, Guards
 
-_CHECK_SECONDS = 120.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judged:
@@ -94,7 +92,7 @@ def judge_challenger(order: Order, challenger: Challenger) -> Judged:
     reached("retrain.refitted")
     _write(order, refit, folder, loss=first.challenger_loss)
     sha256 = bundle.digest(folder)
-    check = check_in_fresh_process(folder, sha256, _CHECK_SECONDS)
+    check = check_in_fresh_process(folder, sha256)
     guards = guards_of(order, challenger, check, refit)
     verdict = _ask_gate(order, replace(evidence, bundle_sha256=sha256), guards)
     reached("retrain.judged")

@@ -49,7 +49,7 @@ def open_sites(pipeline: str | None, settings: Settings | None = None, *, actor:
     pipelines = [find(pipeline, folders)] if pipeline else list(catalogue(folders).values())
     ledger, store, lake = open_ledger(settings.ledger), open_store(settings), Lake(settings.lake_root)
     return tuple(
-        Site(pipeline=found, settings=settings, ledger=ledger, store=store, lake=lake, actor=actor or who())
+        Site(pipeline=found, settings=settings, ledger=ledger, store=store, lake=lake, actor=actor or who(settings))
         for found in pipelines
     )
 
@@ -72,9 +72,9 @@ def open_store(settings: Settings) -> ModelStore:
     return MlflowStore(settings.mlflow, settings.models)
 
 
-def who() -> str:
+def who(settings: Settings) -> str:
     """Who acts: user, host and process, for the audit trail and for leases."""
-    user = os.environ.get("ANDON_ACTOR") or os.environ.get("USER") or "andon"
+    user = settings.actor or os.environ.get("USER") or "andon"
     return f"{user}@{socket.gethostname()}:{os.getpid()}"
 
 

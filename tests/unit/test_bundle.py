@@ -108,9 +108,15 @@ def test_a_damaged_bundle_is_refused_before_anything_of_it_runs(
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_definition_that_fails_is_told_and_leaves_no_module(tmp_path: Path, model: Model) -> None:
-    sha256 = written(tmp_path / "bundle", model, definition="import nowhere_to_be_found")
-    with pytest.raises(BundleError, match="cannot be executed: ModuleNotFoundError"):
+@pytest.mark.parametrize(
+    ("definition", "error"),
+    [("import nowhere_to_be_found", "ModuleNotFoundError"), ("import sys; sys.exit(0)", "SystemExit")],
+)
+def test_a_definition_that_fails_is_told_and_leaves_no_module(
+    tmp_path: Path, model: Model, definition: str, error: str
+) -> None:
+    sha256 = written(tmp_path / "bundle", model, definition=definition)
+    with pytest.raises(BundleError, match=f"cannot be executed: {error}"):
         load(tmp_path / "bundle")
     assert f"andon_bundle_{sha256[:12]}" not in sys.modules
 

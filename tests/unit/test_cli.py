@@ -264,6 +264,7 @@ def test_show_documents_every_variable(andon: Shell) -> None:
         "ANDON_MLFLOW_URI",
         "ANDON_PIPELINES",
         "ANDON_SCORER_URL",
+        "ANDON_ACTOR",
         "ANDON_LEASE_SECONDS",
     ]
     assert all(row["meaning"] for row in rows)
