@@ -222,7 +222,8 @@ class Ledger(Protocol):
         """Register an arrived file under the next number, state "claimed".
 
         When the same bytes were claimed before under this name, that batch is returned as it is (finish it, or it is
-        done). Under another name, a new batch is created and returned in the state "duplicate".
+        done). Under another name, a new batch is created and returned in the state "duplicate"; but in the state
+        "claimed" when all batches of these bytes were refused.
         """
         ...
 

@@ -165,7 +165,8 @@ def registered(known: Iterable[Batch], fresh: Batch) -> Batch:
     twins = {batch.name: batch for batch in known}
     if fresh.name in twins:
         return twins[fresh.name]
-    return replace(fresh, state="duplicate") if twins else fresh
+    # Of refused bytes nothing was taken: under a new name they are judged anew, perhaps by a contract that was mended.
+    return replace(fresh, state="duplicate") if any(twin.state != "refused" for twin in twins.values()) else fresh
 
 
 def unfinished(pipeline: str, kind: BatchKind, *, number: int, name: str, sha256: str, now: datetime) -> Batch:

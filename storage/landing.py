@@ -41,21 +41,33 @@ def read(file: LandedFile, *, schema: Mapping[str, pl.DataType] | None = None) -
     CSV is text: its columns take the types of `schema` where all their values can, and stay text where not, for the
     contract to name them. Rows are parsed from the very bytes whose digest was checked.
     """
+    place = shown(str(file.path))
     try:
         data = file.path.read_bytes()
     except OSError as cause:
-        raise ContractError(f"{file.path} cannot be read: {cause.strerror}; let it land again") from cause
+        raise ContractError(f"{place} cannot be read: {cause.strerror}; let it land again") from cause
     if hashlib.sha256(data).hexdigest() != file.sha256:
-        raise ContractError(f"{file.path} arrived again while it was read; it will be taken next time")
+        raise ContractError(f"{place} arrived again while it was read; it will be taken next time")
     if not data:
-        raise ContractError(f"{file.path} is empty (0 bytes); upload it again")
+        raise ContractError(f"{place} is empty (0 bytes); upload it again")
     try:
         return _parse(data, file.path.suffix, schema or {})
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as cause:
         reason = str(cause).partition("\n")[0][:200]
         raise ContractError(
-            f"{file.path} is not a whole {file.path.suffix} file ({file.size} bytes): {reason}; upload it again"
+            f"{place} is not a whole {file.path.suffix} file ({file.size} bytes): {reason}; upload it again"
         ) from cause
+
+
+def missing(root: Path, glob: str, *, name: str, sha256: str) -> LandedFile:
+    """A file that was there, and is no more: reading it says so."""
+    return LandedFile(path=root.joinpath(*_fixed_part(glob), name), name=name, size=0, sha256=sha256)
+
+
+def shown(name: str) -> str:
+    """A file name as text that can be printed and stored: what is no UTF-8, and control characters, as backslashes."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _fixed_part(glob: str) -> tuple[str, ...]:
@@ -73,7 +85,7 @@ def _landed(path: Path, name: str) -> LandedFile | None:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return LandedFile(path=path, name=name, size=file.tell(), sha256=digest)
+            return LandedFile(path=path, name=shown(name), size=file.tell(), sha256=digest)
     except FileNotFoundError:  # taken away between listing and reading
         return None
 

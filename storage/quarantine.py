@@ -12,7 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from storage.lake import write_whole
-from validation.errors import ContractError
+
+_NAME_BYTES = 150  # of the refused file's name; file systems hold 255, and a draft's name is longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +42,10 @@ def set_aside(folder: Path, bad: pl.DataFrame, *, batch: int) -> Path:
 
 
 def keep_refused(folder: Path, file: Path, *, refusal: Refusal) -> Path:
-    """Keep a copy of a refused file, then its reasons: where reasons stand, the copy is whole."""
+    """Keep a copy of a refused file (unless it was taken away), then its reasons: then the copy is whole."""
     copy = _copy_of(folder, refusal)
-    try:
+    if file.exists():
         write_whole(copy, lambda beside: shutil.copyfile(file, beside))
-    except FileNotFoundError as cause:
-        raise ContractError(f"{file} was taken away before it could be kept; let it land again") from cause
     text = json.dumps(asdict(refusal), indent=2)
     write_whole(folder / f"{refusal.batch}.json", lambda beside: beside.write_text(text, encoding="utf-8"))
     return copy
@@ -68,7 +67,8 @@ def entries(folder: Path) -> tuple[Entry, ...]:
 
 
 def _copy_of(folder: Path, refusal: Refusal) -> Path:
-    return folder / f"{refusal.batch}.{refusal.name.replace('/', '_')}"
+    name = refusal.name.replace("/", "_").encode()[-_NAME_BYTES:].decode(errors="ignore")
+    return folder / f"{refusal.batch}.{name}"
 
 
 def _refusal(path: Path) -> Refusal:

@@ -16,7 +16,7 @@ from prefect import task
 from andon.pipeline import Pipeline
 from registry.ledger import Batch, BatchKind, BatchState
 from storage import quarantine, tables
-from storage.landing import LandedFile, arrived, read
+from storage.landing import LandedFile, arrived, missing, read
 from storage.quarantine import Refusal
 from tasks.events import announce
 from tasks.failpoints import reached
@@ -41,16 +41,20 @@ _STATE: Mapping[str, BatchState] = {
 
 
 def landed_files(site: Site) -> Iterator[tuple[BatchKind, LandedFile]]:
-    """Files that the ledger has not finished yet: labels first, since they belong to the past, then rows, by name."""
+    """Files that the ledger has not finished yet: labels first, since they belong to the past, then rows, by name.
+
+    A file that was claimed and then taken away is among them, to be told and closed.
+    """
     kinds: tuple[tuple[BatchKind, str], ...] = (
         ("labels", site.pipeline.labels.path),
         ("rows", site.pipeline.source.path),
     )
     for kind, glob in kinds:
-        done = {(batch.name, batch.sha256) for batch in site.ledger.batches(site.name, kind=kind) if _is_done(batch)}
-        for file in arrived(site.lake.root, glob):
-            if (file.name, file.sha256) not in done:
-                yield kind, file
+        known = {(batch.name, batch.sha256): _is_done(batch) for batch in site.ledger.batches(site.name, kind=kind)}
+        files = {(file.name, file.sha256): file for file in arrived(site.lake.root, glob)}
+        gone = [key for key, done in known.items() if not done and key not in files]
+        yield from ((kind, missing(site.lake.root, glob, name=name, sha256=sha256)) for name, sha256 in gone)
+        yield from ((kind, file) for key, file in files.items() if not known.get(key))
 
 
 @task(task_run_name="take in {landed[1].name}", **PLAIN)

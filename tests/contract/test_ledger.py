@@ -512,6 +512,14 @@ def test_the_same_bytes_are_one_batch_and_under_another_name_a_duplicate(ledger:
     assert ledger.batches() == (first, twin, correction)
 
 
+def test_bytes_that_were_refused_are_judged_anew_under_another_name(ledger: Ledger) -> None:
+    first = ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa")
+    ledger.finish_batch(replace(first, state="refused"), note(outcome="refuse"), actor="ingest")
+    assert ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa").state == "refused"
+    assert ledger.claim_batch("flights", "rows", name="b.parquet", sha256="aa").state == "claimed"
+    assert ledger.claim_batch("flights", "rows", name="c.parquet", sha256="aa").state == "duplicate"
+
+
 def test_threads_that_claim_the_same_file_get_the_same_batch(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: ledger.claim_batch("flights", "rows", name="a", sha256="aa"), range(8)))

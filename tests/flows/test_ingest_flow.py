@@ -247,3 +247,11 @@ print(verdict.outcome, verdict.rows_accepted)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[-1] == "accept 48"
     assert curated(empty).height == 48
+
+
+def test_a_file_that_was_claimed_and_then_taken_away_is_told_and_closed(empty: World) -> None:
+    empty.ledger.claim_batch("bikes", "rows", name="gone.parquet", sha256="ab")
+    (verdict,) = ingest("bikes", as_of=MONDAYS[0])
+    assert (verdict.subject, verdict.outcome) == ("gone.parquet", "refuse")
+    assert "cannot be read: No such file or directory; let it land again" in verdict.reasons[0]
+    assert ingest("bikes", as_of=MONDAYS[0]) == ()

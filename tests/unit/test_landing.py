@@ -1,6 +1,7 @@
 """Landing: what has arrived is what is read, or it is refused with a sentence."""
 
 import io
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def test_a_name_is_the_path_below_the_fixed_part_of_the_glob(tmp_path: Path) -> 
     land(tmp_path, "2013/w01.parquet", b"x")
     assert the_file(tmp_path, "landing/flights/*/*.parquet").name == "2013/w01.parquet"
     assert the_file(tmp_path, "landing/flights/2013/w01.parquet").name == "w01.parquet"
+
+
+def test_a_name_that_cannot_be_printed_or_stored_is_told_with_backslashes(tmp_path: Path) -> None:
+    land(tmp_path, os.fsdecode(b"caf\xe9\n.parquet"), b"x")
+    file = the_file(tmp_path)
+    assert file.name == r"caf\xe9\n.parquet"
+    with pytest.raises(ContractError, match=r"caf\\xe9\\n\.parquet is not a whole"):
+        read(file)
 
 
 def test_nothing_has_arrived_in_a_folder_that_does_not_exist(tmp_path: Path) -> None:

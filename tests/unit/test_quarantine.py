@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from storage.quarantine import Entry, Refusal, entries, keep_refused, set_aside
-from validation.errors import ContractError
 
 BAD = pl.DataFrame({"distance": [-5], "_row": [17], "_rules": [["distance.greater_than"]]})
 REFUSAL = Refusal(batch=3, name="2013-W05.parquet", sha256="ab12", reasons=("'distance' is text",))
@@ -52,7 +50,16 @@ def test_a_file_from_a_folder_below_is_kept_under_a_flat_name(tmp_path: Path) ->
     assert keep_refused(tmp_path / "quarantine", landed, refusal=refusal).name == "4.2013_w05.csv"
 
 
-def test_a_file_that_is_gone_cannot_be_kept(tmp_path: Path) -> None:
-    with pytest.raises(ContractError, match="was taken away before it could be kept; let it land again"):
-        keep_refused(tmp_path, tmp_path / "gone.parquet", refusal=REFUSAL)
-    assert entries(tmp_path) == ()
+def test_of_a_file_that_is_gone_the_reasons_are_kept(tmp_path: Path) -> None:
+    keep_refused(tmp_path, tmp_path / "gone.parquet", refusal=REFUSAL)
+    (entry,) = entries(tmp_path)
+    assert entry.refusal == REFUSAL
+    assert entry.copy is not None
+    assert not entry.copy.exists()
+
+
+def test_a_file_whose_name_is_as_long_as_names_can_be_is_kept(tmp_path: Path) -> None:
+    landed = tmp_path / f"{'ü' * 124}.csv"
+    landed.write_bytes(b"x")
+    refusal = Refusal(batch=4, name=landed.name, sha256="ab", reasons=())
+    assert keep_refused(tmp_path / "quarantine", landed, refusal=refusal).name == f"4.{'ü' * 73}.csv"
