@@ -14,23 +14,26 @@ from validation.verdict import Verdict
 
 
 @flow(name="monitor", flow_run_name=run_name)
-def monitor(pipeline: str | None = None, as_of: datetime | None = None) -> tuple[Verdict, ...]:
+def monitor(
+    pipeline: str | None = None, as_of: datetime | None = None, reason: str | None = None
+) -> tuple[Verdict, ...]:
     """Judge the windows that are due, the champion against a cheap refit, and ask for a retrain where it is worth it.
 
     Returns the drift verdicts of new windows, the performance verdict, the governor's answer where a retrain was asked
-    for, and the report. A window is judged once.
+    for, and the report. A window is judged once. `reason`: somebody outside has seen drift and asks for a retrain; the
+    governor answers this wish as any other.
     """
     now = moment(as_of)
-    verdicts = tuple(verdict for site in open_sites(pipeline) for verdict in _watch(site, now))
+    verdicts = tuple(verdict for site in open_sites(pipeline) for verdict in _watch(site, now, reason))
     tell("monitor", verdicts)
     return verdicts
 
 
-def _watch(site: Site, now: datetime) -> tuple[Verdict, ...]:
+def _watch(site: Site, now: datetime, reason: str | None) -> tuple[Verdict, ...]:
     with watching(site, now) as watch:
         if isinstance(watch, Verdict):
             return (watch,)
         drift = judge_windows(watch, now)
         snapshot = take_snapshot(site, now)
         performance = judge_performance(watch, snapshot, now)
-        return (*drift, *performance, *ask_for_retrain(watch, snapshot, now))
+        return (*drift, *performance, *ask_for_retrain(watch, snapshot, now, told=reason))

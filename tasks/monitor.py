@@ -16,6 +16,7 @@ from registry.ledger import Champion, Lease, Recorded
 from storage.prediction_log import read_predictions
 from storage.snapshot import Snapshot
 from tasks.champions import champion_bundle
+from tasks.events import announce
 from tasks.failpoints import reached
 from tasks.history import KEPT
 from tasks.policies import PLAIN
@@ -107,6 +108,8 @@ def _judged(site: Site, champion: Champion, bundle: Bundle, lease: Lease, as_of:
         )
         note(site, verdict, lease=lease)
         reached("monitor.window")
+        if verdict.outcome == "drift" and "drift" not in previous[-1:]:
+            announce("drift.detected", site.name, as_of=as_of.isoformat(), reason=verdict.reasons[0])
         previous.append(verdict.outcome)
         yield verdict
 

@@ -29,14 +29,18 @@ from validation.verdict import Verdict
 
 
 @task(task_run_name="ask for a retrain", **PLAIN)
-def ask_for_retrain(watch: Watch, snapshot: Snapshot | None, as_of: datetime) -> tuple[Verdict, ...]:
-    """Ask when the findings give a reason to, or when there is no champion yet; then report. Returns the governor's
-    answer and the report.
+def ask_for_retrain(
+    watch: Watch, snapshot: Snapshot | None, as_of: datetime, *, told: str | None
+) -> tuple[Verdict, ...]:
+    """Ask when the findings give a reason to, when somebody outside does (`told`), or when there is no champion yet;
+    then report. Returns the governor's answer and the report.
     """
     site = watch.site
     found = since_report(site.ledger, site.name)
     judged = [_performance(row) for row in found if row.kind == "performance"]
     reason = reason_to_retrain(judged[-1] if judged else None, [_drift(row) for row in found if row.kind == "drift"])
+    if told:
+        reason = f"told from outside: {told}"
     if site.ledger.champion(site.name) is None and snapshot is not None and snapshot.rows.height:
         reason = "there is no champion yet"
     reached("monitor.judged")

@@ -72,7 +72,9 @@ def test_a_trigger_waits_for_what_is_emitted_and_passes_on_what_it_holds(deploym
         for event in trigger["expect"]:
             assert event in emitted
             assert asked <= emitted[event], event
-        assert trigger["match"] == {"prefect.resource.id": "andon.pipeline.*"}
+        assert trigger["match"]["prefect.resource.id"] == "andon.pipeline.*"
+        # Our own announcement of drift must not come back to us as a wish of somebody else's.
+        assert (trigger["match"].get("andon.source") == "outside") == (trigger["expect"] == ["andon.drift.detected"])
 
 
 def test_the_loop_closes_by_events() -> None:
@@ -80,5 +82,6 @@ def test_the_loop_closes_by_events() -> None:
     assert closed == {
         "andon.batch.accepted": "score",
         "andon.window.scored": "monitor",
+        "andon.drift.detected": "monitor",
         "andon.retrain.requested": "retrain",
     }

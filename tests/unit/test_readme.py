@@ -36,9 +36,9 @@ def test_the_example_is_a_whole_pipeline(tmp_path: Path) -> None:
     assert list(pipeline.inputs) == ["house", "outside", "inside", "hour", "gap"]
 
 
-def test_the_python_call_names_a_flow_that_exists() -> None:
-    (call,) = blocks("python-call")
-    compile(call, "README", "exec")
+def test_the_python_calls_are_python_and_name_a_flow_that_exists() -> None:
+    for call in blocks("python-call"):
+        compile(call, "README", "exec")
     assert "def retrain(" in (ROOT / "flows/retrain.py").read_text(encoding="utf-8")
 
 
