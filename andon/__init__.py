@@ -1,6 +1,7 @@
 """Andon: continuous training for tabular models. This is what a pipeline file imports."""
 
-from andon.pipeline import Delivery, Labels, Pipeline, Source
+from andon.pipeline import Pipeline
+from andon.places import Delivery, Labels, Source
 from modelling.spec import Retrain, Search
 from validation.contract import Quarantine
 from validation.drift import Drift

@@ -16,11 +16,12 @@ from typing import Any
 
 import polars as pl
 
+from andon.places import Delivery, Labels, Source
 from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task
-from validation.contract import MAX_AHEAD, Quarantine, check_limits
+from validation.contract import Quarantine, check_limits
 from validation.drift import Drift
-from validation.durations import duration
 from validation.errors import DefinitionError
+from validation.fields import check_types
 from validation.gate import Gate
 from validation.governor import Governor
 from validation.performance import Monitor
@@ -29,62 +30,6 @@ from validation.rules import schema_of
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _RESERVED = {"prediction", "prediction_id", "version", "logged_at"}  # the prediction log's own columns
 _INPUT_DTYPES = (pl.Boolean, pl.String, pl.Categorical, pl.Enum)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where batches land: a glob below the lake (`path`), the event-time column and the column(s) of the row key.
-
-    `max_age`: a batch whose newest row is older than this (data time) is refused as stale; None checks nothing.
-    `max_ahead`: rows (and labels' `known_at`) that lie further ahead of the data time than this are set aside.
-    """
-
-    path: str
-    time: str
-    key: str | tuple[str, ...]
-    max_age: str | timedelta | None = None
-    max_ahead: str | timedelta = MAX_AHEAD
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "key", (self.key,) if isinstance(self.key, str) else tuple(self.key))
-        _check_glob(self.path, field="source.path")
-        if not self.key or not self.time:
-            raise DefinitionError("source.key and source.time must name columns, got nothing")
-        if self.max_age is not None:
-            object.__setattr__(self, "max_age", duration(self.max_age, field="source.max_age"))
-        object.__setattr__(self, "max_ahead", duration(self.max_ahead, field="source.max_ahead"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
-    """Where labels land (files with the source's key, `target` and `known_at`) and when they can be trusted.
-
-    A row is mature `matures_after` its event time. A label that has not come by then plus `grace` counts as missing;
-    below `min_coverage` of labelled mature rows every verdict is "need evidence". `known_at` names the column that
-    says when a label became known.
-    """
-
-    path: str
-    target: str
-    matures_after: str | timedelta = "1d"
-    grace: str | timedelta = "7d"
-    min_coverage: float = 0.8
-    known_at: str = "known_at"
-
-    def __post_init__(self) -> None:
-        _check_glob(self.path, field="labels.path")
-        object.__setattr__(self, "matures_after", duration(self.matures_after, field="labels.matures_after"))
-        object.__setattr__(self, "grace", duration(self.grace, field="labels.grace"))
-        if not 0 <= self.min_coverage <= 1:
-            raise DefinitionError(f"labels.min_coverage must be a share in [0, 1], got {self.min_coverage}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """Where predictions go: a folder of Parquet files and/or a Delta table, both below the lake; None delivers none."""
-
-    files: str | None = None
-    table: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +62,7 @@ class Pipeline:
             raise DefinitionError(f"pipeline {self.name!r}: {error}") from error.__cause__
 
     def _check_names(self) -> None:
+        check_types(self, part="")
         if not _NAME.fullmatch(self.name):
             raise DefinitionError("name must be lower-case letters, digits and _, at most 40, starting with a letter")
         if self.task not in METRICS:
@@ -141,6 +87,8 @@ class Pipeline:
                 f"source.time must be Datetime('us', 'UTC'), {self.source.time!r} is {columns[self.source.time]}; "
                 f"write {self.source.time}: Annotated[pl.Datetime, 'us', 'UTC'] and convert local time upstream"
             )
+        if self.labels.path == self.source.path:
+            raise DefinitionError(f"labels.path must be another one than source.path, both are {self.source.path!r}")
         if self.labels.target in columns:
             raise DefinitionError(
                 f"labels.target {self.labels.target!r} must not be a contract's column: it would leak"
@@ -181,9 +129,14 @@ class Pipeline:
         """The model's inputs: what `features` makes of the raw columns, without key and time."""
         empty = pl.LazyFrame(schema=self.raw_schema)
         try:
-            schema = self.features(empty).collect_schema()
+            made = self.features(empty)
+            schema = made.collect_schema()
         except Exception as cause:  # whatever user code raises becomes the author's error
             raise DefinitionError(f"features fails on an empty frame of the contract's columns: {cause}") from cause
+        if not isinstance(made, pl.LazyFrame):
+            raise DefinitionError(
+                f"features must return a LazyFrame, got a {type(made).__name__}; leave out .collect()"
+            )
         found = {name: dtype for name, dtype in schema.items() if name not in (*self.source.key, self.source.time)}
         if not found:
             raise DefinitionError("features must return at least one column besides key and time")
@@ -226,13 +179,6 @@ class Pipeline:
     def to_json(self) -> str:
         """The definition as indented JSON."""
         return json.dumps(self.to_dict(), indent=2)
-
-
-def _check_glob(path: str, *, field: str) -> None:
-    if not path or path.startswith("/") or ".." in Path(path).parts:
-        raise DefinitionError(f"{field} must be a glob below the lake like 'landing/flights/*.parquet', got {path!r}")
-    if "://" in path:
-        raise DefinitionError(f"{field}: only local folders are read so far, s3:// and others not yet; got {path!r}")
 
 
 def _plain(value: Any) -> Any:

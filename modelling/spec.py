@@ -9,6 +9,7 @@ import polars as pl
 
 from validation.durations import duration
 from validation.errors import DefinitionError
+from validation.fields import check_types
 
 Task = Literal["binary", "multiclass", "regression"]
 Features = Callable[[pl.LazyFrame], pl.LazyFrame]
@@ -49,6 +50,7 @@ class Retrain:
     search_every: str | timedelta = "90d"
 
     def __post_init__(self) -> None:
+        check_types(self, part="retrain")
         if self.train != "all":
             object.__setattr__(self, "train", duration(self.train, field="retrain.train"))
         object.__setattr__(self, "holdout", duration(self.holdout, field="retrain.holdout"))
@@ -69,6 +71,7 @@ class Search:
     threads: int = 2
 
     def __post_init__(self) -> None:
+        check_types(self, part="search")
         if self.budget_seconds <= 0:
             raise DefinitionError(f"search.budget_seconds must be above 0, got {self.budget_seconds}")
         for name in ("max_trials", "rounds", "threads"):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from validation.errors import DefinitionError
+from validation.fields import check_types
 from validation.rules import (
     Outcome,
     Rule,
@@ -20,9 +21,9 @@ from validation.rules import (
     column_faults,
     evaluate,
     in_reach,
-    own_rules,
     rules_of,
     schema_of,
+    with_own,
 )
 from validation.verdict import Verdict
 
@@ -44,6 +45,7 @@ class Quarantine:
     per_rule: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_types(self, part="quarantine")
         for name, share in {"max_bad_share": self.max_bad_share, **self.per_rule}.items():
             if not 0 <= share <= 1:
                 raise DefinitionError(f"quarantine.{name} must be a share in [0, 1], got {share}")
@@ -101,7 +103,7 @@ def duplicate(*, pipeline: str, batch: str, reason: str, as_of: datetime) -> Con
 def check_limits(policy: Quarantine, contract: Any, *, key: Sequence[str], time: str) -> None:
     """DefinitionError when `policy.per_rule` names a rule that the contract does not have."""
     schema = schema_of(contract)
-    names = sorted(rule.name for rule in _with_own(rules_of(schema, schema.columns), key=key, time=time))
+    names = sorted(rule.name for rule in with_own(rules_of(schema, schema.columns), key=key, time=time))
     for name in policy.per_rule:
         if name not in names:
             raise DefinitionError(f"quarantine.per_rule names {name!r}, the contract's rules are: {', '.join(names)}")
@@ -131,7 +133,7 @@ def judge_batch(  # noqa: PLR0913  # the agreed interface: what to judge, by wha
         pl.selectors.float().fill_nan(None)
     )
     asked = rules_of(schema, known.columns)
-    rules = _with_own(asked, key=key, time=time)
+    rules = with_own(asked, key=key, time=time)
     if faults := _dead_rules(asked, rules, known.schema):
         return _judged(subject, frame.clear(), [], faults=faults, policy=policy)
     reach = evaluate(in_reach(time, as_of=as_of, ahead=max_ahead), known)
@@ -148,11 +150,6 @@ class _Subject:
     batch: str
     as_of: datetime
     frame: pl.DataFrame
-
-
-def _with_own(asked: Sequence[Rule], *, key: Sequence[str], time: str) -> list[Rule]:
-    names = {rule.name for rule in asked}
-    return [*asked, *(rule for rule in own_rules(key=key, time=time) if rule.name not in names)]
 
 
 def _dead_rules(asked: Sequence[Rule], rules: Sequence[Rule], schema: pl.Schema) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from validation.errors import DefinitionError
+from validation.fields import check_types
 from validation.findings import PROBABLE_BAD_DATA, FeatureDrift, read, tell
 from validation.profile import Profile, build_profile
 from validation.surprise import Measure, p_value, pooled
@@ -46,6 +47,7 @@ class Drift:
     clear_after: int = 3
 
     def __post_init__(self) -> None:
+        check_types(self, part="drift")
         if not 0 < self.alpha < 0.5:
             raise DefinitionError(f"drift.alpha must be in (0, 0.5), got {self.alpha}")
         if self.min_windows < 3:

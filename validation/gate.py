@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validation.errors import DefinitionError
+from validation.fields import check_types
 from validation.intervals import Floats, Interval, paired_interval, plain
 from validation.slices import SliceGain, judge_slices
 from validation.verdict import Verdict
@@ -36,6 +37,7 @@ class Gate:
     max_size_mb: float = 100.0
 
     def __post_init__(self) -> None:
+        check_types(self, part="gate")
         if not 0 <= self.min_gain < 1:
             raise DefinitionError(f"gate.min_gain must be a share in [0, 1), got {self.min_gain}")
         if not 0 < self.alpha < 0.5:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from validation.durations import duration
 from validation.errors import DefinitionError
+from validation.fields import check_types
 from validation.verdict import Verdict
 
 BUDGET_SPAN = timedelta(days=30)
@@ -30,6 +31,7 @@ class Governor:
     breaker_after: int = 5
 
     def __post_init__(self) -> None:
+        check_types(self, part="governor")
         object.__setattr__(self, "cooldown", duration(self.cooldown, field="governor.cooldown"))
         for name in ("max_per_month", "min_new_rows", "breaker_after"):
             if getattr(self, name) < 1:

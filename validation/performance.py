@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from validation.durations import duration
 from validation.errors import DefinitionError
+from validation.fields import check_types
 from validation.intervals import MIN_BLOCKS, Interval, paired_interval, plain
 from validation.verdict import Verdict
 
@@ -34,6 +35,7 @@ class Monitor:
     alpha: float = 0.2
 
     def __post_init__(self) -> None:
+        check_types(self, part="monitor")
         object.__setattr__(self, "every", duration(self.every, field="monitor.every"))
         object.__setattr__(self, "evidence", duration(self.evidence, field="monitor.evidence"))
         if self.reference_windows < 1:

@@ -76,6 +76,12 @@ def own_rules(*, key: Sequence[str], time: str) -> list[Rule]:
     return [*(_not_null(name) for name in (*key, time)), _unique(tuple(key))]
 
 
+def with_own(asked: Sequence[Rule], *, key: Sequence[str], time: str) -> list[Rule]:
+    """The contract's rules, and of our own those that it does not have."""
+    names = {rule.name for rule in asked}
+    return [*asked, *(rule for rule in own_rules(key=key, time=time) if rule.name not in names)]
+
+
 def in_reach(time: str, *, as_of: datetime, ahead: timedelta) -> Rule:
     """The event time is neither before 1900 nor further than `ahead` after the data time.
 

@@ -10,7 +10,7 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from andon import DefinitionError, Drift, Gate, Governor, Labels, Monitor, Quarantine, Retrain, Search, Source
+from andon import DefinitionError, Delivery, Drift, Gate, Governor, Labels, Monitor, Quarantine, Retrain, Search, Source
 from andon.pipeline import _RESERVED
 from storage.segment import META
 from tests.unit.definitions import LABELS, SOURCE, define, features
@@ -60,6 +60,11 @@ def labels(**changes: Any) -> Labels:
         (lambda: define(features=lambda trips: trips.select("trip_id")), "at least one column besides key and time"),
         (lambda: define(features=lambda trips: trips.with_columns(late=1)), "features returns 'late', the target: it"),
         (lambda: define(features=lambda trips: trips.with_columns(prediction=1)), "features returns 'prediction'"),
+        (lambda: define(features=lambda trips: trips.collect()), "features must return a LazyFrame, got a DataFrame"),
+        (lambda: define(name=7), "name must be a text, got 7"),
+        (lambda: define(source="landing/*.parquet"), "source must be a Source, got 'landing"),
+        (lambda: define(gate=None), "gate must be a Gate, got None"),
+        (lambda: define(labels=labels(path=source().path)), "labels.path must be another one than source.path"),
         (lambda: define(contract=Reserved), "contract: version, _batch: Andon's own columns have such names"),
         (lambda: define(quarantine=Quarantine(per_rule={"zone.isin": 0})), r"names 'zone.isin', the .* distance.great"),
         (
@@ -73,7 +78,7 @@ def test_a_pipeline_that_is_wrong_names_itself_the_field_and_what_is_allowed(
 ) -> None:
     with pytest.raises(DefinitionError, match=message) as caught:
         make()
-    assert str(caught.value).startswith("pipeline '")
+    assert str(caught.value).startswith("pipeline ")
 
 
 @pytest.mark.parametrize(
@@ -85,6 +90,16 @@ def test_a_pipeline_that_is_wrong_names_itself_the_field_and_what_is_allowed(
         (lambda: source(path=""), "source.path must be a glob"),
         (lambda: source(key=()), "source.key and source.time must name columns"),
         (lambda: source(max_age="soon"), "source.max_age must be a duration like '7d'"),
+        (lambda: source(max_ahead="0d"), "source.max_ahead must be longer than nothing"),
+        (lambda: source(key=5), "source.key must name a column, or several in a tuple, got 5"),
+        (lambda: source(path=None), "source.path must be a text, got None"),
+        (lambda: labels(known_at="late", target="late"), "must be two columns, both are 'late'"),
+        (lambda: Delivery(files="../../etc"), "delivery.files must be a folder below the lake like 'scores/flights'"),
+        (lambda: Delivery(table="s3://bucket/scores"), "delivery.table must be a folder below the lake"),
+        (lambda: Gate(alpha="0.2"), "gate.alpha must be a number, got '0.2'"),  # type: ignore[arg-type]
+        (lambda: Gate(alpha=True), "gate.alpha must be a number, got True"),
+        (lambda: Monitor(reference_windows=1.5), "must be a whole number, got 1.5"),  # type: ignore[arg-type]
+        (lambda: Search(budget_seconds=None), "search.budget_seconds must be a number"),  # type: ignore[arg-type]
         (lambda: labels(matures_after="0d"), "labels.matures_after must be longer than nothing"),
         (lambda: labels(grace="7 days"), "labels.grace must be a duration"),
         (lambda: labels(min_coverage=1.01), r"labels.min_coverage must be a share in \[0, 1\], got 1.01"),
