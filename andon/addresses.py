@@ -1,12 +1,23 @@
-"""Where a running `andon up` answers: a small file in its home, so that the other commands find it."""
+"""Where a running `andon up` answers: a small file in its home, so that the other commands find it; and how an address
+is shown.
+"""
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _FILE = "up.json"
 _ANNOUNCED = ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_API_DATABASE_CONNECTION_URL", "ANDON_SCORER_URL")
+
+
+def without_password(url: str) -> str:
+    """`url` as it may be shown: user, place and all, but no password."""
+    secret = urlsplit(url).password
+    shown = url.replace(f":{secret}@", ":***@", 1) if secret else url
+    return re.sub(r"(?i)\b(password=)[^&]+", r"\1***", shown)
 
 
 def announce(home: Path, env: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from validation.errors import DefinitionError
 
+_MLFLOW = ("http://", "https://", "sqlite:", "postgresql", "mysql", "mssql")
 _PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -32,6 +33,12 @@ class Settings(BaseSettings):
         if self.lake is not None and ":/" in os.fspath(self.lake):  # Path("s3://bucket") has become s3:/bucket
             asked = os.fspath(self.lake).replace(":/", "://", 1)
             raise DefinitionError(f"ANDON_LAKE must be a local folder, s3:// and others are not yet read; got {asked}")
+        if self.mlflow_uri and not self.mlflow_uri.startswith(_MLFLOW):
+            raise DefinitionError(
+                "ANDON_MLFLOW_URI must be a server's http address or a database's URL like sqlite:///..."
+            )
+        if not self.scorer_url.startswith(("http://", "https://")):
+            raise DefinitionError(f"ANDON_SCORER_URL must be like http://127.0.0.1:8080, got {self.scorer_url!r}")
         return self
 
     @property

@@ -16,6 +16,7 @@ from validation.errors import DefinitionError, ServiceDownError
 
 _BUSY_SECONDS = 30
 _WAL_ATTEMPTS = 100
+_DAMAGED = ("malformed", "not a database")
 # One writer at a time, as on SQLite: each rule sees the newest rows, and the chain cannot fork.
 _LOCK = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(4705208931826)"}
 # A hung or silent peer must not hold the lock, or us, for ever. What the URL says (?options=...) wins.
@@ -63,12 +64,17 @@ def answering(url: URL) -> Iterator[None]:
         raise
     except (DBAPIError, DisconnectionError, PoolTimeout, OSError) as error:
         cause = str(error.orig if isinstance(error, DBAPIError) else error).strip().replace("\n", " ")[:300]
-        remedy = (
-            "check the folder's rights and the disk's free space"
-            if url.get_backend_name() == "sqlite"
-            else "start PostgreSQL there, or correct ANDON_LEDGER_URL"
-        )
-        raise ServiceDownError(f"the ledger at {_place(url)} does not answer: {cause}; {remedy}") from error
+        raise ServiceDownError(
+            f"the ledger at {_place(url)} does not answer: {cause}; {_remedy(url, cause)}"
+        ) from error
+
+
+def _remedy(url: URL, cause: str) -> str:
+    if url.get_backend_name() != "sqlite":
+        return "start PostgreSQL there, or correct ANDON_LEDGER_URL"
+    if any(sign in cause for sign in _DAMAGED):
+        return "the file is damaged: put back its last good copy"
+    return "check the folder's rights and the disk's free space"
 
 
 def now(connection: Connection) -> datetime:

@@ -14,7 +14,7 @@ def pull(pipeline: str, why: str, *, actor: str | None = None) -> Verdict:
 
 
 def release(pipeline: str, why: str, *, actor: str | None = None) -> Verdict:
-    """Resume the pipeline; also closes the governor's breaker. RefusedError when nothing is to be resumed."""
+    """Resume the pipeline; also closes the governor's breaker. RefusedError without a reason."""
     return _turn(pipeline, why, outcome="resumed", actor=actor)
 
 

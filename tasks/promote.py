@@ -31,6 +31,7 @@ def crown(site: Site, change: Change, *, epoch: int, lease: Lease) -> None:
 
 def promote_version(site: Site, version: str, why: str, as_of: datetime) -> Verdict:
     """Promote by hand what the gate has passed: a version whose promotion was overtaken, or never finished."""
+    _check_why(why, site.name)
     if (reason := paused(site.ledger, site.name)) is not None:
         raise RefusedError(f"{site.name!r} is paused ({reason}); nothing is promoted until: andon resume {site.name}")
     body = _passed(site, version)
@@ -58,7 +59,11 @@ def promote_version(site: Site, version: str, why: str, as_of: datetime) -> Verd
 
 def roll_back_to(site: Site, to: str | None, why: str, as_of: datetime) -> Verdict:
     """Put back an earlier champion, once a fresh process has loaded it and got its golden answers."""
+    _check_why(why, site.name)
     target = rollback_target(site.ledger, pipeline=site.name, to=to)
+    current = site.ledger.champion(site.name)
+    if current is not None and current.change.version == target.version:
+        raise RefusedError(f"version {target.version} of {site.name!r} is champion already; nothing is to be done")
     checked = check_in_fresh_process(bundle_folder(site, target), target.bundle_sha256)
     if not checked.ok:
         raise RefusedError(
@@ -71,6 +76,11 @@ def roll_back_to(site: Site, to: str | None, why: str, as_of: datetime) -> Verdi
     log.info("%s: rolled back to version %s (epoch %s): %s", site.name, champion.change.version, champion.epoch, why)
     announce("champion.rolled_back", site.name, version=champion.change.version, as_of=as_of.isoformat())
     return announcement(champion)
+
+
+def _check_why(why: str, name: str) -> None:
+    if not why.strip():
+        raise RefusedError(f"say why the champion of {name!r} is changed: --why 'the reason, for those who come after'")
 
 
 def _passed(site: Site, version: str) -> dict[str, Any]:

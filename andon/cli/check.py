@@ -11,7 +11,7 @@ import httpx
 import typer
 from rich.text import Text
 
-from andon.addresses import announced
+from andon.addresses import announced, without_password
 from andon.catalogue import load
 from andon.cli.options import Json
 from andon.cli.output import coloured, grid, people, print_json
@@ -98,11 +98,11 @@ def _ledger(place: Settings) -> Iterator[Finding]:
     from registry.sql import open_ledger
 
     if _is_new(place.ledger):
-        yield Finding(what="ledger", state="ok", detail=f"{_shown(place.ledger)}, made at first use")
+        yield Finding(what="ledger", state="ok", detail=f"{without_password(place.ledger)}, made at first use")
         return
     try:
         open_ledger(place.ledger).now()
-        yield Finding(what="ledger", state="ok", detail=_shown(place.ledger))
+        yield Finding(what="ledger", state="ok", detail=without_password(place.ledger))
     except AndonError as error:
         yield Finding(what="ledger", state="not reachable", detail=str(error), code=max(error.exit_code, _USAGE))
 
@@ -111,11 +111,11 @@ def _mlflow(place: Settings) -> Iterator[Finding]:
     url = place.mlflow
     if not url.startswith("http"):
         state = ", made at first use" if _is_new(url) else ""
-        yield Finding(what="MLflow", state="ok", detail=f"{_shown(url)}{state}")
+        yield Finding(what="MLflow", state="ok", detail=f"{without_password(url)}{state}")
     elif _answers(f"{url.rstrip('/')}/health"):
-        yield Finding(what="MLflow", state="ok", detail=url)
+        yield Finding(what="MLflow", state="ok", detail=without_password(url))
     else:
-        detail = f"{url} does not answer; start it, or correct ANDON_MLFLOW_URI"
+        detail = f"{without_password(url)} does not answer; start it, or correct ANDON_MLFLOW_URI"
         yield Finding(what="MLflow", state="not reachable", detail=detail, code=_SERVICE)
 
 
@@ -151,13 +151,6 @@ def _test_programs(_place: Settings) -> Iterator[Finding]:
 def _is_new(url: str) -> bool:
     """Whether this is a SQLite database that nobody has made yet."""
     return url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///"))  # noqa: PTH110
-
-
-def _shown(url: str) -> str:
-    """A database URL without its password."""
-    from sqlalchemy.engine import make_url
-
-    return make_url(url).render_as_string(hide_password=True)
 
 
 def _answers(url: str) -> bool:

@@ -8,6 +8,7 @@ import httpx
 import typer
 from rich.text import Text
 
+from andon.addresses import without_password
 from andon.cli.options import AnyPipeline, Json, OnePipeline
 from andon.cli.output import about, coloured, grid, moment, people, plain, print_facts, print_json, print_sentence
 from andon.cli.setup import pipelines, settings
@@ -222,9 +223,13 @@ def _about_verdict(name: str, seq: int, place: Settings) -> dict[str, Any]:
     raise DefinitionError(f"there is no verdict no. {seq} about {name}; see: andon history {name}")
 
 
+def _shown(value: Any) -> Any:
+    return without_password(value) if isinstance(value, str) else plain(value)
+
+
 def _print_settings(place: Settings, *, json: bool) -> None:
     rows = [
-        {"variable": f"ANDON_{name}".upper(), "value": plain(getattr(place, name)), "meaning": info.description}
+        {"variable": f"ANDON_{name}".upper(), "value": _shown(getattr(place, name)), "meaning": info.description}
         for name, info in Settings.model_fields.items()
     ]
     if json:

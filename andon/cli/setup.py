@@ -2,7 +2,7 @@
 
 import logging
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from andon.catalogue import catalogue, find
 from andon.pipeline import Pipeline
 from andon.settings import Settings
 from validation.errors import DefinitionError
+
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_SLACK = timedelta(days=1)
 
 
 def settings() -> Settings:
@@ -46,7 +49,10 @@ def data_time(text: str | None) -> datetime | None:
         raise DefinitionError(
             f"--as-of must be a moment like 2013-04-07 or 2013-04-07T12:00+02:00, got {text!r}"
         ) from cause
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
+    if not _EARLIEST <= when <= datetime.now(UTC) + _SLACK:  # a cooldown from 2113 on would hold for a century
+        raise DefinitionError(f"--as-of must lie between 1900 and now, got {text!r}")
+    return when.astimezone(UTC)
 
 
 def choose_prefect(place: Settings) -> None:

@@ -9,6 +9,7 @@ import httpx
 import typer
 from rich.text import Text
 
+from andon.addresses import without_password
 from andon.cli.output import people
 from andon.cli.setup import pipelines, run_flow, settings
 from andon.processes import Stack, program
@@ -22,9 +23,14 @@ _LONGEST_PAUSE_SECONDS = 30.0
 
 def up(
     *,
-    prefect_port: Annotated[int, typer.Option("--prefect-port", help="Port of Prefect's server and UI.")] = 4200,
+    prefect_port: Annotated[
+        int, typer.Option("--prefect-port", min=1, max=65_535, help="Port of Prefect's server and UI.")
+    ] = 4200,
     scorer_port: Annotated[
-        int | None, typer.Option("--scorer-port", help="Port of the scorer; that of ANDON_SCORER_URL when left out.")
+        int | None,
+        typer.Option(
+            "--scorer-port", min=1, max=65_535, help="Port of the scorer; that of ANDON_SCORER_URL when left out."
+        ),
     ] = None,
     every: Annotated[float, typer.Option("--every", min=1, help="Seconds between two sweeps of reconcile.")] = 15.0,
 ) -> None:
@@ -93,7 +99,7 @@ def _print_addresses(place: Settings, stack: Stack) -> None:
     for what, where in (
         ("Prefect", stack.prefect_url),
         ("scorer", f"{stack.scorer_url} (ping, version, PIPELINE/invocations)"),
-        ("MLflow", f"{program('mlflow')} ui --backend-store-uri {place.mlflow}"),
+        ("MLflow", f"{program('mlflow')} ui --backend-store-uri {without_password(place.mlflow)}"),
         ("home", place.home.absolute()),
         ("logs", stack.home / "logs"),
     ):

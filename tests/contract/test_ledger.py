@@ -622,7 +622,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_ledger_is_told(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_text("not a database at all, but long enough to be taken for one" * 20)
-    with pytest.raises(ServiceDownError, match="file is not a database"):
+    with pytest.raises(ServiceDownError, match="file is not a database; the file is damaged: put back its last good"):
         open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
 
 

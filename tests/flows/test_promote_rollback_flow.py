@@ -46,8 +46,17 @@ def test_a_rollback_by_name_waits_for_no_lease_and_is_not_repeated(later: World)
         rollback("bikes", why="now", to="1", as_of=NOW)
         with pytest.raises(RefusedError, match="a retrain of 'bikes' is running; wait for it: andon status bikes"):
             promote("bikes", version="2", why="now", as_of=NOW)
-    rollback("bikes", why="now", to="1", as_of=NOW)
+    with pytest.raises(RefusedError, match="version 1 of 'bikes' is champion already; nothing is to be done"):
+        rollback("bikes", why="now", to="1", as_of=NOW)
     assert versions(later) == ["1", "2", "1"]
+
+
+def test_a_champion_is_not_changed_without_a_reason(later: World) -> None:
+    with pytest.raises(RefusedError, match="say why the champion of 'bikes' is changed: --why"):
+        rollback("bikes", why=" ")
+    with pytest.raises(RefusedError, match="say why the champion of 'bikes' is changed: --why"):
+        promote("bikes", version="2", why="")
+    assert versions(later) == ["1", "2"]
 
 
 def test_only_what_the_gate_has_passed_is_promoted(world: World) -> None:

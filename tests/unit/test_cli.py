@@ -139,6 +139,9 @@ def test_an_unknown_pipeline_is_one_sentence_with_the_known_ones(andon: Shell, w
     ("words", "message"),
     [
         (["ingest", "trips", "--as-of", "yesterday"], "--as-of must be a moment like 2013-04-07"),
+        (["ingest", "trips", "--as-of", "2213-04-07"], "--as-of must lie between 1900 and now, got '2213-04-07'"),
+        (["monitor", "trips", "--as-of", "0001-01-01"], "--as-of must lie between 1900 and now"),
+        (["up", "--prefect-port", "99999"], "Invalid value for '--prefect-port'"),
         (["rollback", "trips"], "Missing option '--why'"),
         (["history", "trips", "--limit", "0"], "Invalid value for '--limit'"),
         (["dance"], "No such command 'dance'"),
@@ -160,6 +163,17 @@ def test_a_wrong_variable_is_named(andon: Shell, monkeypatch: pytest.MonkeyPatch
     assert ran.code == 2
     assert "ANDON_LEASE_SECONDS: Input should be a valid number" in ran.err
     assert "got 'soon'; all variables: andon show --settings" in ran.err
+
+
+@pytest.mark.parametrize("form", ["postgresql://me:hunter2@db/andon", "postgresql://db/andon?password=hunter2"])
+def test_a_password_is_never_shown(andon: Shell, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setenv("ANDON_LEDGER_URL", form)
+    monkeypatch.setenv("ANDON_MLFLOW_URI", form)
+    for words in (["show", "--settings"], ["show", "--settings", "--json"]):
+        ran = andon(*words)
+        assert ran.code == 0
+        assert "hunter2" not in ran.out + ran.err
+        assert "***" in ran.out + ran.err
 
 
 def test_a_ledger_that_is_down_ends_with_code_3(andon: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,13 @@ def test_a_lake_in_a_bucket_is_not_yet_possible(monkeypatch: pytest.MonkeyPatch)
         Settings()
 
 
+@pytest.mark.parametrize(("name", "value"), [("MLFLOW_URI", "mlflow.db"), ("SCORER_URL", "scorer:8080")])
+def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"ANDON_{name}", value)
+    with pytest.raises(DefinitionError, match=f"ANDON_{name} must be"):
+        Settings()
+
+
 def test_a_lease_needs_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANDON_LEASE_SECONDS", "0")
     with pytest.raises(ValidationError, match="greater than 0"):
