@@ -1,12 +1,15 @@
 """Name -> Pipeline: every file of the pipeline folders that defines `PIPELINE`. Loads files by path; keeps no state."""
 
 import importlib.util
+import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from andon.pipeline import Pipeline
 from validation.errors import DefinitionError
+
+_LOG = logging.getLogger("andon")
 
 
 def load(path: Path) -> Pipeline:
@@ -30,17 +33,45 @@ def load(path: Path) -> Pipeline:
 
 
 def catalogue(folders: Iterable[Path]) -> dict[str, Pipeline]:
-    """All pipelines of `folders` by name, sorted; files that start with "_" are left out."""
+    """All pipelines of `folders` by name, sorted; DefinitionError when one of the files is wrong."""
+    found, wrong = survey(folders)
+    if wrong:
+        raise wrong[0]
+    return found
+
+
+def survey(folders: Iterable[Path]) -> tuple[dict[str, Pipeline], tuple[DefinitionError, ...]]:
+    """All pipelines of `folders` by name, sorted, and what is wrong with the other files.
+
+    Files that start with "_" are left out. Of two pipelines with one name the first counts.
+    """
     found: dict[str, Pipeline] = {}
     origin: dict[str, Path] = {}
+    wrong: list[DefinitionError] = []
     for path in _files(folders):
-        pipeline = load(path)
-        if pipeline.name in found:
-            raise DefinitionError(
-                f"two pipelines are named {pipeline.name!r}: {origin[pipeline.name]} and {path}; rename one"
-            )
-        found[pipeline.name], origin[pipeline.name] = pipeline, path
-    return dict(sorted(found.items()))
+        try:
+            pipeline = load(path)
+        except DefinitionError as error:
+            wrong.append(error)
+            continue
+        first = origin.setdefault(pipeline.name, path)
+        if first != path:
+            wrong.append(DefinitionError(f"two pipelines are named {pipeline.name!r}: {first} and {path}; rename one"))
+        found.setdefault(pipeline.name, pipeline)
+    return dict(sorted(found.items())), tuple(wrong)
+
+
+def loadable(folders: Iterable[Path]) -> dict[str, Pipeline]:
+    """The pipelines whose files are right: one wrong file is told in the log and stops no other pipeline.
+
+    DefinitionError when none is right.
+    """
+    found, wrong = survey(folders)
+    for error in wrong:
+        _LOG.error("left out: %s", error)
+    if wrong and not found:
+        raise wrong[0]
+    return found
 
 
 def find(name: str, folders: Iterable[Path]) -> Pipeline:
@@ -50,7 +81,9 @@ def find(name: str, folders: Iterable[Path]) -> Pipeline:
         path = folder / f"{name}.py"
         if path.is_file() and (pipeline := load(path)).name == name:
             return pipeline
-    known = catalogue(folders)
+    known, wrong = survey(folders)
+    if name not in known and wrong:
+        raise wrong[0]
     if name not in known:
         raise DefinitionError(f"there is no pipeline {name!r}; known are: {', '.join(known) or 'none'}")
     return known[name]

@@ -4,9 +4,10 @@ from datetime import datetime
 
 from prefect import flow
 
+from tasks.each import for_each
 from tasks.ingest import landed_files, take_in
 from tasks.site import moment, open_sites
-from tasks.telling import run_name, tell
+from tasks.telling import run_name
 from validation.verdict import Verdict
 
 
@@ -18,6 +19,6 @@ def ingest(pipeline: str | None = None, as_of: datetime | None = None) -> tuple[
     running it again, or twice at once, takes nothing twice.
     """
     now = moment(as_of)
-    verdicts = tuple(take_in(site, file, now) for site in open_sites(pipeline) for file in landed_files(site))
-    tell("ingest", verdicts)
-    return verdicts
+    return for_each(
+        "ingest", open_sites(pipeline), lambda site: [take_in(site, file, now) for file in landed_files(site)]
+    )

@@ -4,11 +4,12 @@ from datetime import datetime
 
 from prefect import flow
 
+from tasks.each import for_each
 from tasks.monitor import judge_performance, judge_windows
 from tasks.report import ask_for_retrain
 from tasks.site import Site, moment, open_sites
 from tasks.snapshots import take_snapshot
-from tasks.telling import run_name, tell
+from tasks.telling import run_name
 from tasks.watch import watching
 from validation.verdict import Verdict
 
@@ -24,9 +25,7 @@ def monitor(
     governor answers this wish as any other.
     """
     now = moment(as_of)
-    verdicts = tuple(verdict for site in open_sites(pipeline) for verdict in _watch(site, now, reason))
-    tell("monitor", verdicts)
-    return verdicts
+    return for_each("monitor", open_sites(pipeline), lambda site: _watch(site, now, reason))
 
 
 def _watch(site: Site, now: datetime, reason: str | None) -> tuple[Verdict, ...]:

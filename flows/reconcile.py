@@ -6,9 +6,10 @@ from datetime import datetime
 from prefect import flow
 
 from tasks.deferrals import reexamine
+from tasks.each import for_each
 from tasks.reconcile import Unfinished, repair, start_by_deployment, unfinished
-from tasks.site import moment, open_sites
-from tasks.telling import run_name, tell
+from tasks.site import Site, moment, open_sites
+from tasks.telling import run_name
 from validation.deeds import Repair
 from validation.verdict import Verdict
 
@@ -17,13 +18,12 @@ from validation.verdict import Verdict
 def reconcile(pipeline: str | None = None, as_of: datetime | None = None) -> tuple[Verdict, ...]:
     """Finish whatever was interrupted. Idempotent; safe to run twice at once. Returns what it found and did."""
     now = moment(as_of)
-    verdicts: list[Verdict] = []
-    for site in open_sites(pipeline):
-        verdicts += [*repair(site, now), *reexamine(site, now)]
-        for work in unfinished(site):
-            verdicts += _resume(work, now)
-    tell("reconcile", verdicts)
-    return tuple(verdicts)
+    return for_each("reconcile", open_sites(pipeline), lambda site: _sweep(site, now))
+
+
+def _sweep(site: Site, now: datetime) -> list[Verdict]:
+    repaired = [*repair(site, now), *reexamine(site, now)]
+    return [*repaired, *(verdict for work in unfinished(site) for verdict in _resume(work, now))]
 
 
 def _resume(work: Unfinished, now: datetime) -> tuple[Verdict, ...]:

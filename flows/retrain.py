@@ -4,10 +4,11 @@ from datetime import datetime
 
 from prefect import flow
 
+from tasks.each import for_each
 from tasks.orders import answering, settle
 from tasks.retrain import judge_challenger, register, train_challenger
 from tasks.site import Site, due_sites, moment
-from tasks.telling import run_name, tell
+from tasks.telling import run_name
 from validation.verdict import Verdict
 
 
@@ -24,8 +25,7 @@ def retrain(
     that are due: those with an open intent, or without champion and intent. Two at once: one works, the other says so.
     """
     now = moment(as_of)
-    verdicts = tuple(_answer(site, intent, now, reason) for site in due_sites(pipeline))
-    tell("retrain", verdicts)
+    verdicts = for_each("retrain", due_sites(pipeline), lambda site: [_answer(site, intent, now, reason)])
     return verdicts[0] if pipeline else verdicts
 
 

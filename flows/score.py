@@ -5,9 +5,10 @@ from typing import Literal
 
 from prefect import flow
 
+from tasks.each import for_each
 from tasks.score import batches_to_score, score_batch, sites_with_champion
 from tasks.site import moment
-from tasks.telling import run_name, tell
+from tasks.telling import run_name
 from validation.verdict import Verdict
 
 
@@ -21,10 +22,8 @@ def score(
     Returns one verdict for each batch; each is delivered exactly once.
     """
     now = moment(as_of)
-    verdicts = tuple(
-        score_batch(site, batch, now, through=through)
-        for site in sites_with_champion(pipeline)
-        for batch in batches_to_score(site)
+    return for_each(
+        "score",
+        sites_with_champion(pipeline),
+        lambda site: [score_batch(site, batch, now, through=through) for batch in batches_to_score(site)],
     )
-    tell("score", verdicts)
-    return verdicts

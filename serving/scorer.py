@@ -19,7 +19,7 @@ from types import FrameType
 
 import uvicorn
 
-from andon.catalogue import catalogue, find
+from andon.catalogue import find, loadable
 from andon.settings import Settings
 from registry.store import ModelStore
 from serving.app import App
@@ -128,7 +128,7 @@ def _bind(host: str, port: int) -> socket.socket:
 def _names(settings: Settings, pipelines: Sequence[str]) -> Sequence[str]:
     """The pipelines to serve. One that served here before needs no definition any more: its bundle carries it."""
     folders = settings.pipeline_folders
-    names = list(dict.fromkeys(pipelines)) or list(catalogue(folders))
+    names = list(dict.fromkeys(pipelines)) or list(loadable(folders))
     for name in pipelines:
         if remembered(_memory(settings.home.absolute(), name)) is None:
             find(name, folders)

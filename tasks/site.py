@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from andon.catalogue import catalogue, find
+from andon.catalogue import find, loadable
 from andon.pipeline import Pipeline
 from andon.settings import Settings
 from registry.ledger import Ledger
@@ -40,13 +40,13 @@ class Site:
 
 
 def open_sites(pipeline: str | None, settings: Settings | None = None, *, actor: str | None = None) -> tuple[Site, ...]:
-    """The site of one pipeline, or of all (None).
+    """The site of one pipeline, or of all (None), where a wrong file is told and the others go on.
 
     DefinitionError for an unknown name or a wrong file, ServiceDownError when the ledger does not answer.
     """
     settings = settings or Settings()
     folders = settings.pipeline_folders
-    pipelines = [find(pipeline, folders)] if pipeline else list(catalogue(folders).values())
+    pipelines = [find(pipeline, folders)] if pipeline else list(loadable(folders).values())
     ledger, store, lake = open_ledger(settings.ledger), open_store(settings), Lake(settings.lake_root)
     return tuple(
         Site(pipeline=found, settings=settings, ledger=ledger, store=store, lake=lake, actor=actor or who(settings))
