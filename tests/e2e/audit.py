@@ -3,6 +3,7 @@ the code under test, and counts from the files that landed.
 """
 
 import hashlib
+import json
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -26,6 +27,9 @@ def audit(home: Path) -> dict[str, Any]:
     promoted = [row for row in champions if row["kind"] == "promotion"]
     assert len({row["version"] for row in promoted}) == len(promoted), "a version was promoted twice"
     assert len({row["intent"] for row in promoted}) == len(promoted), "an intent was promoted for twice"
+    gates = query(home, "ledger.db", "select body from andon_verdicts where kind = 'gate'")
+    judged = [json.loads(row["body"])["intent"] for row in gates]
+    assert len(set(judged)) == len(judged), "an intent was judged twice"
     _check_projection(home, champions[-1])
     _check_landed(home)
     _check_scored(home, began=champions[0]["trained_until"])

@@ -1,8 +1,6 @@
 """A whole line: Prefect server, worker, deployments and scorer on one home, lap after lap (world.py); and a client."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,24 +11,15 @@ import httpx
 import msgspec
 import polars as pl
 
-from andon.processes import PROJECT, Stack
+from andon.processes import Stack
 from andon.settings import Settings
 from tests.e2e import world
 from tests.e2e.audit import query
-from tests.e2e.world import NAME, andon, begins, told, wait_for
+from tests.e2e.world import NAME, andon, begins, drive, told, wait_for
 
 RETRAIN, SCORE, MONITOR = "andon-retrain-on-request", "andon-score-accepted-batches", "andon-monitor-scored-windows"
 LEASE_SECONDS = 5.0
 _ANSWER_SECONDS = 180.0
-# One process for what an operator's schedules would start one after the other.
-_DRIVE = """
-import sys
-from datetime import datetime
-from importlib import import_module
-pipeline, as_of, *names = sys.argv[1:]
-for name in names:
-    getattr(import_module(f"flows.{name}"), name)(pipeline, as_of=datetime.fromisoformat(as_of))
-"""
 
 
 class Line:
@@ -67,12 +56,7 @@ class Line:
 
     def drive(self, *flows: str, lap: int | None = None) -> None:
         """Call the flows one after the other, at the beginning of the newest lap (or of `lap`)."""
-        as_of = begins(self.lap if lap is None else lap).isoformat()
-        done = subprocess.run(
-            [sys.executable, "-c", _DRIVE, NAME, as_of, *flows],
-            env=self.env, cwd=PROJECT, capture_output=True, text=True, timeout=240, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{flows} failed:\n{done.stderr[-3000:]}"
+        drive(self.env, begins(self.lap if lap is None else lap), *flows)
 
     def next_lap(self) -> str:
         """Land, ingest, score and monitor a lap; returns the id of the intent that this leads to."""
@@ -108,10 +92,14 @@ class Line:
     def serving(self) -> str | None:
         """The version that the scorer serves; None while it does not answer."""
         try:
-            found = httpx.get(f"{self.stack.scorer_url}/{NAME}/version", timeout=5, trust_env=False).json()
+            return self.describe()["version"]  # type: ignore[no-any-return]
         except httpx.HTTPError:
             return None
-        return found["version"]  # type: ignore[no-any-return]
+
+    def describe(self) -> dict[str, Any]:
+        """What the scorer says of itself."""
+        answer = httpx.get(f"{self.stack.scorer_url}/{NAME}/version", timeout=5, trust_env=False)
+        return answer.raise_for_status().json()  # type: ignore[no-any-return]
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """Ask Prefect's server; again while its database is locked (503), as Prefect's own client does."""
