@@ -16,8 +16,9 @@ def inputs_of(spec: Spec, raw: pl.DataFrame) -> pl.DataFrame:
     rows = conform(raw, spec.raw_schema)
     try:
         made = spec.features(rows.lazy()).collect()
-    except pl.exceptions.PolarsError as cause:
-        raise DefinitionError(f"features fails on {rows.height} rows; mend it: {cause}") from cause
+    except Exception as cause:  # whatever user code raises becomes the author's error
+        why = f"{type(cause).__name__}: {cause}"[:500]
+        raise DefinitionError(f"features fails on {rows.height} rows; mend it: {why}") from cause
     if made.height != rows.height:
         raise DefinitionError(
             f"features made {made.height} rows of {rows.height}; it must work row by row: no filter, no join that drops"

@@ -80,6 +80,7 @@ def _packages(_place: Settings) -> Iterator[Finding]:
 
 
 def _pipelines(place: Settings) -> Iterator[Finding]:
+    names: set[str] = set()
     for folder in place.pipeline_folders:
         files = sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
         if not files:
@@ -88,10 +89,16 @@ def _pipelines(place: Settings) -> Iterator[Finding]:
         for path in files:
             try:
                 found = load(path)
-                detail = f"{found.task}, {len(found.inputs)} inputs, {path}"
-                yield Finding(what=f"pipeline {found.name}", state="ok", detail=detail)
             except DefinitionError as error:
                 yield Finding(what=f"pipeline {path.stem}", state="broken", detail=str(error), code=_USAGE)
+                continue
+            if found.name in names:
+                detail = f"{path}: another file defines {found.name!r} as well; rename one"
+                yield Finding(what=f"pipeline {path.stem}", state="broken", detail=detail, code=_USAGE)
+            else:
+                detail = f"{found.task}, {len(found.inputs)} inputs, {path}"
+                yield Finding(what=f"pipeline {found.name}", state="ok", detail=detail)
+            names.add(found.name)
 
 
 def _ledger(place: Settings) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from andon.addresses import announced
-from andon.catalogue import catalogue, find
+from andon.catalogue import find, loadable
 from andon.pipeline import Pipeline
 from andon.settings import Settings
 from validation.errors import DefinitionError
@@ -34,9 +34,9 @@ def settings() -> Settings:
 
 
 def pipelines(name: str | None, place: Settings) -> list[Pipeline]:
-    """The pipeline `name`, or all of them."""
+    """The pipeline `name`, or all of them, where a wrong file is told and hides no other."""
     folders = place.pipeline_folders
-    return [find(name, folders)] if name else list(catalogue(folders).values())
+    return [find(name, folders)] if name else list(loadable(folders).values())
 
 
 def data_time(text: str | None) -> datetime | None:

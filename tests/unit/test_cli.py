@@ -292,6 +292,21 @@ def test_check_is_content_with_a_fresh_installation_and_changes_nothing(andon: S
     assert not andon.home.exists()
 
 
+def test_check_names_two_files_of_one_name(andon: Shell) -> None:
+    (andon.home.parent / "pipelines" / "twin.py").write_text(PIPELINE)
+    ran = andon("check", "--json")
+    findings = {row["what"]: row for row in json.loads(ran.out)}
+    assert ran.code == 2
+    assert findings["pipeline twin"]["detail"].endswith("twin.py: another file defines 'trips' as well; rename one")
+
+
+def test_a_broken_neighbour_hides_no_status(andon: Shell) -> None:
+    (andon.home.parent / "pipelines" / "broken.py").write_text("import no_such_library")
+    ran = andon("status", "--json")
+    assert ran.code == 0
+    assert [row["pipeline"] for row in json.loads(ran.out)] == ["trips"]
+
+
 def test_check_names_what_is_broken_and_ends_with_the_worst_code(andon: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     (andon.home.parent / "pipelines" / "broken.py").write_text("import no_such_library")
     ran = andon("check", "--json")

@@ -92,6 +92,12 @@ def test_features_that_drop_or_reorder_rows_are_refused(spec: Spec) -> None:
         inputs_of(replace(spec, features=lambda rows: rows.reverse()), rides(10))
 
 
+def test_python_code_in_features_that_fails_is_the_authors_error(spec: Spec) -> None:
+    slow = pl.col("ride").map_batches(lambda _: 1 / 0, return_dtype=pl.Float64)
+    with pytest.raises(DefinitionError, match=r"features fails on 10 rows; mend it: .*division by zero"):
+        inputs_of(replace(spec, features=lambda rows: rows.with_columns(slow=slow)), rides(10))
+
+
 def test_features_that_fail_on_data_are_the_authors_error(spec: Spec) -> None:
     with pytest.raises(DefinitionError, match="features fails on 10 rows"):
         inputs_of(replace(spec, features=lambda rows: rows.with_columns(pl.col("stop").cast(pl.Int64))), rides(10))
