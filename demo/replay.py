@@ -18,7 +18,7 @@ from demo.damage import Damage, arrivals
 from demo.load import Load
 from demo.timeline import WeekStory
 from demo.weeks import Week
-from registry.ledger import Intent
+from registry.ledger import Batch, Intent
 from tasks.site import Site
 from validation.drift import DriftVerdict
 from validation.errors import AndonError
@@ -152,6 +152,10 @@ class Replayer:
         last = self.site.ledger.verdicts(limit=1)
         return last[0].seq if last else 0
 
+    def _finished_since(self, mark: int) -> list[Batch]:
+        batches = self.site.ledger.batches(self.site.name, kind="rows")
+        return [batch for batch in batches if batch.verdict_seq and batch.verdict_seq > mark]
+
     def _story(
         self,
         week: Week,
@@ -166,11 +170,7 @@ class Replayer:
         """The week from the ledger's rows after `mark`."""
         rows = [row for row in self.site.ledger.verdicts(self.site.name) if row.seq > mark]
         of = {kind: [row for row in rows if row.kind == kind] for kind in ("governor", "gate", "performance")}
-        batches = [
-            batch
-            for batch in self.site.ledger.batches(self.site.name, kind="rows")
-            if batch.verdict_seq and batch.verdict_seq > mark
-        ]
+        batches = self._finished_since(mark)
         windows = [item for item in verdicts if isinstance(item, DriftVerdict)]
         performance = of["performance"][-1] if of["performance"] else None
         gate = of["gate"][-1] if of["gate"] else None

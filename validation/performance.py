@@ -99,14 +99,13 @@ def judge(  # noqa: PLR0913  # the agreed interface: arrays of one length, one p
     share = regret.mean / loss if regret and loss else None
     outcome, reason = _decide(regret, share, rows=len(champion), policy=policy)
     if coverage < min_coverage:
-        outcome = "need evidence"
-        reason = f"only {coverage:.1%} of the mature rows have a label, {min_coverage:.1%} are needed"
-    told = "" if bias is None or not np.isfinite(bias.lower) else _tell_bias(bias)
+        lacking = f"only {coverage:.1%} of the mature rows have a label, {min_coverage:.1%} are needed"
+        outcome, reason = "need evidence", lacking
     return PerformanceVerdict(
         pipeline=pipeline,
         subject=window_start.isoformat(),
         outcome=outcome,
-        reasons=(reason, *([told] if told else [])),
+        reasons=(reason, *_tell_bias(bias)),
         data_time=as_of,
         rows=len(champion),
         blocks=len(np.unique(np.asarray(blocks))),
@@ -150,6 +149,8 @@ def _calibration(
     return paired_interval(np.asarray(label, dtype=np.float64) - predicted, blocks, alpha=alpha)
 
 
-def _tell_bias(bias: Interval) -> str:
+def _tell_bias(bias: Interval | None) -> tuple[str, ...]:
+    if bias is None or not np.isfinite(bias.lower):
+        return ()
     sign = "too low" if bias.lower > 0 else "too high" if bias.upper < 0 else "not provably biased"
-    return f"label - prediction is {bias.mean:+.4f} on average ({bias.lower:+.4f} to {bias.upper:+.4f}): {sign}"
+    return (f"label - prediction is {bias.mean:+.4f} on average ({bias.lower:+.4f} to {bias.upper:+.4f}): {sign}",)
