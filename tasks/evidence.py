@@ -68,8 +68,7 @@ def guards_of(order: Order, challenger: Challenger, check: LoadCheck, refit: Mod
     """What the fresh process measured, and what speaks against the refit in the proven model's place."""
     spec, rows = order.site.pipeline.spec, challenger.split.holdout
     assert challenger.proven is not None  # noqa: S101 - the caller has checked
-    proven, label = challenger.proven, challenger.proven.labels(rows)
-    before, after = proven.predict(rows), refit.predict(rows)
+    proven, familiar = challenger.proven, challenger.split.train.tail(rows.height)
     return Guards(
         load_ok=check.ok,
         load_error=check.error,
@@ -77,11 +76,11 @@ def guards_of(order: Order, challenger: Challenger, check: LoadCheck, refit: Mod
         size_mb=check.size_mb,
         calibration_bias=_bias(challenger),
         refit=guard_refit(
-            proven_prediction=before,
-            refit_prediction=after,
-            proven_loss=row_losses(spec.task, spec.metric, label, before),
-            refit_loss=row_losses(spec.task, spec.metric, label, after),
-            label=label,
+            proven_prediction=proven.predict(familiar),
+            refit_prediction=refit.predict(familiar),
+            proven_loss=_losses(proven, spec, rows),
+            refit_loss=_losses(refit, spec, rows),
+            label=proven.labels(familiar),
             task=spec.task,
         ),
         coverage=order.snapshot.coverage(since=challenger.split.holdout_start),

@@ -1,7 +1,8 @@
 """Is the refit on all mature rows still the model that was proven? It is promoted in the proven one's place.
 
 The refit has seen the holdout's rows, so its loss there proves nothing; here a refit that went wrong is found: one
-that is worse even on rows it has seen, that predicts another level, or that decides many rows otherwise.
+that is worse even on rows it has seen, or that predicts another level or decides otherwise on rows that both models
+have learned. On the holdout they must differ: that is what the refit is for.
 """
 
 from typing import Literal
@@ -23,7 +24,8 @@ def guard_refit(
     label: npt.ArrayLike,
     task: Literal["binary", "multiclass", "regression"],
 ) -> tuple[str, ...]:
-    """Reasons against the refit, none when it may go on; all arrays are over the same labelled rows of the holdout.
+    """Reasons against the refit, none when it may go on. Losses are over the holdout's rows; predictions and labels
+    over rows that both models were trained on.
 
     Multiclass predictions are (rows, classes), and their bias is not judged. No rows: nothing can be said against it.
     """

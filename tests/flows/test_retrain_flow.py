@@ -115,7 +115,10 @@ def test_an_error_in_training_is_raised_told_and_closes_the_intent(world: World)
     ingest("bikes", as_of=day(2, 7))
     (world.home / "pipelines" / "bikes.py").write_text(FAILS_ON_DATA)
     asked = world.ledger.ask(intent_id="wish", pipeline="bikes", reason="a test", data_time=day(2, 7))
-    with pytest.raises(DefinitionError, match=r"features fails on 7.. rows; mend it: conversion from `str` to `i64`"):
+    with pytest.raises(
+        DefinitionError,
+        match=r"features fails on 7.. rows; mend it: InvalidOperationError: conversion from `str` to `i64`",
+    ):
         retrain("bikes", intent=asked.id, as_of=day(2, 7))
     failed = world.ledger.verdicts("bikes", kind="training", subject="wish")[-1]
     assert failed.outcome == "failed"
