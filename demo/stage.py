@@ -31,11 +31,21 @@ def fresh(folder: Path) -> Settings:
 
 @contextmanager
 def in_process_flows() -> Iterator[None]:
-    """Flow calls in this process without heartbeats, whose thread costs a second at the end of each."""
+    """Flow calls in this process without heartbeats, whose thread costs a second at the end of each.
+
+    What is still to be sent is sent at the end, while the server answers: at the end of the process it would be tried
+    for more than a minute.
+    """
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_LEVEL, temporary_settings
 
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_LEVEL: "ERROR"}):
-        yield
+        try:
+            yield
+        finally:
+            EventsWorker.drain_all()
+            APILogWorker.drain_all()
 
 
 def leave_the_driving_to_the_replay(api: str) -> None:

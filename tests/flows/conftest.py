@@ -17,8 +17,6 @@ from tests.flows.world import World, copy_of, day, weeks_of_bikes
 @pytest.fixture(scope="package")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server, to which flow calls in this process talk."""
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
     from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
@@ -28,9 +26,6 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         with temporary_settings(ours, restore_defaults={PREFECT_API_KEY}), in_process_flows():
             yield env["PREFECT_API_URL"]
-            # While the server still answers: at the end of the process they would try for a minute.
-            EventsWorker.drain_all()
-            APILogWorker.drain_all()
     finally:
         server.stop()
 
