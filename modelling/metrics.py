@@ -30,12 +30,6 @@ def row_losses(task: Task, metric: str, label: ArrayLike, prediction: ArrayLike)
     return np.abs(error) if metric == "l1" else np.square(error)
 
 
-def mean_loss(task: Task, metric: str, label: ArrayLike, prediction: ArrayLike) -> float:
-    """The mean of `row_losses`; nan without rows."""
-    losses = row_losses(task, metric, label, prediction)
-    return float(losses.mean()) if losses.size else float("nan")
-
-
 def baseline_prediction(task: Task, metric: str, labels: ArrayLike) -> Array:
     """The constant with the smallest mean loss on `labels`: a rate (), class shares (k,), a mean or a median ().
 

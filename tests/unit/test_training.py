@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from modelling.inputs import inputs_of
-from modelling.metrics import baseline_prediction, mean_loss
+from modelling.metrics import baseline_prediction, row_losses
 from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.spec import Spec
 from modelling.training import fit, read_booster
@@ -33,8 +33,8 @@ def test_the_number_of_threads_changes_no_prediction(spec: Spec) -> None:
 def test_a_model_beats_the_base_rate_on_rows_it_has_not_seen(spec: Spec) -> None:
     model, later = fit(spec, rides(), FAST, seed=7, threads=1), rides(1_000, seed=2)
     base = baseline_prediction("binary", "logloss", model.labels(rides()))
-    loss = mean_loss("binary", "logloss", model.labels(later), model.predict(later))
-    assert loss < 0.9 * mean_loss("binary", "logloss", model.labels(later), base)
+    loss = row_losses("binary", "logloss", model.labels(later), model.predict(later)).mean()
+    assert loss < 0.9 * row_losses("binary", "logloss", model.labels(later), base).mean()
 
 
 def test_labels_and_bookkeeping_of_the_training_frame_are_no_inputs(spec: Spec) -> None:
@@ -71,8 +71,8 @@ def test_regression_predicts_values(spec: Spec, metric: str) -> None:
     rows = rides().with_columns(late=pl.col("wind") * 2)
     model = fit(replace(spec, task="regression", metric=metric), rows, FAST, seed=7, threads=1)
     base = baseline_prediction("regression", metric, model.labels(rows))
-    loss = mean_loss("regression", metric, model.labels(rows), model.predict(rows))
-    assert loss < 0.5 * mean_loss("regression", metric, model.labels(rows), base)
+    loss = row_losses("regression", metric, model.labels(rows), model.predict(rows)).mean()
+    assert loss < 0.5 * row_losses("regression", metric, model.labels(rows), base).mean()
 
 
 def test_a_category_without_a_frequent_level_is_harmless(spec: Spec) -> None:
