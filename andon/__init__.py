@@ -1,7 +1,7 @@
 """Andon: continuous training for tabular models. This is what a pipeline file imports."""
 
 from andon.pipeline import Pipeline
-from andon.places import Delivery, Labels, Source
+from andon.places import Delivery, Labels, Lookup, Source, Table
 from modelling.spec import Retrain, Search
 from validation.contract import Quarantine
 from validation.drift import Drift
@@ -19,6 +19,7 @@ __all__ = [
     "Gate",
     "Governor",
     "Labels",
+    "Lookup",
     "Monitor",
     "Pipeline",
     "Quarantine",
@@ -26,4 +27,5 @@ __all__ = [
     "Retrain",
     "Search",
     "Source",
+    "Table",
 ]

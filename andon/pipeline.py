@@ -16,7 +16,8 @@ from typing import Any
 
 import polars as pl
 
-from andon.places import Delivery, Labels, Source
+from andon.places import Delivery, Labels, Lookup, Source, Table
+from andon.schemas import check_lookup, check_moment, looked_up_schema, typed_columns
 from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task
 from validation.contract import Quarantine, check_limits
 from validation.drift import Drift
@@ -44,6 +45,8 @@ class Pipeline:
     task: Task
     metric: str = ""
     owner: str = ""
+    description: str = ""
+    lookups: tuple[Lookup, ...] = ()
     quarantine: Quarantine = field(default_factory=Quarantine)
     monitor: Monitor = field(default_factory=Monitor)
     retrain: Retrain = field(default_factory=Retrain)
@@ -76,23 +79,23 @@ class Pipeline:
             )
 
     def _check_contract(self) -> None:
-        columns = self.raw_schema
+        columns = self.source_schema
         for name, field_name in ((self.source.time, "source.time"), *((key, "source.key") for key in self.source.key)):
             if name not in columns:
                 raise DefinitionError(
                     f"{field_name} must be a column of the contract ({', '.join(columns)}), got {name!r}"
                 )
-        if columns[self.source.time] != pl.Datetime("us", "UTC"):
-            raise DefinitionError(
-                f"source.time must be Datetime('us', 'UTC'), {self.source.time!r} is {columns[self.source.time]}; "
-                f"write {self.source.time}: Annotated[pl.Datetime, 'us', 'UTC'] and convert local time upstream"
-            )
+        check_moment(columns, self.source.time, field="source.time")
         if self.labels.path == self.source.path:
             raise DefinitionError(f"labels.path must be another one than source.path, both are {self.source.path!r}")
-        if self.labels.target in columns:
+        brought = dict.fromkeys(columns, "the contract")
+        for lookup in self.lookups:
+            check_lookup(lookup, columns, brought)
+        if self.labels.target in self.raw_schema:
             raise DefinitionError(
                 f"labels.target {self.labels.target!r} must not be a contract's column: it would leak"
             )
+        columns = self.raw_schema
         if taken := [name for name in columns if name in _RESERVED or name.startswith("_")]:
             raise DefinitionError(f"contract: {', '.join(taken)}: Andon's own columns have such names; rename them")
         check_limits(self.quarantine, self.contract, key=self.source.key, time=self.source.time)
@@ -114,15 +117,20 @@ class Pipeline:
                 )
 
     @cached_property
+    def source_schema(self) -> dict[str, pl.DataType]:
+        """Column names and Polars dtypes that the contract asks for, in its order: what a batch file holds."""
+        return typed_columns(self.contract, field="contract")
+
+    @cached_property
     def raw_schema(self) -> dict[str, pl.DataType]:
-        """Column names and Polars dtypes that the contract asks for, in its order."""
-        try:
-            return dict(pl.Schema({name: col.dtype.type for name, col in schema_of(self.contract).columns.items()}))
-        except AttributeError as cause:
-            raise DefinitionError(
-                "contract must be a pandera.polars DataFrameModel or DataFrameSchema with typed columns, "
-                f"got {self.contract!r}"
-            ) from cause
+        """The contract's columns and those that are looked up: all that `features`, and a request, can see."""
+        looked_up = {name: dtype for lookup in self.lookups for name, dtype in looked_up_schema(lookup).items()}
+        return {**self.source_schema, **looked_up}
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The reference tables that the lookups ask, each once."""
+        return tuple({lookup.table.name: lookup.table for lookup in self.lookups}.values())
 
     @cached_property
     def inputs(self) -> dict[str, pl.DataType]:
@@ -167,9 +175,14 @@ class Pipeline:
     def fingerprint(self) -> str:
         """sha256 over definition, contract's rules, the plan of `features` on an empty frame, and module's source."""
         plan = self.features(pl.LazyFrame(schema=self.raw_schema)).explain(optimized=False)
-        schema = schema_of(self.contract)
-        rules = [f"{column!r} {column.checks} {column.unique} {column.nullable}" for column in schema.columns.values()]
-        text = json.dumps([self.to_dict(), repr(schema), rules, plan, self.module_source], sort_keys=True)
+        contracts = [self.contract, *(table.contract for table in self.tables)]
+        rules = [
+            f"{column!r} {column.checks} {column.unique} {column.nullable}"
+            for contract in contracts
+            for column in schema_of(contract).columns.values()
+        ]
+        schemas = [repr(schema_of(contract)) for contract in contracts]
+        text = json.dumps([self.to_dict(), schemas, rules, plan, self.module_source], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,8 +9,8 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _PATTERN = re.compile(r"(\d+)([smhdw])")
 
 
-def duration(value: str | timedelta, *, field: str) -> timedelta:
-    """Read `value`, "7d" or a timedelta, as a positive timedelta; `field` names it in the error."""
+def duration(value: str | timedelta, *, field: str, allow_zero: bool = False) -> timedelta:
+    """Read `value`, "7d" or a timedelta, as a positive timedelta (or none); `field` names it in the error."""
     if isinstance(value, timedelta):
         span = value
     else:
@@ -18,7 +18,7 @@ def duration(value: str | timedelta, *, field: str) -> timedelta:
         if match is None:
             raise DefinitionError(f"{field} must be a duration like '7d', '36h' or a timedelta, got {value!r}")
         span = timedelta(**{_UNITS[match[2]]: int(match[1])})
-    if span <= timedelta(0):
+    if span < timedelta(0) or not (span or allow_zero):
         raise DefinitionError(f"{field} must be longer than nothing, got {value!r}")
     return span
 

@@ -86,7 +86,7 @@ def test_a_pipeline_that_is_wrong_names_itself_the_field_and_what_is_allowed(
     [
         (lambda: source(path="/landing/*.parquet"), "source.path must be a glob below the lake"),
         (lambda: source(path="landing/../../etc"), "source.path must be a glob below the lake"),
-        (lambda: source(path="s3://bucket/*.parquet"), "source.path: only local folders are read so far"),
+        (lambda: source(path="gs://bucket/*.parquet"), "source.path: folders below the lake and s3:// are read"),
         (lambda: source(path=""), "source.path must be a glob"),
         (lambda: source(key=()), "source.key and source.time must name columns"),
         (lambda: source(max_age="soon"), "source.max_age must be a duration like '7d'"),
