@@ -60,7 +60,7 @@ def environment(settings: Settings, *, prefect_port: int, scorer_port: int | Non
     return {
         **own,
         "ANDON_HOME": str(home),
-        "ANDON_LAKE": str(settings.lake_root),
+        "ANDON_LAKE": settings.lake_root,
         "ANDON_LEDGER_URL": settings.ledger,
         "ANDON_MLFLOW_URI": settings.mlflow,
         "ANDON_PIPELINES": os.pathsep.join(map(str, settings.pipeline_folders)),

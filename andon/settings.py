@@ -20,7 +20,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ANDON_", extra="ignore", frozen=True)
 
     home: Path = Field(default=Path(".andon"), description="folder of the embedded databases and models")
-    lake: Path | None = Field(default=None, description="folder below which landing, curated, scores ... lie")
+    lake: str = Field(default="", description="folder or s3://bucket/prefix below which landing, curated, scores lie")
+    s3_endpoint: str = Field(default="", description="http address of an S3 store that is not AWS")
+    s3_region: str = Field(default="", description="region of the S3 store; the one of the environment when empty")
+    remote_seconds: float = Field(default=60.0, gt=0, description="one call to a remote store takes at most this long")
     ledger_url: str = Field(default="", description="SQLAlchemy URL; sqlite below home when empty")
     mlflow_uri: str = Field(default="", description="MLflow tracking URI; sqlite below home when empty")
     pipelines: str = Field(default="", description="folders with pipeline files, separated like PATH")
@@ -30,9 +33,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _resolve(self) -> Self:
-        if self.lake is not None and ":/" in os.fspath(self.lake):  # Path("s3://bucket") has become s3:/bucket
-            asked = os.fspath(self.lake).replace(":/", "://", 1)
-            raise DefinitionError(f"ANDON_LAKE must be a local folder, s3:// and others are not yet read; got {asked}")
+        if "://" in self.lake and not self.lake.startswith("s3://"):
+            raise DefinitionError(f"ANDON_LAKE must be a local folder or s3://bucket/prefix, got {self.lake!r}")
+        if self.s3_endpoint and not self.s3_endpoint.startswith(("http://", "https://")):
+            raise DefinitionError(f"ANDON_S3_ENDPOINT must be like https://s3.example.org, got {self.s3_endpoint!r}")
         if self.mlflow_uri and not self.mlflow_uri.startswith(_MLFLOW):
             raise DefinitionError(
                 "ANDON_MLFLOW_URI must be a server's http address or a database's URL like sqlite:///..."
@@ -42,9 +46,14 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def lake_root(self) -> Path:
-        """The absolute folder of all data."""
-        return (self.lake or self.home / "lake").absolute()
+    def lake_root(self) -> str:
+        """Where all data lies: an absolute folder, or s3://bucket/prefix."""
+        return self.lake if self.lake.startswith("s3://") else str((Path(self.lake or self.home / "lake")).absolute())
+
+    @property
+    def local_data(self) -> Path | None:
+        """The absolute folder for data that must lie on this machine while the lake is in a bucket; else None."""
+        return (self.home / "local").absolute() if self.lake.startswith("s3://") else None
 
     @property
     def ledger(self) -> str:

@@ -84,7 +84,7 @@ def _weeks(year: Replay, last: int, load: Load, *, bar: Progress, task: TaskID) 
     from tasks.site import open_sites
 
     (site,) = open_sites(PIPELINE)
-    landing = site.lake.root / "landing"
+    landing = (site.lake.root / "landing").path
     replayer = Replayer(site=site, landing=landing, load=load, seed=SEED, tell=lambda _: None)
     told = _Told(replayer=replayer)
     damage = plan([week.label for week in year.weeks[FIRST : last + 1]], seed=SEED)

@@ -26,7 +26,7 @@ from serving.app import App
 from serving.follower import Follower, remembered
 from serving.ledger_link import LedgerLink
 from serving.slot import Slot
-from storage.lake import Lake
+from storage.lake import open_lake
 from validation.errors import AndonError, DefinitionError, ServiceDownError
 
 _FIRST_LOOK_SECONDS = 10.0  # then it answers anyway, if need be with 503
@@ -53,7 +53,7 @@ def run(settings: Settings, *, pipelines: Sequence[str], host: str, port: int) -
 
     listener, home = _bind(host, port), settings.home.absolute()
     link, slots = LedgerLink(settings.ledger), {name: Slot(name) for name in _names(settings, pipelines)}
-    loader = Loader(bundles=home / "bundles", store=lambda: _store(settings), lake=Lake(root=settings.lake_root))
+    loader = Loader(bundles=home / "bundles", store=lambda: _store(settings), lake=open_lake(settings))
     followers = [
         Follower(slot, champion_of=link.champion, load=loader.load, memory=_memory(home, name))
         for name, slot in slots.items()

@@ -1,4 +1,4 @@
-"""Where everything lies below one root folder, and how a file gets there whole or not at all. Never reads data."""
+"""Where everything lies below one root, and how a local file gets there whole or not at all. Never reads data."""
 
 import os
 import uuid
@@ -7,46 +7,78 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from andon.settings import Settings
+from storage.address import Address
+from storage.objects import Objects, objects_for
+from storage.remote import Remote
 from validation.errors import DefinitionError
 
-Kind = Literal["rows", "labels"]
+Kind = Literal["rows", "labels"] | str  # or the name of a reference table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Lake:
-    """Paths of one data lake. `root` is a local folder; `s3://` and other addresses are refused, not yet supported."""
+    """Addresses in one data lake. `root`: a local folder or `s3://bucket/prefix`, reached by `remote`; `local`: the
+    folder for what must lie on this machine, below the root unless that is in a bucket.
+    """
 
-    root: Path
+    root: Address
+    remote: Remote
+    local: Path | None
 
-    def __post_init__(self) -> None:
-        text = os.fspath(self.root)
-        if ":/" in text:  # Path("s3://bucket") has already become s3:/bucket
-            raise DefinitionError(f"lake: s3:// and other addresses are not yet read, got {text}; name a local folder")
-        object.__setattr__(self, "root", Path(text).absolute())
+    def __init__(self, root: Address | Path | str, remote: Remote | None = None, local: Path | None = None) -> None:
+        object.__setattr__(self, "root", Address.of(root))
+        object.__setattr__(self, "remote", remote or Remote())
+        object.__setattr__(self, "local", local)
 
-    def curated(self, pipeline: str) -> Path:
-        """The Delta table of the accepted rows: the contract's columns and `_batch`."""
+    @property
+    def objects(self) -> Objects:
+        """What reads and writes whole files below the root."""
+        return objects_for(self.root, self.remote)
+
+    def curated(self, pipeline: str) -> Address:
+        """The Delta table of the accepted rows: the contract's columns, `_batch` and `_known_at`."""
         return self.root / "curated" / pipeline
 
-    def labels(self, pipeline: str) -> Path:
-        """The Delta table of the labels: key, target, known_at and `_batch`."""
+    def labels(self, pipeline: str) -> Address:
+        """The Delta table of the labels: key, target, known_at, `_batch` and `_known_at`."""
         return self.root / "labels" / pipeline
 
-    def quarantine(self, pipeline: str, kind: Kind = "rows") -> Path:
-        """The folder of what was set aside; label files have one of their own, as their batches count on their own."""
+    def table(self, pipeline: str, name: str) -> Address:
+        """The Delta table of a reference table's rows."""
+        return self.root / "tables" / pipeline / name
+
+    def quarantine(self, pipeline: str, kind: Kind = "rows") -> Address:
+        """The folder of what was set aside; labels and tables have one each, as their batches count apart."""
         folder = self.root / "quarantine" / pipeline
-        return folder if kind == "rows" else folder / "labels"
+        return folder if kind == "rows" else folder / kind
+
+    def profiles(self, pipeline: str, kind: Kind = "rows") -> Address:
+        """The folder of what each batch looked like, for the comparison with the next."""
+        return self.root / "profiles" / pipeline / kind
 
     def predictions(self, pipeline: str) -> Path:
-        """The folder of the prediction log."""
-        return self.root / "predictions" / pipeline
+        """The folder of the prediction log: always on this machine, since the scorer never waits for a bucket."""
+        if self.local is None and self.root.is_remote:
+            raise DefinitionError(f"the prediction log needs a local folder, the lake is {self.root}; name one: local=")
+        return (self.local or self.root.path) / "predictions" / pipeline
 
-    def delivery(self, place: str) -> Path:
+    def delivery(self, place: str) -> Address:
         """Where a delivery goes that the pipeline names, like "scores/flights"; it must stay below the lake."""
-        path = Path(os.path.normpath(self.root / place))
-        if ":/" in place or self.root not in path.parents:
+        tidy = os.path.normpath(place)
+        if ":/" in place or tidy.startswith("/") or tidy.split("/")[0] in (".", ".."):
             raise DefinitionError(f"delivery must be a folder below the lake like 'scores/flights', got {place!r}")
-        return path
+        return self.root / tidy
+
+    def glob(self, path: str) -> Address:
+        """Where files land that the pipeline names: a glob below the root, or s3://bucket/... elsewhere."""
+        return Address.of(path) if path.startswith("s3://") else self.root / path
+
+
+def open_lake(settings: Settings) -> Lake:
+    """The lake that the settings name."""
+    remote = Remote(endpoint=settings.s3_endpoint, region=settings.s3_region, seconds=settings.remote_seconds)
+    return Lake(settings.lake_root, remote, settings.local_data)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:

@@ -12,7 +12,7 @@ from andon.settings import Settings
 from registry.ledger import Ledger
 from registry.sql import open_ledger
 from registry.store import ModelStore
-from storage.lake import Lake
+from storage.lake import Lake, open_lake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def open_sites(pipeline: str | None, settings: Settings | None = None, *, actor:
     settings = settings or Settings()
     folders = settings.pipeline_folders
     pipelines = [find(pipeline, folders)] if pipeline else list(loadable(folders).values())
-    ledger, store, lake = open_ledger(settings.ledger), open_store(settings), Lake(settings.lake_root)
+    ledger, store, lake = open_ledger(settings.ledger), open_store(settings), open_lake(settings)
     return tuple(
         Site(pipeline=found, settings=settings, ledger=ledger, store=store, lake=lake, actor=actor or who(settings))
         for found in pipelines

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.lake import Lake, write_whole
 from storage.landing import LandedFile, arrived, read
-from validation.errors import ContractError, DefinitionError
+from validation.errors import ContractError
 
 GLOB = "landing/flights/*.parquet"
 ROWS = pl.DataFrame({"key": ["a", "b"], "distance": [1400, 733]})
@@ -138,38 +137,3 @@ def test_no_truncation_of_a_parquet_file_passes(cut: int, tmp_path_factory: pyte
     land(root, "a.parquet", parquet()[:cut])
     with pytest.raises(ContractError, match="upload it again"):
         read(the_file(root))
-
-
-@pytest.mark.parametrize("root", ["s3://bucket/lake", "gs://bucket", "https://host/x"])
-def test_a_lake_that_is_not_a_local_folder_is_not_yet_supported(root: str) -> None:
-    with pytest.raises(DefinitionError, match="not yet read"):
-        Lake(Path(root))
-
-
-def test_the_lake_lies_as_agreed(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
-    assert lake.curated("flights") == tmp_path / "curated/flights"
-    assert lake.labels("flights") == tmp_path / "labels/flights"
-    assert lake.quarantine("flights") == tmp_path / "quarantine/flights"
-    assert lake.quarantine("flights", "labels") == tmp_path / "quarantine/flights/labels"
-    assert lake.predictions("flights") == tmp_path / "predictions/flights"
-    assert lake.delivery("scores/flights/") == tmp_path / "scores/flights"
-
-
-@pytest.mark.parametrize("place", ["../elsewhere", "/tmp/x", "s3://bucket/x", "."])  # noqa: S108 - a refused path
-def test_a_delivery_outside_the_lake_is_refused(tmp_path: Path, place: str) -> None:
-    with pytest.raises(DefinitionError, match="must be a folder below the lake"):
-        Lake(tmp_path).delivery(place)
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-
-    def half(beside: Path) -> None:
-        beside.write_text("ne")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_whole(path, half)
-    assert {found.name: found.read_text() for found in tmp_path.iterdir()} == {"a.txt": "old"}

@@ -22,7 +22,7 @@ def test_one_variable_moves_a_whole_installation(monkeypatch: pytest.MonkeyPatch
     assert settings.ledger == f"sqlite:///{tmp_path}/ledger.db"
     assert settings.mlflow == f"sqlite:///{tmp_path}/mlflow.db"
     assert settings.models == tmp_path / "models"
-    assert settings.lake_root == tmp_path / "lake"
+    assert settings.lake_root == str(tmp_path / "lake")
 
 
 def test_places_can_be_named_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -32,14 +32,14 @@ def test_places_can_be_named_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("ANDON_LEASE_SECONDS", "5")
     settings = Settings()
     assert settings.ledger == "postgresql+psycopg://andon@db/andon"
-    assert settings.lake_root == tmp_path / "lake"
+    assert settings.lake_root == str(tmp_path / "lake")
     assert settings.pipeline_folders == (tmp_path / "mine", tmp_path / "yours")
     assert settings.lease_ttl == timedelta(seconds=5)
 
 
 def test_relative_places_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Settings().lake_root == tmp_path / ".andon" / "lake"
+    assert Settings().lake_root == str(tmp_path / ".andon" / "lake")
     assert Settings().ledger == f"sqlite:///{tmp_path}/.andon/ledger.db"
 
 
@@ -49,13 +49,30 @@ def test_pipelines_are_looked_for_in_the_project_by_default() -> None:
     assert folder.is_dir()
 
 
-def test_a_lake_in_a_bucket_is_not_yet_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lake_in_a_bucket_keeps_its_address_and_a_local_folder_for_the_prediction_log(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ANDON_HOME", str(tmp_path))
+    assert Settings().local_data is None
     monkeypatch.setenv("ANDON_LAKE", "s3://bucket/lake")
-    with pytest.raises(DefinitionError, match="s3:// and others are not yet read; got s3://bucket/lake"):
-        Settings()
+    monkeypatch.setenv("ANDON_S3_ENDPOINT", "http://127.0.0.1:9000")
+    monkeypatch.setenv("ANDON_S3_REGION", "eu-central-1")
+    monkeypatch.setenv("ANDON_REMOTE_SECONDS", "5")
+    settings = Settings()
+    assert (settings.lake_root, settings.local_data) == ("s3://bucket/lake", tmp_path / "local")
+    assert (settings.s3_endpoint, settings.s3_region) == ("http://127.0.0.1:9000", "eu-central-1")
+    assert settings.remote_seconds == 5
 
 
-@pytest.mark.parametrize(("name", "value"), [("MLFLOW_URI", "mlflow.db"), ("SCORER_URL", "scorer:8080")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MLFLOW_URI", "mlflow.db"),
+        ("SCORER_URL", "scorer:8080"),
+        ("LAKE", "gs://bucket/lake"),
+        ("S3_ENDPOINT", "127.0.0.1:9000"),
+    ],
+)
 def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"ANDON_{name}", value)
     with pytest.raises(DefinitionError, match=f"ANDON_{name} must be"):
