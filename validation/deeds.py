@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from validation.training_set import Description
 from validation.verdict import Verdict
 
 
@@ -18,6 +19,15 @@ class Scored(Verdict):
     span: tuple[datetime, datetime] | None
     through: str
     delivered: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotTaken(Verdict):
+    """A retrain took this snapshot; `subject` is its id, outcome "taken". Written once for each id of a pipeline."""
+
+    kind: ClassVar[str] = "snapshot"
+
+    description: Description
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
