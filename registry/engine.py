@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from registry.tables import METADATA, Moment
+from registry.tables import METADATA, Moment, add_new_columns
 from validation.errors import DefinitionError, ServiceDownError
 
 _BUSY_SECONDS = 30
@@ -34,6 +34,7 @@ def connect(url: str) -> Engine:
     try:
         with writing(engine) as connection:  # two processes that start at once make the tables one after the other
             METADATA.create_all(connection)
+            add_new_columns(connection)
     except ServiceDownError:
         engine.dispose()
         raise

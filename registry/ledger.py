@@ -22,8 +22,9 @@ from typing import Any, Literal, Protocol
 from validation.verdict import Verdict
 
 IntentState = Literal["open", "claimed", "deferred", "closed"]
-BatchKind = Literal["rows", "labels"]
-BatchState = Literal["claimed", "accepted", "refused", "duplicate"]
+BatchKind = str  # "rows", "labels", or the name of a reference table
+BatchState = Literal["claimed", "accepted", "suspect", "refused", "duplicate", "dropped"]
+Settled = Literal["accepted", "dropped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +106,20 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """An arrived file. `number` grows by one per pipeline and kind; `sha256` is of its bytes.
+class Arrival:
+    """A file that has landed; by its `stamp` (size and time, or size and ETag) it is known again without its bytes."""
 
-    `span`: first and last event time of its accepted rows. `verdict_seq`: the verdict that finished it, or None.
+    name: str
+    sha256: str
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """An arrived file. `number` grows by one per pipeline and kind; `sha256` is of its bytes; `stamp` as last seen.
+
+    `span`: first and last event time of its accepted rows. `verdict_seq`: the verdict that finished it, or None;
+    `settled_seq`: the one by which a person released or dropped it.
     """
 
     pipeline: str
@@ -124,6 +135,8 @@ class Batch:
     span: tuple[datetime, datetime] | None
     recorded_at: datetime
     verdict_seq: int | None = None
+    stamp: str = ""
+    settled_seq: int | None = None
 
 
 class Ledger(Protocol):
@@ -131,11 +144,9 @@ class Ledger(Protocol):
 
     def now(self) -> datetime:
         """The ledger's own clock."""
-        ...
 
     def record(self, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Recorded:
         """Append a verdict."""
-        ...
 
     def verdicts(
         self,
@@ -146,15 +157,12 @@ class Ledger(Protocol):
         limit: int | None = None,
     ) -> tuple[Recorded, ...]:
         """Verdicts in the order of `seq`; with `limit`, the newest so many (still in that order)."""
-        ...
 
     def champion(self, pipeline: str) -> Champion | None:
         """The row with the highest epoch, or None when nothing was ever promoted."""
-        ...
 
     def champions(self, pipeline: str) -> tuple[Champion, ...]:
         """All rows, by epoch."""
-        ...
 
     def crown(self, change: Change, *, expected_epoch: int, lease: Lease | None = None) -> Champion:
         """Compare-and-set: make `change.version` champion if the epoch is still `expected_epoch` (0: none yet).
@@ -163,77 +171,70 @@ class Ledger(Protocol):
         "rolled_back"; reasons: `why`; body: the change, epoch and from_version) in the same transaction. A rollback is
         given no lease and waits for none.
         """
-        ...
 
     def ask(self, *, intent_id: str, pipeline: str, reason: str, data_time: datetime) -> Intent:
         """Create an open intent, or return the one of this id as it is. At most one of a pipeline is not closed:
         while one is open, claimed or deferred, that one is returned instead.
         """
-        ...
 
     def intent(self, intent_id: str) -> Intent | None:
         """One intent."""
-        ...
 
     def intents(self, pipeline: str | None = None, *, states: Sequence[IntentState] = ()) -> tuple[Intent, ...]:
         """Intents by creation; all states when none are named."""
-        ...
 
     def claim(self, intent_id: str, *, lease: Lease) -> Intent | None:
         """Open -> claimed with attempt + 1, for the lease's holder; None when it is not open (somebody else has it).
 
-        `lease` is the pipeline's "retrain" lease (another one raises RefusedError). An intent that was claimed under
-        an older token can be claimed again: that claimant lost its lease.
+        `lease` is the pipeline's "retrain" lease (another one raises RefusedError). What was claimed under an older
+        token can be claimed again: that claimant lost its lease.
         """
-        ...
 
     def close(self, intent_id: str, *, outcome: str, lease: Lease | None = None) -> Intent:
         """Any state -> closed, with the outcome in a word or a sentence; a closed one is returned as it is."""
-        ...
 
     def defer(self, intent_id: str, *, until: datetime | None, condition: str, lease: Lease | None = None) -> Intent:
         """Any state but closed (RefusedError) -> deferred, until a moment or on a condition, or both."""
-        ...
 
     def reopen(self, intent_id: str) -> Intent:
         """Any state but closed (RefusedError) -> open: its moment has come, or its claimant died."""
-        ...
 
     def acquire(self, pipeline: str, activity: str, *, holder: str, ttl: timedelta) -> Lease | None:
-        """Take the lease if it is free or expired (token + 1); None while another holder's is alive.
-
-        A holder that asks again takes over from its older self (a run that was killed and retried): token + 1.
+        """Take the lease if it is free or expired (token + 1); None while another holder's is alive. A holder that
+        asks again takes over from its older self (a run that was killed and retried): token + 1.
         """
-        ...
 
     def heartbeat(self, lease: Lease, *, ttl: timedelta) -> Lease:
         """Extend; LeaseLostError when the token is no longer the newest or the lease was released."""
-        ...
 
     def release(self, lease: Lease) -> None:
         """Give it back; nothing happens when it was lost."""
-        ...
 
     def leases(self, pipeline: str | None = None) -> tuple[Lease, ...]:
         """Leases that are held, expired ones included."""
-        ...
 
-    def claim_batch(self, pipeline: str, kind: BatchKind, *, name: str, sha256: str) -> Batch:
-        """Register an arrived file under the next number, state "claimed".
+    def claim_batches(self, pipeline: str, kind: BatchKind, arrivals: Sequence[Arrival]) -> tuple[Batch, ...]:
+        """Register arrived files in one transaction: for each its batch, new ones "claimed" under the next numbers.
 
-        When the same bytes were claimed before under this name, that batch is returned as it is (finish it, or it is
-        done). Under another name, a new batch is created and returned in the state "duplicate"; but in the state
-        "claimed" when all batches of these bytes were refused.
+        When the same bytes were claimed before under this name, that batch is returned (finish it, or it is done), with
+        the new stamp. Under another name, also of the same call, a new batch is created in the state "duplicate"; but
+        in the state "claimed" when nothing was taken of these bytes: all their batches were refused or dropped.
         """
-        ...
 
-    def finish_batch(self, batch: Batch, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Batch:
-        """Write the batch's final state and counts together with its verdict, in one transaction; a batch that is
-        already finished is returned as it is, and no second verdict is written. A "duplicate" may be finished as well:
-        its one verdict says so.
+    def finish_batches(
+        self, finished: Sequence[tuple[Batch, Verdict]], *, actor: str, lease: Lease | None = None
+    ) -> tuple[Batch, ...]:
+        """Write the batches' final states and counts together with their verdicts, in one transaction; one that is
+        finished already ("suspect" too) is returned as it is, and no second verdict is written. A "duplicate" may be
+        finished as well: its one verdict says so.
         """
-        ...
 
-    def batches(self, pipeline: str | None = None, *, kind: BatchKind | None = None) -> tuple[Batch, ...]:
-        """Batches by kind and number."""
-        ...
+    def settle_batch(self, batch: Batch, verdict: Verdict, *, state: Settled, actor: str) -> Batch:
+        """Release (accepted) or drop a suspect batch by a person's verdict, with the counts and span that `batch` has;
+        RefusedError when the batch is not suspect (any more).
+        """
+
+    def batches(
+        self, pipeline: str | None = None, *, kind: BatchKind | None = None, states: Sequence[BatchState] = ()
+    ) -> tuple[Batch, ...]:
+        """Batches by pipeline, kind and number; in all states when none are named."""

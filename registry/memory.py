@@ -8,9 +8,21 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
 
-from registry import rules
+from registry import batch_rules, rules
 from registry.chain import follow
-from registry.ledger import Batch, BatchKind, Champion, Change, Intent, IntentState, Lease, Recorded
+from registry.ledger import (
+    Arrival,
+    Batch,
+    BatchKind,
+    BatchState,
+    Champion,
+    Change,
+    Intent,
+    IntentState,
+    Lease,
+    Recorded,
+    Settled,
+)
 from validation.verdict import Verdict
 
 
@@ -133,32 +145,52 @@ class MemoryLedger:
             found = [self._leases[key] for key in sorted(self._leases)]
         return tuple(item for item in found if item.holder != rules.FREE and _fits((pipeline,), (item.pipeline,)))
 
-    def claim_batch(self, pipeline: str, kind: BatchKind, *, name: str, sha256: str) -> Batch:
+    def claim_batches(self, pipeline: str, kind: BatchKind, arrivals: Sequence[Arrival]) -> tuple[Batch, ...]:
+        wanted = {arrival.sha256 for arrival in arrivals}
         with self._lock:
             before = self.batches(pipeline, kind=kind)
-            number = len(before) + 1
-            fresh = rules.unfinished(pipeline, kind, number=number, name=name, sha256=sha256, now=self.now())
-            batch = rules.registered([item for item in before if item.sha256 == sha256], fresh)
-            self._batches[pipeline, kind, batch.number] = batch
-            return batch
+            found = batch_rules.registered(
+                [batch for batch in before if batch.sha256 in wanted],
+                arrivals,
+                pipeline=pipeline,
+                kind=kind,
+                next_number=len(before) + 1,
+                now=self.now(),
+            )
+            for batch in found:
+                self._batches[_key(batch)] = batch
+            return found
 
-    def finish_batch(self, batch: Batch, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Batch:
-        key = (batch.pipeline, batch.kind, batch.number)
+    def finish_batches(
+        self, finished: Sequence[tuple[Batch, Verdict]], *, actor: str, lease: Lease | None = None
+    ) -> tuple[Batch, ...]:
         with self._lock:
             self._check(lease)
-            stored = self._batches.get(key)
-            if stored is None:
-                raise rules.unknown("batch", f"{batch.number} of {batch.pipeline!r} ({batch.kind})")
-            if stored.verdict_seq is None:
-                stored = rules.finished(stored, batch, verdict_seq=len(self._verdicts) + 1)
+            done = dict[tuple[str, BatchKind, int], tuple[Batch, Verdict]]()
+            for batch, verdict in finished:
+                stored, seq = self._stored(batch), len(self._verdicts) + len(done) + 1
+                if stored.verdict_seq is None and _key(batch) not in done:
+                    done[_key(batch)] = (batch_rules.finished(stored, batch, verdict_seq=seq), verdict)
+            for key, (batch, verdict) in done.items():
                 self._append(verdict, actor=actor)
-                self._batches[key] = stored
-            return stored
+                self._batches[key] = batch
+            return tuple(self._batches[_key(batch)] for batch, _ in finished)
 
-    def batches(self, pipeline: str | None = None, *, kind: BatchKind | None = None) -> tuple[Batch, ...]:
+    def settle_batch(self, batch: Batch, verdict: Verdict, *, state: Settled, actor: str) -> Batch:
+        with self._lock:
+            settled_seq = len(self._verdicts) + 1
+            done = batch_rules.settled(self._stored(batch), batch, state=state, settled_seq=settled_seq)
+            self._append(verdict, actor=actor)
+            self._batches[_key(batch)] = done
+            return done
+
+    def batches(
+        self, pipeline: str | None = None, *, kind: BatchKind | None = None, states: Sequence[BatchState] = ()
+    ) -> tuple[Batch, ...]:
         with self._lock:
             found = [self._batches[key] for key in sorted(self._batches)]
-        return tuple(item for item in found if _fits((pipeline, kind), (item.pipeline, item.kind)))
+        mine = (item for item in found if _fits((pipeline, kind), (item.pipeline, item.kind)))
+        return tuple(item for item in mine if not states or item.state in states)
 
     def _append(self, verdict: Verdict, *, actor: str) -> Recorded:
         head = self._verdicts[-1] if self._verdicts else None
@@ -170,6 +202,12 @@ class MemoryLedger:
         if lease is not None:
             rules.check(self._leases.get((lease.pipeline, lease.activity)), lease)
 
+    def _stored(self, batch: Batch) -> Batch:
+        stored = self._batches.get(_key(batch))
+        if stored is None:
+            raise batch_rules.unknown(batch)
+        return stored
+
     def _known(self, intent_id: str) -> Intent:
         intent = self._intents.get(intent_id)
         if intent is None:
@@ -179,6 +217,10 @@ class MemoryLedger:
     def _save(self, intent: Intent) -> Intent:
         self._intents[intent.id] = intent
         return intent
+
+
+def _key(batch: Batch) -> tuple[str, BatchKind, int]:
+    return batch.pipeline, batch.kind, batch.number
 
 
 def _fits(wanted: Sequence[str | None], found: Sequence[str]) -> bool:

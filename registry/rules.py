@@ -1,12 +1,11 @@
 """The ledger's state machines, pure: from a row as it is to the row as it becomes, or the error. No adapter differs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
 from registry.chain import clean, utc
-from registry.ledger import Batch, BatchKind, Champion, Change, Intent, Lease
+from registry.ledger import Champion, Change, Intent, Lease
 from validation.errors import LeaseLostError, RefusedError, RegistryError, StaleEpochError
 from validation.verdict import Verdict
 
@@ -155,55 +154,6 @@ def expiry(now: datetime, ttl: timedelta) -> datetime:
     if ttl <= timedelta(0):
         raise RefusedError(f"a lease must live longer than nothing, got {ttl}; set ANDON_LEASE_SECONDS above 0")
     return now + ttl
-
-
-def registered(known: Iterable[Batch], fresh: Batch) -> Batch:
-    """The batch for an arrived file: the `known` one of its bytes and name, or `fresh` (perhaps as a duplicate).
-
-    `known` are the batches of the same pipeline, kind and bytes.
-    """
-    twins = {batch.name: batch for batch in known}
-    if fresh.name in twins:
-        return twins[fresh.name]
-    # Of refused bytes nothing was taken: under a new name they are judged anew, perhaps by a contract that was mended.
-    return replace(fresh, state="duplicate") if any(twin.state != "refused" for twin in twins.values()) else fresh
-
-
-def unfinished(pipeline: str, kind: BatchKind, *, number: int, name: str, sha256: str, now: datetime) -> Batch:
-    """A batch of which nothing is known but that it arrived."""
-    return Batch(
-        pipeline=pipeline,
-        kind=kind,
-        number=number,
-        name=clean(name),
-        sha256=sha256,
-        state="claimed",
-        rows_in=0,
-        rows_accepted=0,
-        rows_quarantined=0,
-        rows_duplicate=0,
-        span=None,
-        recorded_at=now,
-    )
-
-
-def finished(stored: Batch, batch: Batch, *, verdict_seq: int) -> Batch:
-    """`stored` with the state and counts of `batch`; RefusedError when that is no final state."""
-    if batch.state == "claimed":
-        raise RefusedError(
-            f"batch {batch.number} of {batch.pipeline!r} cannot be finished as claimed; "
-            "give its final state: accepted, refused or duplicate"
-        )
-    return replace(
-        stored,
-        state=batch.state,
-        rows_in=batch.rows_in,
-        rows_accepted=batch.rows_accepted,
-        rows_quarantined=batch.rows_quarantined,
-        rows_duplicate=batch.rows_duplicate,
-        span=batch.span and (utc(batch.span[0], field="span"), utc(batch.span[1], field="span")),
-        verdict_seq=verdict_seq,
-    )
 
 
 def unknown(what: str, name: str) -> RegistryError:

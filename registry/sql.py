@@ -11,13 +11,26 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, Table, and_, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, Table, and_, insert, select, update
 
-from registry import rules, tables
-from registry.chain import follow
+from registry import batches, rules, tables
 from registry.engine import connect, now, reading, writing
-from registry.ledger import Batch, BatchKind, Champion, Change, Intent, IntentState, Lease, Ledger, Recorded
+from registry.ledger import (
+    Arrival,
+    Batch,
+    BatchKind,
+    BatchState,
+    Champion,
+    Change,
+    Intent,
+    IntentState,
+    Lease,
+    Ledger,
+    Recorded,
+    Settled,
+)
 from registry.tables import BATCHES, CHAMPIONS, INTENTS, LEASES, VERDICTS, match, row
+from registry.verdicts import append
 from validation.verdict import Verdict
 
 
@@ -47,7 +60,8 @@ class SqlLedger:
     def record(self, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Recorded:
         with writing(self._engine) as connection:
             _check(connection, lease)
-            return _append(connection, verdict, actor=actor)
+            (record,) = append(connection, [verdict], actor=actor)
+            return record
 
     def verdicts(
         self,
@@ -78,7 +92,7 @@ class SqlLedger:
             current = _champion(connection, change.pipeline)
             champion = rules.crowned(current, change, expected_epoch=expected_epoch, now=now(connection))
             connection.execute(insert(CHAMPIONS).values(tables.champion_row(champion)))
-            _append(connection, rules.announcement(champion), actor=change.actor)
+            append(connection, [rules.announcement(champion)], actor=change.actor)
             return champion
 
     def ask(self, *, intent_id: str, pipeline: str, reason: str, data_time: datetime) -> Intent:
@@ -161,34 +175,29 @@ class SqlLedger:
             found = connection.execute(select(LEASES).where(wanted).order_by(LEASES.c.pipeline, LEASES.c.activity))
             return tuple(Lease(**item) for item in found.mappings())
 
-    def claim_batch(self, pipeline: str, kind: BatchKind, *, name: str, sha256: str) -> Batch:
-        same_bytes = select(BATCHES).where(match(BATCHES, pipeline=pipeline, kind=kind, sha256=sha256))
-        newest = select(func.max(BATCHES.c.number)).where(match(BATCHES, pipeline=pipeline, kind=kind))
+    def claim_batches(self, pipeline: str, kind: BatchKind, arrivals: Sequence[Arrival]) -> tuple[Batch, ...]:
+        if not arrivals:
+            return ()
         with writing(self._engine) as connection:
-            number = 1 + (connection.execute(newest).scalar() or 0)
-            known = [tables.to_batch(item) for item in connection.execute(same_bytes).mappings()]
-            fresh = rules.unfinished(pipeline, kind, number=number, name=name, sha256=sha256, now=now(connection))
-            batch = rules.registered(known, fresh)
-            if batch.number == number:
-                connection.execute(insert(BATCHES).values(tables.batch_row(batch)))
-            return batch
+            return batches.claim(connection, pipeline, kind, arrivals)
 
-    def finish_batch(self, batch: Batch, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Batch:
+    def finish_batches(
+        self, finished: Sequence[tuple[Batch, Verdict]], *, actor: str, lease: Lease | None = None
+    ) -> tuple[Batch, ...]:
         with writing(self._engine) as connection:
             _check(connection, lease)
-            key = {"pipeline": batch.pipeline, "kind": batch.kind, "number": batch.number}
-            found = _find(connection, BATCHES, **key)
-            if found is None:
-                raise rules.unknown("batch", f"{batch.number} of {batch.pipeline!r} ({batch.kind})")
-            if found["verdict_seq"] is not None:
-                return tables.to_batch(found)
-            record = _append(connection, verdict, actor=actor)
-            done = rules.finished(tables.to_batch(found), batch, verdict_seq=record.seq)
-            connection.execute(update(BATCHES).where(match(BATCHES, **key)).values(tables.batch_row(done)))
-            return done
+            return batches.finish(connection, finished, actor=actor)
 
-    def batches(self, pipeline: str | None = None, *, kind: BatchKind | None = None) -> tuple[Batch, ...]:
+    def settle_batch(self, batch: Batch, verdict: Verdict, *, state: Settled, actor: str) -> Batch:
+        with writing(self._engine) as connection:
+            return batches.settle(connection, batch, verdict, state=state, actor=actor)
+
+    def batches(
+        self, pipeline: str | None = None, *, kind: BatchKind | None = None, states: Sequence[BatchState] = ()
+    ) -> tuple[Batch, ...]:
         wanted = select(BATCHES).where(match(BATCHES, pipeline=pipeline, kind=kind))
+        if states:
+            wanted = wanted.where(BATCHES.c.state.in_(states))
         by_number = wanted.order_by(BATCHES.c.pipeline, BATCHES.c.kind, BATCHES.c.number)
         with reading(self._engine) as connection:
             return tuple(tables.to_batch(item) for item in connection.execute(by_number).mappings())
@@ -196,13 +205,6 @@ class SqlLedger:
 
 def _find(connection: Connection, table: Table, **key: Any) -> RowMapping | None:
     return connection.execute(select(table).where(match(table, **key))).mappings().first()
-
-
-def _append(connection: Connection, verdict: Verdict, *, actor: str) -> Recorded:
-    head = connection.execute(select(VERDICTS).order_by(VERDICTS.c.seq.desc()).limit(1)).mappings().first()
-    record = follow(tables.to_recorded(head) if head else None, verdict, actor=actor, now=now(connection))
-    connection.execute(insert(VERDICTS).values(tables.verdict_row(record)))
-    return record
 
 
 def _champion(connection: Connection, pipeline: str) -> Champion | None:

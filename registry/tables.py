@@ -1,4 +1,4 @@
-"""The ledger's tables, and how their rows become values and back. Knows SQLAlchemy's schema; runs no statement."""
+"""The ledger's tables, and how their rows become values and back. Runs one statement only: it adds new columns."""
 
 import json
 from dataclasses import fields
@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Connection,
     DateTime,
     Dialect,
     ForeignKey,
@@ -21,9 +22,11 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     and_,
+    inspect,
     text,
     true,
 )
+from sqlalchemy.schema import CreateColumn
 
 from registry.chain import canonical, clean
 from registry.ledger import Batch, Champion, Change, Recorded
@@ -161,9 +164,22 @@ BATCHES = Table(
     Column("last_time", Moment),
     Column("recorded_at", Moment, nullable=False),
     Column("verdict_seq", BigInteger, ForeignKey(VERDICTS.c.seq)),
+    Column("stamp", Words, nullable=False, server_default=text("''")),
+    Column("settled_seq", BigInteger, ForeignKey(VERDICTS.c.seq)),
     PrimaryKeyConstraint("pipeline", "kind", "number"),
     UniqueConstraint("pipeline", "kind", "sha256", "name"),
 )
+
+
+def add_new_columns(connection: Connection) -> None:
+    """Give tables that an older Andon made the columns that have come since; each has a default, or may be null."""
+    known = inspect(connection)
+    for table in METADATA.sorted_tables:
+        there = {column["name"] for column in known.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                definition = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
 
 
 def match(table: Table, **wanted: Any) -> ColumnElement[bool]:

@@ -1,13 +1,33 @@
-"""What the conformance suites share: one PostgreSQL server for all of them."""
+"""What the conformance suites share: one PostgreSQL server for all of them, and each kind of ledger, new and empty."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.postgres import postgres_server
+from registry.ledger import Ledger
+from registry.memory import MemoryLedger
+from registry.sql import open_ledger
+from tests.postgres import create_database, postgres_server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     with postgres_server() as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'new' / 'folder' / 'ledger.db'}"
+    return create_database(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
+    if request.param == "memory":
+        return MemoryLedger()
+    if request.param == "sqlite":
+        return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    return open_ledger(create_database(request.getfixturevalue("postgres")))

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -17,9 +17,8 @@ import pytest
 
 from registry import chain
 from registry.ledger import Change, Lease, Ledger
-from registry.memory import MemoryLedger
 from registry.sql import open_ledger
-from tests.postgres import create_database
+from tests.contract.ledger_world import BLINK, MINUTE, MONDAY, claimed, lease_of, note, overtaken
 from validation.errors import (
     DefinitionError,
     LeaseLostError,
@@ -29,10 +28,6 @@ from validation.errors import (
     StaleEpochError,
 )
 from validation.verdict import Verdict
-
-MONDAY = datetime(2013, 4, 1, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-BLINK = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,27 +45,6 @@ class RichVerdict(Verdict):
     loss: float
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'new' / 'folder' / 'ledger.db'}"
-    return create_database(request.getfixturevalue("postgres"))
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    if request.param == "memory":
-        yield MemoryLedger()
-    elif request.param == "sqlite":
-        yield open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    else:
-        yield open_ledger(create_database(request.getfixturevalue("postgres")))
-
-
-def note(pipeline: str = "flights", *, subject: str = "week 1", outcome: str = "fine") -> Verdict:
-    return Verdict(pipeline=pipeline, subject=subject, outcome=outcome, reasons=("all is well",), data_time=MONDAY)
-
-
 def change(version: str, *, kind: Any = "promotion", pipeline: str = "flights") -> Change:
     return Change(
         pipeline=pipeline,
@@ -83,19 +57,6 @@ def change(version: str, *, kind: Any = "promotion", pipeline: str = "flights") 
         actor="gate",
         intent="intent-1",
     )
-
-
-def lease_of(ledger: Ledger, holder: str, *, activity: str = "retrain", ttl: timedelta = MINUTE) -> Lease:
-    lease = ledger.acquire("flights", activity, holder=holder, ttl=ttl)
-    assert lease is not None
-    return lease
-
-
-def overtaken(ledger: Ledger, *, activity: str = "retrain") -> tuple[Lease, Lease]:
-    """The lease of a holder that slept too long, and the one of the holder that came after."""
-    stale = lease_of(ledger, "sleeper", activity=activity, ttl=BLINK)
-    time.sleep(0.02)
-    return stale, lease_of(ledger, "successor", activity=activity)
 
 
 def asked(ledger: Ledger, intent_id: str = "intent-1") -> str:
@@ -340,8 +301,8 @@ STALE_WRITES: dict[str, Callable[[Ledger, Lease], object]] = {
     "claim": lambda ledger, lease: ledger.claim("intent-1", lease=lease),
     "close": lambda ledger, lease: ledger.close("intent-1", outcome="done", lease=lease),
     "defer": lambda ledger, lease: ledger.defer("intent-1", until=MONDAY, condition="", lease=lease),
-    "finish_batch": lambda ledger, lease: ledger.finish_batch(
-        replace(ledger.batches()[0], state="accepted"), note(), actor="run", lease=lease
+    "finish_batches": lambda ledger, lease: ledger.finish_batches(
+        [(replace(ledger.batches()[0], state="accepted"), note())], actor="run", lease=lease
     ),
 }
 
@@ -349,7 +310,7 @@ STALE_WRITES: dict[str, Callable[[Ledger, Lease], object]] = {
 @pytest.mark.parametrize("write", STALE_WRITES.values(), ids=STALE_WRITES)
 def test_a_stale_holder_writes_nothing(ledger: Ledger, write: Callable[[Ledger, Lease], object]) -> None:
     asked(ledger)
-    ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa")
+    claimed(ledger, "a.parquet", "aa")
     stale, _ = overtaken(ledger)
     before = (ledger.intents(), ledger.batches())
 
@@ -482,92 +443,6 @@ def test_an_unknown_intent_is_told(ledger: Ledger) -> None:
         ledger.claim("nowhere", lease=lease_of(ledger, "run-1"))
 
 
-# Batches
-
-
-def test_batches_are_numbered_by_pipeline_and_kind(ledger: Ledger) -> None:
-    arrivals: list[tuple[str, Any, str]] = [
-        ("flights", "rows", "a"),
-        ("flights", "rows", "b"),
-        ("flights", "labels", "c"),
-        ("bikes", "rows", "d"),
-    ]
-    numbers = [ledger.claim_batch(pipeline, kind, name=name, sha256=name).number for pipeline, kind, name in arrivals]
-
-    assert numbers == [1, 2, 1, 1]
-    assert [item.name for item in ledger.batches("flights")] == ["c", "a", "b"]
-    assert [item.name for item in ledger.batches(kind="rows")] == ["d", "a", "b"]
-
-
-def test_the_same_bytes_are_one_batch_and_under_another_name_a_duplicate(ledger: Ledger) -> None:
-    first = ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa")
-    twin = ledger.claim_batch("flights", "rows", name="b.parquet", sha256="aa")
-    correction = ledger.claim_batch("flights", "rows", name="a.parquet", sha256="bb")
-
-    assert (first.state, first.number, first.verdict_seq) == ("claimed", 1, None)
-    assert (twin.state, twin.number) == ("duplicate", 2)
-    assert (correction.state, correction.number) == ("claimed", 3)
-    assert ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa") == first
-    assert ledger.claim_batch("flights", "rows", name="b.parquet", sha256="aa") == twin
-    assert ledger.batches() == (first, twin, correction)
-
-
-def test_bytes_that_were_refused_are_judged_anew_under_another_name(ledger: Ledger) -> None:
-    first = ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa")
-    ledger.finish_batch(replace(first, state="refused"), note(outcome="refuse"), actor="ingest")
-    assert ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa").state == "refused"
-    assert ledger.claim_batch("flights", "rows", name="b.parquet", sha256="aa").state == "claimed"
-    assert ledger.claim_batch("flights", "rows", name="c.parquet", sha256="aa").state == "duplicate"
-
-
-def test_threads_that_claim_the_same_file_get_the_same_batch(ledger: Ledger) -> None:
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: ledger.claim_batch("flights", "rows", name="a", sha256="aa"), range(8)))
-    assert set(found) == set(ledger.batches())
-    assert len(ledger.batches()) == 1
-
-
-def test_a_batch_is_finished_once_together_with_its_verdict(ledger: Ledger) -> None:
-    claimed = ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa")
-    final = replace(
-        claimed,
-        state="accepted",
-        rows_in=10,
-        rows_accepted=7,
-        rows_quarantined=2,
-        rows_duplicate=1,
-        span=(MONDAY, MONDAY + timedelta(microseconds=1)),
-    )
-
-    done = ledger.finish_batch(final, note(outcome="accept"), actor="ingest")
-
-    assert done == replace(final, verdict_seq=1)
-    assert ledger.batches() == (done,)
-    assert ledger.finish_batch(replace(final, state="refused"), note(outcome="refuse"), actor="ingest") == done
-    assert [item.outcome for item in ledger.verdicts()] == ["accept"]
-    assert ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa") == done
-
-
-def test_a_duplicate_is_told_once(ledger: Ledger) -> None:
-    ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa")
-    twin = ledger.claim_batch("flights", "rows", name="b.parquet", sha256="aa")
-
-    ledger.finish_batch(twin, note(outcome="duplicate"), actor="ingest")
-    done = ledger.finish_batch(twin, note(outcome="duplicate"), actor="ingest")
-
-    assert (done.state, done.verdict_seq) == ("duplicate", 1)
-    assert len(ledger.verdicts()) == 1
-
-
-def test_a_batch_cannot_end_as_claimed_and_an_unknown_one_is_told(ledger: Ledger) -> None:
-    batch = ledger.claim_batch("flights", "rows", name="a.parquet", sha256="aa")
-    with pytest.raises(RefusedError, match="cannot be finished as claimed"):
-        ledger.finish_batch(batch, note(), actor="ingest")
-    with pytest.raises(RegistryError, match="knows no batch 7 of 'flights'"):
-        ledger.finish_batch(replace(batch, number=7, state="accepted"), note(), actor="ingest")
-    assert ledger.verdicts() == ()
-
-
 # Databases
 
 
@@ -585,7 +460,7 @@ def test_many_may_open_a_new_ledger_at_once(url: str) -> None:
 WRITER = """
 import sys
 from registry.sql import open_ledger
-from tests.contract.test_ledger import note
+from tests.contract.ledger_world import note
 ledger = open_ledger(sys.argv[1])
 while True:
     ledger.record(note(), actor="writer")

@@ -1,0 +1,38 @@
+"""What the suites of the ledger share: a moment, a verdict, a file that has landed, a lease."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from registry.ledger import Arrival, Batch, Lease, Ledger
+from validation.verdict import Verdict
+
+MONDAY = datetime(2013, 4, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+BLINK = timedelta(milliseconds=1)
+
+
+def note(pipeline: str = "flights", *, subject: str = "week 1", outcome: str = "fine") -> Verdict:
+    return Verdict(pipeline=pipeline, subject=subject, outcome=outcome, reasons=("all is well",), data_time=MONDAY)
+
+
+def arrival(name: str, sha256: str, stamp: str = "") -> Arrival:
+    return Arrival(name=name, sha256=sha256, stamp=stamp)
+
+
+def claimed(ledger: Ledger, name: str, sha256: str, stamp: str = "") -> Batch:
+    """One file of rows of the flights, claimed alone."""
+    (batch,) = ledger.claim_batches("flights", "rows", [arrival(name, sha256, stamp)])
+    return batch
+
+
+def lease_of(ledger: Ledger, holder: str, *, activity: str = "retrain", ttl: timedelta = MINUTE) -> Lease:
+    lease = ledger.acquire("flights", activity, holder=holder, ttl=ttl)
+    assert lease is not None
+    return lease
+
+
+def overtaken(ledger: Ledger, *, activity: str = "retrain") -> tuple[Lease, Lease]:
+    """The lease of a holder that slept too long, and the one of the holder that came after."""
+    stale = lease_of(ledger, "sleeper", activity=activity, ttl=BLINK)
+    time.sleep(0.02)
+    return stale, lease_of(ledger, "successor", activity=activity)
