@@ -154,9 +154,10 @@ class Ledger(Protocol):
         *,
         kind: str | None = None,
         subject: str | None = None,
+        seq: int | None = None,
         limit: int | None = None,
     ) -> tuple[Recorded, ...]:
-        """Verdicts in the order of `seq`; with `limit`, the newest so many (still in that order)."""
+        """Verdicts in the order of `seq` (or that of one `seq`); with `limit`, the newest so many, in that order."""
 
     def champion(self, pipeline: str) -> Champion | None:
         """The row with the highest epoch, or None when nothing was ever promoted."""

@@ -52,11 +52,14 @@ class MemoryLedger:
         *,
         kind: str | None = None,
         subject: str | None = None,
+        seq: int | None = None,
         limit: int | None = None,
     ) -> tuple[Recorded, ...]:
-        wanted = (pipeline, kind, subject)
+        wanted = (pipeline, kind, subject, seq)
         with self._lock:
-            found = [item for item in self._verdicts if _fits(wanted, (item.pipeline, item.kind, item.subject))]
+            found = [
+                item for item in self._verdicts if _fits(wanted, (item.pipeline, item.kind, item.subject, item.seq))
+            ]
         return tuple(found if limit is None else found[max(0, len(found) - limit) :])
 
     def champion(self, pipeline: str) -> Champion | None:
@@ -223,6 +226,6 @@ def _key(batch: Batch) -> tuple[str, BatchKind, int]:
     return batch.pipeline, batch.kind, batch.number
 
 
-def _fits(wanted: Sequence[str | None], found: Sequence[str]) -> bool:
+def _fits(wanted: Sequence[str | int | None], found: Sequence[str | int]) -> bool:
     """Whether all that is wanted is found; None wants all."""
     return all(wish is None or wish == value for wish, value in zip(wanted, found, strict=True))

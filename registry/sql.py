@@ -69,9 +69,10 @@ class SqlLedger:
         *,
         kind: str | None = None,
         subject: str | None = None,
+        seq: int | None = None,
         limit: int | None = None,
     ) -> tuple[Recorded, ...]:
-        wanted = match(VERDICTS, pipeline=pipeline, kind=kind, subject=subject)
+        wanted = match(VERDICTS, pipeline=pipeline, kind=kind, subject=subject, seq=seq)
         newest_first = select(VERDICTS).where(wanted).order_by(VERDICTS.c.seq.desc()).limit(limit)
         with reading(self._engine) as connection:
             found = connection.execute(newest_first).mappings().all()

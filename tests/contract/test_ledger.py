@@ -107,6 +107,9 @@ def test_verdicts_are_filtered_and_limited_to_the_newest_in_order(ledger: Ledger
     assert [item.seq for item in ledger.verdicts("flights")] == [1, 3, 4]
     assert [item.seq for item in ledger.verdicts("flights", limit=2)] == [3, 4]
     assert [item.seq for item in ledger.verdicts(subject="a", kind="note")] == [1, 2, 4]
+    assert [item.subject for item in ledger.verdicts(seq=3)] == ["b"]
+    assert ledger.verdicts("bikes", seq=3) == ()
+    assert ledger.verdicts(seq=5) == ()
     assert ledger.verdicts(kind="drift") == ()
     assert ledger.verdicts(limit=0) == ()
 
