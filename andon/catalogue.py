@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 from andon.pipeline import Pipeline
 from validation.errors import DefinitionError
@@ -14,6 +15,14 @@ _LOG = logging.getLogger("andon")
 
 def load(path: Path) -> Pipeline:
     """The pipeline that the file `path` defines; DefinitionError when it cannot be imported or defines none."""
+    pipeline = getattr(load_module(path), "PIPELINE", None)
+    if not isinstance(pipeline, Pipeline):
+        raise DefinitionError(f"{path} must define PIPELINE = Pipeline(...), found {type(pipeline).__name__}")
+    return pipeline
+
+
+def load_module(path: Path) -> ModuleType:
+    """The Python file as a module; DefinitionError when it cannot be imported."""
     name = f"andon_pipeline_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -26,10 +35,7 @@ def load(path: Path) -> Pipeline:
         raise DefinitionError(f"{path}: {error}") from error
     except (Exception, SystemExit) as cause:  # whatever the author's file raises is the author's error
         raise DefinitionError(f"{path} cannot be imported: {type(cause).__name__}: {cause}; mend the file") from cause
-    pipeline = getattr(module, "PIPELINE", None)
-    if not isinstance(pipeline, Pipeline):
-        raise DefinitionError(f"{path} must define PIPELINE = Pipeline(...), found {type(pipeline).__name__}")
-    return pipeline
+    return module
 
 
 def catalogue(folders: Iterable[Path]) -> dict[str, Pipeline]:
