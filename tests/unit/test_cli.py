@@ -1,71 +1,21 @@
 """The command line: what people read, what scripts read, and the exit codes."""
 
 import json
-import os
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from andon import addresses
-from andon.cli import main
 from andon.cli.commands import _tell
 from andon.processes import free_port
 from registry.ledger import Change, Ledger
-from registry.sql import open_ledger
+from tests.unit.shell import PIPELINE, Ran, Shell
 from validation.verdict import Verdict
 
 DAY = datetime(2013, 4, 7, tzinfo=UTC)
-PIPELINE = """
-from tests.unit.definitions import define
-PIPELINE = define(name="trips")
-"""
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-class Shell:
-    """Types `andon ...` in an installation of its own."""
-
-    def __init__(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.home = home
-        self._capsys = capsys
-
-    def __call__(self, *words: str) -> Ran:
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        out, err = self._capsys.readouterr()
-        return Ran(code=int(ended.value.code or 0), out=out, err=" ".join(err.split()))
-
-    def ledger(self) -> Ledger:
-        self.home.mkdir(parents=True, exist_ok=True)
-        return open_ledger(f"sqlite:///{self.home / 'ledger.db'}")
-
-
-@pytest.fixture
-def andon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
-    before = dict(os.environ)
-    (tmp_path / "pipelines").mkdir()
-    (tmp_path / "pipelines" / "trips.py").write_text(PIPELINE)
-    for name in [name for name in os.environ if name.startswith(("ANDON_", "PREFECT_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("ANDON_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("ANDON_PIPELINES", str(tmp_path / "pipelines"))
-    monkeypatch.setenv("ANDON_SCORER_URL", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("COLUMNS", "200")
-    yield Shell(tmp_path / "home", capsys)
-    os.environ.clear()
-    os.environ.update(before)
 
 
 def crown(ledger: Ledger, version: str, *, epoch: int) -> None:
