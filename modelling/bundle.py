@@ -22,6 +22,7 @@ from modelling.golden import TOLERANCE, alone, as_table, deviation, from_json
 from modelling.manifest import BundleError, Manifest, describe, parse, to_json, to_model
 from modelling.training import Model, read_booster
 from validation.errors import DefinitionError, RegistryError
+from validation.training_set import Description
 
 __all__ = ["FILES", "Bundle", "BundleError", "Manifest", "digest", "load", "write"]
 
@@ -77,10 +78,12 @@ def write(  # noqa: PLR0913  # the parts of a bundle, each by its name
     rows: pl.DataFrame,
     profile_json: str,
     holdout_loss: float | None = None,
+    learned: Description | None = None,
 ) -> str:
     """Write the bundle into the new `folder` and return its sha256; a half-written one is never seen there.
 
     `rows`: raw rows (at least one), of which the golden ones are taken. `definition`: the pipeline module's source.
+    `learned`: what the snapshot is made of.
     """
     manifest = describe(
         model,
@@ -89,6 +92,7 @@ def write(  # noqa: PLR0913  # the parts of a bundle, each by its name
         definition_hash=definition_hash,
         snapshot=snapshot,
         holdout_loss=holdout_loss if holdout_loss is not None and math.isfinite(holdout_loss) else None,
+        learned=learned,
     )
     contents = {
         "andon.json": to_json(manifest),

@@ -15,6 +15,7 @@ from modelling.schema import dtype_name, parse_dtype
 from modelling.spec import Features, Spec, Task
 from modelling.training import Booster, Model
 from validation.errors import DefinitionError, RegistryError
+from validation.training_set import Description
 
 FORMAT = 1
 
@@ -27,8 +28,8 @@ class BundleError(RegistryError):
 class Manifest:
     """`andon.json`: all that is known of a model besides its trees, its drift profile and its code.
 
-    `definition_hash`: the pipeline's fingerprint. `snapshot`: the identity of the training rows. `holdout_loss`: mean
-    loss on the rows that the gate judged by, if it judged.
+    `definition_hash`: the pipeline's fingerprint. `snapshot`: the identity of the training rows, `learned` what they
+    are made of (None in older bundles). `holdout_loss`: mean loss on the rows that the gate judged by, if it judged.
     """
 
     format: int
@@ -48,6 +49,7 @@ class Manifest:
     trained_until: datetime
     golden_rows: tuple[Row, ...]
     golden_predictions: tuple[tuple[float, ...], ...]
+    learned: Description | None = None
 
 
 def describe(model: Model, rows: pl.DataFrame, **told: Any) -> Manifest:

@@ -6,7 +6,6 @@ tags and aliases can be edited by anyone, so nothing is decided from them.
 
 import logging
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 
+from registry.mlflow_words import dataset_words, key, tags
 from registry.store import Submission
 from validation.errors import NoChampionError, RegistryError, ServiceDownError
 
@@ -30,6 +30,7 @@ _FOLDER = "bundle"
 _TRIAL = "trial_loss"
 _BATCH = {"metrics": 1_000, "params": 100, "tags": 100}  # the most that one call of MLflow takes
 _NOTE = "mlflow.note.content"
+_CONTEXT = "mlflow.data.context"
 _DESCRIPTION_CHARACTERS = 5_000
 _DOWN = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}
 _ENVIRONMENT = {
@@ -61,7 +62,7 @@ class MlflowStore:
                 submission.pipeline,
                 source=f"{run.info.artifact_uri}/{_FOLDER}",
                 run_id=run.info.run_id,
-                tags=_tags(submission),
+                tags=tags(submission),
                 description=submission.notes[:_DESCRIPTION_CHARACTERS],
             )
             version = str(created.version)
@@ -134,21 +135,24 @@ class MlflowStore:
             self._client.set_terminated(run.info.run_id, status=status)
 
     def _log(self, run: "Run", submission: Submission) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
         now = int(time() * 1_000)
-        metrics = [Metric(_key(name), value, now, 0) for name, value in submission.metrics.items()]
+        metrics = [Metric(key(name), value, now, 0) for name, value in submission.metrics.items()]
         metrics += [Metric(_TRIAL, loss, now, step) for step, loss in enumerate(submission.trials)]
-        tags = {**submission.tags, **_tags(submission), _NOTE: submission.notes}
+        shown = {**submission.tags, **tags(submission), _NOTE: submission.notes}
         content: dict[str, list[Any]] = {
             "metrics": metrics,
-            "params": [Param(_key(name), str(value)) for name, value in submission.params.items()],
-            "tags": [RunTag(_key(name), value) for name, value in tags.items()],
+            "params": [Param(key(name), str(value)) for name, value in submission.params.items()],
+            "tags": [RunTag(key(name), value) for name, value in shown.items()],
         }
         for kind, items in content.items():
             for start in range(0, len(items), _BATCH[kind]):
                 part: dict[str, Any] = {kind: items[start : start + _BATCH[kind]]}
                 self._client.log_batch(run.info.run_id, **part)
+        if submission.learned is not None:
+            told = DatasetInput(Dataset(**dataset_words(submission.learned)), [InputTag(_CONTEXT, "training")])
+            self._client.log_inputs(run.info.run_id, datasets=[told])
         self._client.log_artifacts(run.info.run_id, os.fspath(submission.bundle), _FOLDER)
 
     def _download(self, run_id: str | None, beside: Path, *, what: str) -> Path:
@@ -200,20 +204,6 @@ def _check_database(uri: str) -> None:
             engine.connect().close()
         finally:
             engine.dispose()
-
-
-def _tags(submission: Submission) -> dict[str, str]:
-    return {
-        "intent": submission.intent,
-        "attempt": str(submission.attempt),
-        "sha256": submission.bundle_sha256,
-        "verdict": submission.verdict,
-    }
-
-
-def _key(name: str) -> str:
-    """`name` in the characters that MLflow allows in a key (not "=", for one)."""
-    return re.sub(r"[^\w\-. :/]", "_", name)[:250]
 
 
 @contextmanager

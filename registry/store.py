@@ -12,11 +12,25 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """The rows that a challenger learned from, for the store to show: their digest (sha256), the table at `source` that
+    they are a snapshot of, column names with types (as Polars names them), and a `profile` of JSON values.
+    """
+
+    name: str
+    digest: str
+    source: str
+    columns: Mapping[str, str]
+    profile: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A challenger to be registered: its bundle's folder and what its run should tell.
 
     `metrics`, `params`, `tags` are shown as they are; `notes` is the verdict in Markdown; `trials` are the losses of
-    the search's trials, in order. `intent` (with `attempt`) makes the version findable after a crash.
+    the search's trials, in order; `learned` are the rows behind it. `intent` (with `attempt`) makes the version
+    findable after a crash.
     """
 
     pipeline: str
@@ -30,6 +44,7 @@ class Submission:
     tags: Mapping[str, str] = field(default_factory=dict)
     trials: tuple[float, ...] = ()
     notes: str = ""
+    learned: Learned | None = None
 
 
 class ModelStore(Protocol):

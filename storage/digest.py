@@ -6,8 +6,9 @@ are texts.
 
 Format 1. A column has three streams: the row numbers of its nulls (u64), the lengths of its texts, blobs or lists
 (u64), and its values, little endian, nulls as zero or empty (Boolean and Null as bytes, moments and durations as their
-ticks, decimals as 16 bytes; of lists the digest of the column of all their items, in ASCII). Its digest is the sha256
-of the JSON of type, rows and the streams' sha256. That of a frame: of the JSON of format, rows and columns by name.
+ticks, decimals as 16 bytes). Those of lists are the digest of the column of all their items, those of structs the
+digests of their fields, in ASCII. A column's digest is the sha256 of the JSON of type, rows and the streams' sha256;
+that of a frame: of the JSON of format, rows and columns by name.
 """
 
 import hashlib
@@ -42,7 +43,7 @@ def frame_digest(rows: int, columns: Mapping[str, str]) -> str:
 
 
 def column_digests(frame: pl.DataFrame) -> dict[str, str]:
-    """The digest of each column, by name; ContractError for a type that has none (structs, objects)."""
+    """The digest of each column, by name; ContractError for a type that has none."""
     columns = [_Column(name, dtype) for name, dtype in frame.schema.items()]
     with ThreadPoolExecutor(_THREADS) as pool:  # sha256, NumPy and Polars let other threads run
         digests = list(pool.map(_digest, columns, frame.iter_columns()))
@@ -56,16 +57,17 @@ class _Column:
         self._type = _type_name(name, dtype)
         self._rows = 0
         self._nulls, self._lengths, self._values = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
-        self._items = _Column(name, _inner(dtype)) if isinstance(dtype, pl.List | pl.Array) else None
+        self._parts = [_Column(name, part) for part in _parts(dtype)]
 
     def feed(self, piece: pl.Series) -> None:
         if piece.null_count():
             self._nulls.update(_little_endian(np.flatnonzero(piece.is_null().to_numpy()) + self._rows, "u8"))
         self._rows += piece.len()
-        if self._items is not None:
-            lists = piece.arr.to_list() if isinstance(piece.dtype, pl.Array) else piece
-            self._lengths.update(_little_endian(lists.list.len().fill_null(0).to_numpy(), "u8"))
-            self._items.feed(lists.explode(empty_as_null=False, keep_nulls=False))
+        if self._parts:
+            counts, parts = _apart(piece)
+            self._lengths.update(counts)
+            for column, part in zip(self._parts, parts, strict=True):
+                column.feed(part)
         elif piece.dtype.base_type() in _TEXTS:
             lengths, content = _texts(piece)
             self._lengths.update(_little_endian(lengths, "u8"))
@@ -74,8 +76,8 @@ class _Column:
             self._values.update(_fixed_size(piece))
 
     def digest(self) -> str:
-        if self._items is not None:
-            self._values.update(self._items.digest().encode())
+        for column in self._parts:
+            self._values.update(column.digest().encode())
         streams = [stream.hexdigest() for stream in (self._nulls, self._lengths, self._values)]
         return _sha256_of([self._type, self._rows, *streams])
 
@@ -84,6 +86,15 @@ def _digest(column: _Column, values: pl.Series) -> str:
     for piece in values.to_frame().iter_slices(_ROWS_AT_ONCE):
         column.feed(piece.to_series())
     return column.digest()
+
+
+def _apart(piece: pl.Series) -> tuple[memoryview, list[pl.Series]]:
+    """How many items each list has, and all items; or nothing, and each field of the structs."""
+    if isinstance(piece.dtype, pl.Struct):
+        return memoryview(b""), [piece.struct.field(name) for name in piece.struct.fields]
+    lists = piece.arr.to_list() if isinstance(piece.dtype, pl.Array) else piece
+    lengths = _little_endian(lists.list.len().fill_null(0).to_numpy(), "u8")
+    return lengths, [lists.explode(empty_as_null=False, keep_nulls=False)]
 
 
 def _texts(piece: pl.Series) -> tuple[Array, memoryview]:
@@ -117,7 +128,11 @@ def _little_endian(values: Array, dtype: str) -> memoryview:
 def _type_name(name: str, dtype: pl.DataType) -> str:
     """The type for the digest, in words that no library owns."""
     if isinstance(dtype, pl.List | pl.Array):
-        return f"list[{_type_name(name, _inner(dtype))}]"
+        return f"list[{_type_name(name, *_parts(dtype))}]"
+    if isinstance(dtype, pl.Struct):
+        return json.dumps(
+            {field.name: _type_name(name, part) for field, part in zip(dtype.fields, _parts(dtype), strict=True)}
+        )
     if isinstance(dtype, pl.Datetime):
         return f"moment[{dtype.time_unit},{dtype.time_zone or ''}]"
     if isinstance(dtype, pl.Duration):
@@ -132,9 +147,14 @@ def _type_name(name: str, dtype: pl.DataType) -> str:
     return known
 
 
-def _inner(dtype: pl.List | pl.Array) -> pl.DataType:
-    inner = dtype.inner
-    return inner if isinstance(inner, pl.DataType) else inner()
+def _parts(dtype: pl.DataType) -> list[pl.DataType]:
+    """The types that a type is made of: of the items of a list, of the fields of a struct; none of others."""
+    inner: list[Any] = []
+    if isinstance(dtype, pl.List | pl.Array):
+        inner = [dtype.inner]
+    elif isinstance(dtype, pl.Struct):
+        inner = [field.dtype for field in dtype.fields]
+    return [part if isinstance(part, pl.DataType) else part() for part in inner]
 
 
 def _sha256_of(value: Any) -> str:

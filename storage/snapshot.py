@@ -1,19 +1,25 @@
-"""The rows that a model may learn from: accepted batches, mature, with labels as they were known at a moment.
+"""The rows that a model may learn from: accepted batches, mature, with labels, as they were known at a moment.
 
 A snapshot is a filter on batch numbers and moments, never on a table's version: vacuum and compaction do not change
-it, and the same question asked later gives the same rows in the same order, unless labels came in since that were known
-by then. In that case the snapshot has another `id`.
+it. What Andon took in later is not in it, a backfill, a correction or a late label neither: the same question asked
+later gives the same rows in the same order, for ever.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
 
-_BATCH = "_batch"
+from storage.digest import column_digests, frame_digest
+
+ROWS, LABELS = "rows", "labels"
+_BATCH, _KNOWN_AT = "_batch", "_known_at"
 _TICK = timedelta(microseconds=1)
+_MOMENT = pl.Datetime("us", "UTC")
+
+LookUp = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +35,45 @@ class LabelRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """`rows`: the contract's columns and the target, sorted by time and key.
+class Question:
+    """What a snapshot is asked for.
 
-    `unlabelled`: event times of the mature rows that have no label. `missing`: how many of them have none after the
-    grace either. `until`: no row of this event time or later is in `rows`. `id` is the same for the same rows with the
-    same labels, and for nothing else.
+    By `as_of` rows must be mature and labels known; by `as_known_at` Andon must have taken both in. `batches`: by kind
+    ("rows", "labels", reference tables) the accepted batches that count. `definition`: the pipeline's fingerprint.
     """
 
+    as_of: datetime
+    as_known_at: datetime
+    batches: Mapping[str, tuple[int, ...]]
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapshot:
+    """`rows`: the contract's columns, what was looked up and the target, sorted by time and key; `batch`: the number
+    of the batch that brought each of them.
+
+    `unlabelled`: event times of the mature rows that have no label. `missing`: how many of them have none after the
+    grace either. `until`: no row of this event time or later is in `rows`. `columns`: the digest of each column.
+    """
+
+    question: Question
     rows: pl.DataFrame
+    batch: pl.Series
     unlabelled: pl.Series
     missing: int
     until: datetime
-    id: str
+    columns: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """The same for the same rows with the same labels, and for nothing else (see storage/digest.py)."""
+        return frame_digest(self.rows.height, self.columns)
+
+    @property
+    def id(self) -> str:
+        """Of the digest and the definition: the same rows under another definition are another training set."""
+        return hashlib.sha256(f"{self.digest}{self.question.definition}".encode()).hexdigest()
 
     def coverage(self, *, since: datetime) -> float:
         """Labelled share of the mature rows from `since` on, in [0, 1]; nan when there are none.
@@ -54,50 +86,72 @@ class Snapshot:
 
 
 def training_rows(
-    curated: pl.LazyFrame, labels: pl.LazyFrame | None, *, rules: LabelRules, as_of: datetime, up_to_batch: int
+    curated: pl.LazyFrame,
+    labels: pl.LazyFrame | None,
+    *,
+    rules: LabelRules,
+    question: Question,
+    look_up: LookUp | None = None,
 ) -> Snapshot:
-    """The mature rows of the batches up to `up_to_batch` whose label was known at `as_of`.
+    """The mature rows of the question's batches whose label was known; of several versions of a row the newest.
 
     A row is mature `matures_after` its event time, not before, even if its label has come: early labels are a biased
     sample. Unlabelled rows are left out; those beyond the grace count as missing. Of several labels of a key the one
-    that became known last holds.
+    that became known last holds. `look_up` is given the labelled rows with `_known_at` and adds columns to them.
     """
-    mature = curated.filter(pl.col(_BATCH) <= up_to_batch, pl.col(rules.time) + rules.matures_after <= _moment(as_of))
-    joined = _with_labels(mature, labels, rules, as_of).collect()
-    labelled = joined.filter(pl.col(rules.target).is_not_null()).sort(rules.time, *rules.key)
+    mature = _newest(curated, rules.key, question).filter(
+        pl.col(rules.time) <= _moment(question.as_of - rules.matures_after)
+    )
+    joined = _with_labels(mature, labels, rules, question).collect()
     unlabelled = joined.filter(pl.col(rules.target).is_null())[rules.time]
-    newest = labelled[rules.time].last() if labelled.height else None
+    labelled = joined.filter(pl.col(rules.target).is_not_null()).sort(rules.time, *rules.key)
+    told = look_up(labelled.lazy()).collect() if look_up else labelled
+    rows = told.drop(_BATCH, _KNOWN_AT, rules.target).with_columns(told[rules.target])
+    newest = rows[rules.time].last() if rows.height else None
     return Snapshot(
-        rows=labelled.drop(_BATCH),
+        question=question,
+        rows=rows,
+        batch=told[_BATCH],
         unlabelled=unlabelled,
-        missing=int((unlabelled < as_of - rules.matures_after - rules.grace).sum()),
-        until=newest + _TICK if isinstance(newest, datetime) else as_of - rules.matures_after,
-        id=_digest(labelled.select(*dict.fromkeys((_BATCH, rules.time, *rules.key, rules.target)))),
+        missing=int((unlabelled < question.as_of - rules.matures_after - rules.grace).sum()),
+        until=newest + _TICK if isinstance(newest, datetime) else question.as_of - rules.matures_after,
+        columns=column_digests(rows),
     )
 
 
-def known_labels(labels: pl.LazyFrame, *, rules: LabelRules, as_of: datetime) -> pl.LazyFrame:
-    """Key and target of each label that was known at `as_of`; of several of a key the newest, ties by batch."""
+def known_labels(
+    labels: pl.LazyFrame, *, rules: LabelRules, as_of: datetime, question: Question | None = None
+) -> pl.LazyFrame:
+    """Key and target of each label that was known at `as_of` (with a question: and was taken in by its moment, by its
+    batches); of several of a key the one known last, ties by batch.
+    """
+    taken_in = labels if question is None else _taken_in(labels, LABELS, question)
     return (
-        labels.filter(pl.col(rules.known_at) <= _moment(as_of), pl.col(rules.target).is_not_null())
+        taken_in.filter(pl.col(rules.known_at) <= _moment(as_of), pl.col(rules.target).is_not_null())
         .sort(rules.known_at, _BATCH, rules.target)
         .unique(list(rules.key), keep="last", maintain_order=True)
         .select(*rules.key, rules.target)
     )
 
 
-def _with_labels(rows: pl.LazyFrame, labels: pl.LazyFrame | None, rules: LabelRules, as_of: datetime) -> pl.LazyFrame:
+def _with_labels(
+    rows: pl.LazyFrame, labels: pl.LazyFrame | None, rules: LabelRules, question: Question
+) -> pl.LazyFrame:
     if labels is None:
         return rows.with_columns(pl.lit(None).alias(rules.target))
-    return rows.join(known_labels(labels, rules=rules, as_of=as_of), on=list(rules.key), how="left", nulls_equal=True)
+    known = known_labels(labels, rules=rules, as_of=question.as_of, question=question)
+    return rows.join(known, on=list(rules.key), how="left", nulls_equal=True)
+
+
+def _newest(rows: pl.LazyFrame, key: Sequence[str], question: Question) -> pl.LazyFrame:
+    """Of each key the version of the newest batch; a version that came later is as if it were not there."""
+    return _taken_in(rows, ROWS, question).filter(pl.col(_BATCH) == pl.col(_BATCH).max().over(list(key)))
+
+
+def _taken_in(rows: pl.LazyFrame, kind: str, question: Question) -> pl.LazyFrame:
+    accepted = question.batches.get(kind, ())
+    return rows.filter(pl.col(_BATCH).is_in(accepted), pl.col(_KNOWN_AT) <= _moment(question.as_known_at))
 
 
 def _moment(moment: datetime) -> pl.Expr:
-    return pl.lit(moment, dtype=pl.Datetime("us", "UTC"))
-
-
-def _digest(rows: pl.DataFrame) -> str:
-    """NOTE: accepted rows never change, so key and batch stand for all their columns. CSV, since its bytes depend on
-    the values only, not on how Arrow chunks them.
-    """
-    return hashlib.sha256(rows.write_csv(include_header=True).encode()).hexdigest()
+    return pl.lit(moment, dtype=_MOMENT)

@@ -1,7 +1,7 @@
 """What the governor must know, read from the ledger: attempts, the pulled cord, new rows. Writes nothing."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from registry.ledger import Batch, Ledger, Recorded
@@ -23,6 +23,7 @@ def history(ledger: Ledger, pipeline: str, snapshot: Snapshot | None) -> History
             *(Attempt(at=item.data_time, outcome="failed", snapshot=item.body["snapshot"]) for item in failed),
         ),
         snapshot=snapshot.id if snapshot else "",
+        newest=_newest(snapshot),
         new_rows=rows - (int(seen.body["mature_rows"]) if seen else 0),
         paused=paused(ledger, pipeline),
         resumed_at=_resumed(ledger, pipeline, [*gates, *failed]),
@@ -63,6 +64,10 @@ def searched_at(ledger: Ledger, pipeline: str) -> datetime | None:
     """When (data time) the last training that searched was."""
     trainings = ledger.verdicts(pipeline, kind="training", limit=KEPT)
     return max((item.data_time for item in trainings if item.body.get("searched")), default=None)
+
+
+def _newest(snapshot: Snapshot | None) -> datetime | None:
+    return snapshot.until - timedelta(microseconds=1) if snapshot and snapshot.rows.height else None
 
 
 def _resumed(ledger: Ledger, pipeline: str, attempts: Sequence[Recorded]) -> datetime | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from registry.ledger import Change, Intent, Lease, Recorded
 from storage.snapshot import Snapshot
+from tasks.descriptions import describe
 from tasks.events import announce
 from tasks.failpoints import reached
 from tasks.history import history, paused
@@ -15,12 +16,14 @@ from tasks.leases import holding
 from tasks.promote import crown
 from tasks.requests import decline
 from tasks.site import Site
-from tasks.snapshots import take_snapshot
+from tasks.snapshots import record, take_snapshot
+from tasks.taking import question, why_nothing
 from tasks.telling import log, note
 from validation import governor
 from validation.deeds import Repair, Trained, skipped
 from validation.errors import LeaseLostError, StaleEpochError
 from validation.gate import GateVerdict
+from validation.training_set import Description
 from validation.verdict import Verdict
 
 
@@ -32,6 +35,7 @@ class Order:
     intent: Intent
     lease: Lease
     snapshot: Snapshot
+    description: Description
     as_of: datetime
     epoch: int
 
@@ -81,10 +85,20 @@ def _order(site: Site, intent: Intent, lease: Lease, as_of: datetime, *, by_hand
     snapshot = take_snapshot(site, as_of)
     if snapshot is None or not snapshot.rows.height:
         site.ledger.close(intent.id, outcome="skipped: nothing to learn from", lease=lease)
-        why = f"no accepted row has a mature label yet; land batches and labels, then: andon ingest {site.name}"
-        return skipped("retrain", site.name, why, as_of)
-    order = Order(site=site, intent=intent, lease=lease, snapshot=snapshot, as_of=as_of, epoch=_epoch(site))
-    return _objection(order, by_hand=by_hand) or order
+        return skipped("retrain", site.name, why_nothing(site, question(site, as_of)), as_of)
+    order = Order(
+        site=site,
+        intent=intent,
+        lease=lease,
+        snapshot=snapshot,
+        description=describe(site, snapshot),
+        as_of=as_of,
+        epoch=_epoch(site),
+    )
+    objection = _objection(order, by_hand=by_hand)
+    if objection is None:
+        record(site, order.description, lease=lease)
+    return objection or order
 
 
 def _by_hand(site: Site, as_of: datetime, reason: str) -> str:
@@ -97,10 +111,10 @@ def _by_hand(site: Site, as_of: datetime, reason: str) -> str:
 
 
 def _objection(order: Order, *, by_hand: bool) -> Verdict | None:
-    """The governor's no, noted and carried out. An intent of the monitor's has been permitted: only the cord counts."""
+    """The governor's no, noted and carried out. An intent of the monitor's was permitted when it was asked for; what
+    may be new is looked at again: a pulled cord, a snapshot that was judged meanwhile.
+    """
     site, intent = order.site, order.intent
-    if not by_hand and paused(site.ledger, site.name) is None:
-        return None
     verdict = governor.judge(
         history(site.ledger, site.name, order.snapshot),
         policy=site.pipeline.governor,
@@ -109,7 +123,8 @@ def _objection(order: Order, *, by_hand: bool) -> Verdict | None:
         as_of=order.as_of,
         by_hand=True,
     )
-    note(site, verdict, lease=order.lease)
+    if by_hand or verdict.outcome != "run":
+        note(site, verdict, lease=order.lease)
     if verdict.outcome == "run":
         return None
     decline(site, intent, verdict, lease=order.lease)

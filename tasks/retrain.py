@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import msgspec
 import polars as pl
 from prefect import task
 
@@ -16,7 +17,7 @@ from modelling.search import search
 from modelling.splits import Split, split
 from modelling.training import Model, fit
 from registry.ledger import Champion
-from registry.store import Submission
+from registry.store import Learned, Submission
 from tasks.champions import champion_bundle
 from tasks.evidence import Challenger, evidence_of, guards_of, unchecked
 from tasks.failpoints import reached
@@ -184,6 +185,7 @@ def _write(order: Order, model: Model | None, folder: Path, *, loss: float | Non
             rows=rows,
             profile_json=reference_profile(order.site, model, rows).to_json(),
             holdout_loss=loss,
+            learned=order.description,
         )
 
 
@@ -207,4 +209,18 @@ def _submission(order: Order, judged: Judged) -> Submission:
         tags={"snapshot": verdict.snapshot, "champion": verdict.champion_version, "why": order.intent.reason},
         trials=trained.losses,
         notes=as_markdown("Why", [trained, verdict]),
+        learned=_learned(order),
+    )
+
+
+def _learned(order: Order) -> Learned:
+    """What the model store shows of the snapshot; the whole description is in the ledger."""
+    description, schema = order.description, order.snapshot.rows.schema
+    told = msgspec.to_builtins(replace(description, columns={}))
+    return Learned(
+        name=order.site.name,
+        digest=description.digest,
+        source=str(order.site.lake.curated(order.site.name)),
+        columns={name: str(dtype) for name, dtype in schema.items()},
+        profile={"num_rows": description.rows, **told},
     )

@@ -1,17 +1,19 @@
 """What may be learned now: accepted rows with mature labels. Shared by the monitor, the governor and the retrain."""
 
-import hashlib
-from dataclasses import replace
 from datetime import datetime
 
-import polars as pl
 from prefect import task
 
-from storage import tables
-from storage.snapshot import LabelRules, Snapshot, training_rows
+from registry.ledger import Lease
+from storage.snapshot import Snapshot
 from tasks.policies import IDEMPOTENT_IO
 from tasks.site import Site
-from validation.durations import span
+from tasks.taking import label_rules, question, take
+from tasks.telling import note
+from validation.deeds import SnapshotTaken
+from validation.training_set import Description, numbers_in
+
+__all__ = ["BATCH_COLUMN", "label_rules", "record", "take_snapshot"]
 
 BATCH_COLUMN = "_batch"
 
@@ -19,26 +21,24 @@ BATCH_COLUMN = "_batch"
 @task(task_run_name="snapshot", **IDEMPOTENT_IO)
 def take_snapshot(site: Site, as_of: datetime) -> Snapshot | None:
     """All rows that may be learned from at `as_of`; None while no row was accepted."""
-    accepted = [batch.number for batch in site.ledger.batches(site.name, kind="rows") if batch.state == "accepted"]
-    curated = tables.scan(site.lake.curated(site.name))
-    if not accepted or curated is None:
-        return None
-    finished = curated.filter(pl.col(BATCH_COLUMN).is_in(accepted))
-    labels = tables.scan(site.lake.labels(site.name))
-    taken = training_rows(finished, labels, rules=label_rules(site), as_of=as_of, up_to_batch=max(accepted))
-    # The same rows under another definition are another training set.
-    identity = hashlib.sha256(f"{taken.id}{site.pipeline.fingerprint}".encode()).hexdigest()
-    return replace(taken, id=identity)
+    return take(site, question(site, as_of))
 
 
-def label_rules(site: Site) -> LabelRules:
-    """The pipeline's rules for when a label can be trusted."""
-    labels, spec = site.pipeline.labels, site.pipeline.spec
-    return LabelRules(
-        time=spec.time,
-        key=spec.key,
-        target=spec.target,
-        known_at=labels.known_at,
-        matures_after=span(labels.matures_after),
-        grace=span(labels.grace),
+def record(site: Site, description: Description, *, lease: Lease) -> None:
+    """Write down which snapshot a retrain takes, once for each."""
+    if not site.ledger.verdicts(site.name, kind="snapshot", subject=description.id, limit=1):
+        note(site, _taken(description), lease=lease)
+
+
+def _taken(description: Description) -> SnapshotTaken:
+    left_out = f"; {description.unlabelled:,} mature ones have no label" if description.unlabelled else ""
+    span = f" from {description.since:%Y-%m-%d %H:%M} to {description.until:%Y-%m-%d %H:%M}" if description.rows else ""
+    batches = len(numbers_in(description.batches.get("rows", "")))
+    return SnapshotTaken(
+        pipeline=description.pipeline,
+        subject=description.id,
+        outcome="taken",
+        reasons=(f"{description.rows:,} rows of {batches:,} batches{span}{left_out}",),
+        data_time=description.as_of,
+        description=description,
     )

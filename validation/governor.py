@@ -54,8 +54,9 @@ class Attempt:
 class History:
     """What the governor knows: `paused` is the reason of a pulled cord, or None; `attempts` in any order.
 
-    `snapshot` is what a retrain would run on now, `new_rows` its mature rows since the last attempt. `resumed_at`:
-    until when (data time) attempts no longer count for the breaker, since a person resumed the pipeline after them.
+    `snapshot` is what a retrain would run on now, `new_rows` its mature rows since the last attempt, `newest` the event
+    time of the last of its rows. `resumed_at`: until when (data time) attempts no longer count for the breaker, since a
+    person resumed the pipeline after them.
     """
 
     attempts: tuple[Attempt, ...]
@@ -63,6 +64,7 @@ class History:
     new_rows: int
     paused: str | None = None
     resumed_at: datetime | None = None
+    newest: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +141,11 @@ def _same_snapshot(history: History, _policy: Governor, _pipeline: str, _as_of: 
     last = _last_judged(history)
     if last is None or last.snapshot != history.snapshot:
         return None
+    newest = f" (the newest row is of {history.newest:%Y-%m-%d %H:%M})" if history.newest else ""
     return _Answer(
         outcome="defer",
-        reason=f"the snapshot is the one that got the verdict {last.outcome!r} at {last.at:%Y-%m-%d %H:%M}",
+        reason=f"nothing new is mature since {last.at:%Y-%m-%d %H:%M}: the snapshot is the one that got the verdict "
+        f"{last.outcome!r} then{newest}",
         condition="new mature rows",
     )
 

@@ -1,15 +1,22 @@
 """The promises of registry/store.py, kept by MLflow on SQLite and files and by the fake of other tests."""
 
+import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from registry.mlflow_store import MlflowStore
-from registry.store import ModelStore, Submission
+from registry.store import Learned, ModelStore, Submission
 from tests.fakes import FolderStore
 from validation.errors import NoChampionError, RegistryError, ServiceDownError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +38,15 @@ def pipeline(request: pytest.FixtureRequest) -> str:
     return f"p{abs(hash(request.node.name))}"
 
 
+LEARNED = Learned(
+    name="story",
+    digest="cd" * 32,
+    source="/lake/curated/story",
+    columns={"at": "Datetime(time_unit='us', time_zone='UTC')", "x": "Float64", "zone": "String", "late": "Boolean"},
+    profile={"rows": 7, "batches": {"rows": "1-3"}},
+)
+
+
 def submission(folder: Path, pipeline: str, *, intent: str = "intent-1", text: str = "tree") -> Submission:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.txt").write_text(text, encoding="utf-8")
@@ -47,6 +63,7 @@ def submission(folder: Path, pipeline: str, *, intent: str = "intent-1", text: s
         tags={"snapshot": "12"},
         trials=(0.5, 0.4, 0.45),
         notes="**promote**: a gain of 2 %",
+        learned=LEARNED,
     )
 
 
@@ -131,6 +148,44 @@ def test_mlflow_tells_the_challengers_story_within_a_second(mlflow_uri: str, tmp
     assert [(item.step, item.value) for item in trials] == [(0, 0.5), (1, 0.4), (2, 0.45)]
     assert run.info.artifact_uri.startswith((tmp_path / "models" / "story").as_uri())
     assert seconds < 5, "a fifth of a second on a quiet machine"
+
+
+def inputs_of(client: "MlflowClient", pipeline: str, version: str) -> "list[DatasetInput]":
+    run = client.get_run(client.get_model_version(pipeline, version).run_id or "")
+    assert run.inputs is not None
+    return run.inputs.dataset_inputs
+
+
+def test_mlflow_shows_what_a_challenger_has_learned_from(mlflow_uri: str, tmp_path: Path) -> None:
+    """Of a snapshot that was learned from twice there is one dataset, in two runs."""
+    from mlflow import MlflowClient
+
+    store, client = MlflowStore(mlflow_uri, tmp_path / "models"), MlflowClient(mlflow_uri)
+    versions = [store.register(submission(tmp_path / "bundle", "learned", intent=intent)) for intent in "ab"]
+    (first,), (second,) = (inputs_of(client, "learned", version) for version in versions)
+    assert second.dataset.to_dictionary() == first.dataset.to_dictionary()
+    assert [(tag.key, tag.value) for tag in first.tags] == [("mlflow.data.context", "training")]
+    told = first.dataset
+    assert (told.name, told.digest, told.source_type) == ("story", "cd" * 18, "local")
+    assert json.loads(told.source) == {"uri": "/lake/curated/story"}
+    assert json.loads(told.profile or "") == {"rows": 7, "batches": {"rows": "1-3"}}
+    columns = json.loads(told.schema or "")["mlflow_colspec"]
+    assert [(column["name"], column["type"]) for column in columns] == [
+        ("at", "datetime"),
+        ("x", "double"),
+        ("zone", "string"),
+        ("late", "boolean"),
+    ]
+
+
+def test_more_columns_than_mlflow_can_keep_are_not_told(mlflow_uri: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    wide = replace(LEARNED, source="s3://lake/wide", columns={f"column_{n}": "Float64" for n in range(2_000)})
+    store, client = MlflowStore(mlflow_uri, tmp_path / "models"), MlflowClient(mlflow_uri)
+    version = store.register(replace(submission(tmp_path / "bundle", "wide"), learned=wide))
+    (told,) = inputs_of(client, "wide", version)
+    assert (told.dataset.schema or "", told.dataset.source_type) == ("", "s3")
 
 
 def test_a_bundle_that_is_gone_from_mlflow_is_told(mlflow_uri: str, tmp_path: Path) -> None:

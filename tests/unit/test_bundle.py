@@ -3,6 +3,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from modelling.golden import UNSEEN
 from modelling.training import Model, fit
 from tests.unit.modelling_world import FAST, pipeline_in, rides
 from validation.errors import ContractError, DefinitionError
+from validation.training_set import Description
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return fit(pipeline_in(tmp_path_factory.mktemp("pipelines")).spec, rides(), FAST, seed=7, threads=1)
 
 
-def written(folder: Path, model: Model, definition: str | None = None) -> str:
+def written(folder: Path, model: Model, definition: str | None = None, learned: Description | None = None) -> str:
     pipeline = pipeline_in(folder.parent)
     return write(
         folder,
@@ -33,6 +35,7 @@ def written(folder: Path, model: Model, definition: str | None = None) -> str:
         rows=rides(),
         profile_json='{"bins": []}',
         holdout_loss=float("nan"),
+        learned=learned,
     )
 
 
@@ -167,3 +170,32 @@ def test_a_bundle_needs_a_row(tmp_path: Path, model: Model) -> None:
             rows=rides().clear(),
             profile_json="",
         )
+
+
+def test_a_bundle_tells_what_it_has_learned_and_an_older_one_that_it_does_not_know(
+    tmp_path: Path, model: Model
+) -> None:
+    learned = Description(
+        pipeline="rides",
+        id="1d" * 32,
+        digest="2e" * 32,
+        definition="3f" * 32,
+        as_of=datetime(2024, 2, 1, tzinfo=UTC),
+        as_known_at=datetime(2024, 2, 1, tzinfo=UTC),
+        batches={"rows": "1-3,5", "labels": "1-4"},
+        since=datetime(2024, 1, 1, tzinfo=UTC),
+        until=None,
+        rows=300,
+        unlabelled=4,
+        missing=1,
+        coverage=None,
+        matures_after_seconds=86_400.0,
+        grace_seconds=0.5,
+        columns={"wind": "ab" * 8},
+    )
+    written(tmp_path / "bundle", model, learned=learned)
+    written(tmp_path / "older", model)
+    text = (tmp_path / "older" / "andon.json").read_text()
+    (tmp_path / "older" / "andon.json").write_text(text.replace('"learned": null', '"what the future adds": 7'))
+    assert load(tmp_path / "bundle").manifest.learned == learned
+    assert load(tmp_path / "older").manifest.learned is None

@@ -20,7 +20,7 @@ from storage import digest as module
 from storage.digest import column_digests, frame_digest
 from validation.errors import ContractError
 
-GOLDEN = "8932d6ca31bd3867f1b458c6ffcdf12cfd27d8a22f38809c4ad62baf6205bd39"
+GOLDEN = "2a69c4ada4409b754087bdb792a3abcfe439f8f42b527b01331627b0e0a2ebf9"
 
 
 def digest_of(frame: pl.DataFrame) -> str:
@@ -44,6 +44,7 @@ def sample() -> pl.DataFrame:
             "price": pl.Series([Decimal("1.50"), None, Decimal("-2.25")], dtype=pl.Decimal(10, 2)),
             "list": pl.Series([[1.0, None], None, []], dtype=pl.List(pl.Float64)),
             "texts": pl.Series([["a"], ["", None], None], dtype=pl.List(pl.String)),
+            "pair": [{"x": 1.0, "y": "a"}, None, {"x": None, "y": ""}],
         }
     )
 
@@ -59,6 +60,9 @@ def by_the_book(kind: str, values: list[Any]) -> str:
     if kind.startswith("list["):
         lengths = b"".join(struct.pack("<Q", len(value or [])) for value in values)
         content = by_the_book(kind[5:-1], [item for value in values for item in value or []]).encode()
+    elif kind.startswith("{"):
+        fields = {name: [value and value[name] for value in values] for name in json.loads(kind)}
+        content = "".join(by_the_book(json.loads(kind)[name], field) for name, field in fields.items()).encode()
     elif kind in ("text", "blob"):
         texts = [value.encode() if isinstance(value, str) else value or b"" for value in values]
         lengths = b"".join(struct.pack("<Q", len(text)) for text in texts)
@@ -102,6 +106,7 @@ KINDS = {
     "price": "decimal[2]",
     "list": "list[f64]",
     "texts": "list[text]",
+    "pair": '{"x": "f64", "y": "text"}',
 }
 
 
@@ -172,6 +177,9 @@ def test_every_nan_and_both_zeros_are_one() -> None:
         ({"x": [[1], [2, 3]]}, {"x": [[1, 2], [3]]}),
         ({"x": [[], []]}, {"x": pl.Series([[], None], dtype=pl.List(pl.Null))}),
         ({"x": [1], "y": [2]}, {"x": [2], "y": [1]}),
+        ({"x": [{"a": 1}]}, {"x": [{"b": 1}]}),
+        ({"x": [{"a": None}]}, {"x": pl.Series([None], dtype=pl.Struct({"a": pl.Null}))}),
+        ({"x": [{"a": 1, "b": 2}]}, {"x": [{"a": 2, "b": 1}]}),
         ({"x": []}, {"x": [None]}),
         ({}, {"x": pl.Series([], dtype=pl.Int64)}),
     ],
@@ -191,5 +199,5 @@ def test_equal_digests_are_equal_values(one: list[str | None], other: list[str |
 
 
 def test_a_type_without_a_digest_is_named() -> None:
-    with pytest.raises(ContractError, match=r"column 'x' is Struct.*, which has no digest; cast it to plain values"):
-        column_digests(pl.DataFrame({"x": [{"a": 1}]}))
+    with pytest.raises(ContractError, match="column 'x' is Object, which has no digest; cast it to plain values"):
+        column_digests(pl.DataFrame({"x": pl.Series([object()], dtype=pl.Object)}))

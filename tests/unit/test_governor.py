@@ -60,7 +60,10 @@ def test_a_person_closes_the_breaker() -> None:
 def test_a_judged_snapshot_is_not_judged_again_but_a_failure_may_be_repeated() -> None:
     verdict = judged(attempt(10, "reject", "new"), by_hand=True)
     assert (verdict.outcome, verdict.condition) == ("defer", "new mature rows")
-    assert verdict.reasons == ("the snapshot is the one that got the verdict 'reject' at 2013-05-22 12:00",)
+    since = "nothing new is mature since 2013-05-22 12:00: the snapshot is the one that got the verdict 'reject' then"
+    assert verdict.reasons == (since,)
+    newest = judged(attempt(10, "reject", "new"), newest=NOON - timedelta(days=12), by_hand=True)
+    assert newest.reasons == (f"{since} (the newest row is of 2013-05-20 12:00)",)
     assert judged(attempt(0.1, "failed", "new")).outcome == "run"
 
 

@@ -1,0 +1,131 @@
+"""Taking a snapshot: which batches counted at a moment, what is looked up, and why there may be nothing.
+
+Without Prefect: the command line takes snapshots as well. Writes nothing.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+import polars as pl
+
+from storage import tables
+from storage.lookup import look_up
+from storage.snapshot import LABELS, ROWS, LabelRules, Question, Snapshot, training_rows
+from tasks.site import Site
+from validation.durations import span
+from validation.errors import ContractError
+from validation.training_set import Description, numbers_in
+
+_BATCH, _KNOWN_AT = "_batch", "_known_at"
+
+
+def label_rules(site: Site) -> LabelRules:
+    """The pipeline's rules for when a label can be trusted."""
+    labels, spec = site.pipeline.labels, site.pipeline.spec
+    return LabelRules(
+        time=spec.time,
+        key=spec.key,
+        target=spec.target,
+        known_at=labels.known_at,
+        matures_after=span(labels.matures_after),
+        grace=span(labels.grace),
+    )
+
+
+def question(site: Site, as_of: datetime, *, as_known_at: datetime | None = None) -> Question:
+    """What may be learned at `as_of`, of what Andon knew by `as_known_at` (the same moment when left out)."""
+    known_at = as_known_at or as_of
+    kinds = (ROWS, LABELS, *(table.name for table in site.pipeline.tables))
+    return Question(
+        as_of=as_of,
+        as_known_at=known_at,
+        batches={kind: _accepted(site, kind, known_at) for kind in kinds},
+        definition=site.pipeline.fingerprint,
+    )
+
+
+def take(site: Site, asked: Question) -> Snapshot | None:
+    """The snapshot as the pipeline defines it; None while none of its rows was accepted."""
+    curated = _table(site, ROWS)
+    if curated is None or not asked.batches[ROWS]:
+        return None
+    wanted = [*site.pipeline.source_schema, _BATCH, _KNOWN_AT]
+    if lost := [name for name in wanted if name not in curated.collect_schema()]:
+        raise ContractError(
+            f"the rows of {site.name} that were taken in have no column {', '.join(lost)}, which the contract asks "
+            "for: take it out of the contract, or let the batches land again for a pipeline of another name"
+        )
+    return _taken(site, curated.select(wanted), asked, label_rules(site))
+
+
+def take_again(site: Site, description: Description) -> Snapshot | None:
+    """The snapshot that was described, out of the lake as it is now; None when there is no table any more."""
+    curated = _table(site, ROWS)
+    if curated is None:
+        return None
+    asked = Question(
+        as_of=description.as_of,
+        as_known_at=description.as_known_at,
+        batches={kind: numbers_in(ranges) for kind, ranges in description.batches.items()},
+        definition=description.definition,
+    )
+    matures_after, grace = description.matures_after_seconds, description.grace_seconds
+    rules = replace(label_rules(site), matures_after=timedelta(seconds=matures_after), grace=timedelta(seconds=grace))
+    return _taken(site, curated, asked, rules)
+
+
+def why_nothing(site: Site, asked: Question) -> str:
+    """Why there is nothing to learn from, and what to do."""
+    for kind, what in ((ROWS, "row"), (LABELS, "label")):
+        count, since = _known_since(site, kind)
+        if since is not None and since > asked.as_known_at:
+            return (
+                f"no {what} was known at {asked.as_known_at:%Y-%m-%d %H:%M}: {count:,} {what}s are known only since "
+                f"{since:%Y-%m-%d %H:%M}, when they were taken in; ask for that moment or later (--as-of), or, to "
+                f"replay the past, take files in as of then: andon ingest {site.name} --as-of MOMENT"
+            )
+    return f"no accepted row has a mature label yet; land batches and labels, then: andon ingest {site.name}"
+
+
+def _taken(site: Site, curated: pl.LazyFrame, asked: Question, rules: LabelRules) -> Snapshot:
+    looking_up = partial(_looked_up, site, asked) if site.pipeline.lookups else None
+    return training_rows(curated, _table(site, LABELS), rules=rules, question=asked, look_up=looking_up)
+
+
+def _looked_up(site: Site, asked: Question, rows: pl.LazyFrame) -> pl.LazyFrame:
+    for lookup in site.pipeline.lookups:
+        table = _table(site, lookup.table.name)
+        if table is not None:
+            table = table.filter(pl.col(_BATCH).is_in(asked.batches.get(lookup.table.name, ())))
+        rows = look_up(rows, table, lookup, as_known_at=asked.as_known_at)
+    return rows
+
+
+def _table(site: Site, kind: str) -> pl.LazyFrame | None:
+    own = {ROWS: site.lake.curated(site.name), LABELS: site.lake.labels(site.name)}
+    return tables.scan(own.get(kind) or site.lake.table(site.name, kind), site.lake.remote)
+
+
+def _accepted(site: Site, kind: str, known_at: datetime) -> tuple[int, ...]:
+    """The batches that were accepted by then: a suspect one not before a person released it."""
+    return tuple(number for number, released in _released(site, kind) if released is None or released <= known_at)
+
+
+def _released(site: Site, kind: str) -> Iterable[tuple[int, datetime | None]]:
+    """Each accepted batch, and when a person released it; None when it was never held."""
+    for batch in site.ledger.batches(site.name, kind=kind, states=("accepted",)):
+        settled = site.ledger.verdicts(site.name, seq=batch.settled_seq) if batch.settled_seq else ()
+        yield batch.number, settled[0].data_time if settled else None
+
+
+def _known_since(site: Site, kind: str) -> tuple[int, datetime | None]:
+    """How many accepted rows there are, and from which moment on the first of them are known."""
+    table, released = _table(site, kind), dict(_released(site, kind))
+    if table is None or not released:
+        return 0, None
+    of_batch = table.filter(pl.col(_BATCH).is_in(list(released))).group_by(_BATCH)
+    found = of_batch.agg(pl.len(), pl.col(_KNOWN_AT).min()).collect().rows()
+    moments = [max(known_at, released[number] or known_at) for number, _, known_at in found]
+    return sum(count for _, count, _ in found), min(moments, default=None)
