@@ -25,4 +25,4 @@ def duration(value: str | timedelta, *, field: str, allow_zero: bool = False) ->
 
 def span(checked: str | timedelta) -> timedelta:
     """A field of a definition as a timedelta; its construction has checked it and made it one."""
-    return duration(checked, field="duration")
+    return duration(checked, field="duration", allow_zero=True)
