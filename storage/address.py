@@ -17,14 +17,7 @@ class Address:
     url: str
 
     def __post_init__(self) -> None:
-        remote = self.url.startswith(_S3)
-        inner = self.url[len(_S3) :] if remote else self.url
-        if (remote and not inner.strip("/")) or (not remote and ("://" in inner or not inner.startswith("/"))):
-            raise DefinitionError(f"an address must be an absolute path or s3://bucket/key, got {self.url!r}")
-        if ".." in inner.split("/") or "\0" in inner:
-            raise DefinitionError(f"an address must not hold '..' or a zero byte, got {self.url!r}")
-        tidy = "/".join(part for part in inner.split("/") if part not in ("", "."))
-        object.__setattr__(self, "url", f"{_S3 if remote else '/'}{tidy}")
+        object.__setattr__(self, "url", _tidy_key(self.url) if self.is_remote else _tidy_path(self.url))
 
     @classmethod
     def of(cls, place: Self | Path | str) -> Self:
@@ -37,9 +30,9 @@ class Address:
         return cls(text if "://" in text else os.path.abspath(text))  # noqa: PTH100 - Path.absolute keeps the ".."
 
     def __truediv__(self, part: str) -> "Address":
-        if part.startswith("/"):
-            raise DefinitionError(f"{self}: what is appended must be relative, got {part!r}")
-        return Address(f"{self.url}/{part}")
+        if part.startswith("/") or ".." in part.split("/"):
+            raise DefinitionError(f"{self}: what is appended must be relative and without '..', got {part!r}")
+        return Address(f"{self.url.rstrip('/')}/{part}")
 
     def __str__(self) -> str:
         return self.url
@@ -83,3 +76,25 @@ class Address:
         if not self.url.startswith(stem):
             raise DefinitionError(f"{self} does not lie below {folder}")
         return self.url[len(stem) :]
+
+
+def shown(name: str) -> str:
+    """A file name as text that can be printed and stored: what is no UTF-8, and control characters, as backslashes."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _tidy_path(path: str) -> str:
+    if "://" in path or not path.startswith("/"):
+        raise DefinitionError(f"an address must be an absolute path or s3://bucket/key, got {path!r}")
+    if ".." in path.split("/") or "\0" in path:
+        raise DefinitionError(f"an address must not hold '..' or a zero byte, got {path!r}")
+    return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
+
+
+def _tidy_key(url: str) -> str:
+    """NOTE: a key is no path: a//b and a/./b are objects of their own, and stay as they are."""
+    bucket, _, key = url[len(_S3) :].rstrip("/").partition("/")
+    if not bucket:
+        raise DefinitionError(f"an address must be an absolute path or s3://bucket/key, got {url!r}")
+    return f"{_S3}{bucket}/{key}" if key else _S3 + bucket

@@ -26,11 +26,16 @@ def bounded(call: Callable[[], T], *, seconds: float, what: str) -> T:
     thread.start()
     thread.join(seconds)
     if not box:
-        raise ServiceDownError(
-            f"{what}: no answer within {seconds:g} s; see that the store answers (ANDON_S3_ENDPOINT), or give it more "
-            "time with ANDON_REMOTE_SECONDS"
-        )
+        raise ended(what, seconds)
     done, result = box[0]
     if not done:
         raise result
     return result  # type: ignore[no-any-return]
+
+
+def ended(what: str, seconds: float, last: str = "") -> ServiceDownError:
+    """What is raised at the deadline; `last`: what was heard before."""
+    return ServiceDownError(
+        f"{what}: no answer within {seconds:g} s{last}; see that the store answers (ANDON_S3_ENDPOINT), or give it "
+        "more time with ANDON_REMOTE_SECONDS"
+    )

@@ -9,6 +9,7 @@ from typing import Literal
 
 from andon.settings import Settings
 from storage.address import Address
+from storage.globs import escaped
 from storage.objects import Objects, objects_for
 from storage.remote import Remote
 from validation.errors import DefinitionError
@@ -72,7 +73,7 @@ class Lake:
 
     def glob(self, path: str) -> Address:
         """Where files land that the pipeline names: a glob below the root, or s3://bucket/... elsewhere."""
-        return Address.of(path) if path.startswith("s3://") else self.root / path
+        return Address.of(path) if path.startswith("s3://") else escaped(self.root) / path
 
 
 def open_lake(settings: Settings) -> Lake:

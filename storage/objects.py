@@ -1,25 +1,15 @@
 """Whole files and small objects, wherever they lie: one port, an adapter for local folders and one for S3."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from storage.address import Address
+from storage.found import Found
+from storage.local import LocalObjects
 from storage.remote import Remote
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A file as it was listed. `name`: its path below the glob's fixed part, printable; `stamp` changes when the file
-    does (size and mtime in ns, or size and ETag); `modified_at`: by the store's own clock, in UTC.
-    """
-
-    address: Address
-    name: str
-    size: int
-    stamp: str
-    modified_at: datetime
+__all__ = ["Found", "Objects", "objects_for"]
 
 
 class Objects(Protocol):
@@ -37,10 +27,11 @@ class Objects(Protocol):
         """The file at this address; None when there is none."""
         ...
 
-    def fetch(self, address: Address, into: Path) -> str:
+    def fetch(self, address: Address, into: Path, *, stamp: str = "") -> str:
         """Copy the file to the local path `into`, in bounded memory; returns the sha256 of what was copied.
 
-        ContractError when it changes, or goes, meanwhile; `into` is whole or not there.
+        ContractError when it is no longer the one of `stamp`, changes or goes meanwhile, or is not what the store's own
+        checksum says; `into` is whole or not there.
         """
         ...
 
@@ -67,4 +58,12 @@ class Objects(Protocol):
 
 def objects_for(address: Address, remote: Remote) -> Objects:
     """The adapter for what lies at this address."""
-    raise NotImplementedError(f"{address}, {remote}: comes with the next commit")
+    return _bucket_objects(remote) if address.is_remote else LocalObjects()
+
+
+@lru_cache(maxsize=8)
+def _bucket_objects(remote: Remote) -> Objects:
+    """One connection pool for a process."""
+    from storage.s3 import S3Objects
+
+    return S3Objects(remote)
