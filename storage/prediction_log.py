@@ -151,10 +151,27 @@ def read_predictions(
     return rows[_first_of_each(rows, key=key, time=time, since=since, until=until)]
 
 
+def find_predictions(folder: Path, prediction_id: str) -> tuple[Mapping[str, Any], ...]:
+    """The rows of this id, or of the request that has it, by id; of a row that was logged twice the first."""
+    found: dict[str, Mapping[str, Any]] = {}
+    mine = pl.col("prediction_id").str.replace(r"-\d+$", "") == prediction_id
+    for frame in _frames(folder):
+        for row in frame.filter(mine | (pl.col("prediction_id") == prediction_id)).to_dicts():
+            known = found.get(row["prediction_id"])
+            if known is None or row["logged_at"] < known["logged_at"]:
+                found[row["prediction_id"]] = row
+    exact = found.get(prediction_id)
+    return (exact,) if exact else tuple(found[name] for name in sorted(found, key=_place_in_request))
+
+
 def count_requests(folder: Path) -> int:
     """How many requests were answered: each gave all of its rows one id, and a number after a hyphen."""
     requests = [frame["prediction_id"].str.replace(r"-\d+$", "").unique() for frame in _frames(folder)]
     return pl.concat(requests).n_unique() if requests else 0
+
+
+def _place_in_request(prediction_id: str) -> int:
+    return int(prediction_id.rpartition("-")[2])
 
 
 def _first_of_each(

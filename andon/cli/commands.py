@@ -11,10 +11,12 @@ import typer
 from rich.text import Text
 
 from andon.cli.check import check
+from andon.cli.lineage import lineage
 from andon.cli.options import AnyPipeline, AsOf, Json, OnePipeline, Why
 from andon.cli.output import people, print_verdicts, working
 from andon.cli.read import history, show, status
 from andon.cli.setup import data_time, pipelines, quieten, run_flow, settings
+from andon.cli.tables import catalogue
 from andon.cli.up import up
 from validation.errors import AndonError, ServiceDownError
 from validation.verdict import Verdict
@@ -198,7 +200,7 @@ def demo(
     raise typer.Exit(run(folder, weeks))
 
 
-for command in (up, status, history, show, check):
+for command in (up, status, history, show, lineage, catalogue, check):
     app.command()(command)
 
 

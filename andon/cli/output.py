@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 _NOUNS = {"gate": "version", "promotion": "version", "rollback": "version", "score": "batch"}
 _INDENT = 18  # below the kind, behind the moment
-_GOOD = {"accept", "promote", "promoted", "fine", "quiet", "run", "scored", "resumed", "ok", "delivered"}
+_GOOD = {
+    "accept", "accepted", "delivered", "fine", "ok", "promote", "promoted", "quiet", "released", "resumed", "run",
+    "scored", "trained",
+}  # fmt: skip
 _BAD = {"refuse", "refused", "reject", "drift", "regret", "paused", "missing", "failed", "broken", "not reachable"}
 
 

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from storage.prediction_log import PredictionLog, compact, read_predictions
+from storage.prediction_log import PredictionLog, compact, find_predictions, read_predictions
 
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
 SCHEMA: dict[str, pl.DataType] = {
@@ -79,6 +79,22 @@ def test_the_first_prediction_of_a_key_counts_whoever_wrote_it(tmp_path: Path) -
         ("a", "2", "late-0"),
         ("b", "1", "early-0"),
     ]
+
+
+def test_a_prediction_is_found_by_its_id_and_a_request_with_all_its_rows(tmp_path: Path) -> None:
+    """In segments and in Parquet; of a row that was logged again, after a crash, the first one."""
+    many = rows(*(f"{number:02}" for number in range(12)))
+    for minutes in (5, 0):
+        with PredictionLog(tmp_path, SCHEMA) as log:
+            assert log.write("7", many, np.full(12, minutes), prediction_id="x-1", at=NOON + timedelta(minutes=minutes))
+    with PredictionLog(tmp_path, SCHEMA) as log:
+        assert log.write("7", rows("a"), np.array([0.5]), prediction_id="x-11", at=NOON)
+        (found,) = find_predictions(tmp_path, "x-1-10")
+        assert (found["prediction_id"], found["id"], found["prediction"]) == ("x-1-10", "10", 0.0)
+        assert [row["id"] for row in find_predictions(tmp_path, "x-1")] == [f"{number:02}" for number in range(12)]
+        assert [row["id"] for row in find_predictions(tmp_path, "x-11")] == ["a"]
+        assert find_predictions(tmp_path, "x") == ()
+        assert find_predictions(tmp_path / "none", "x-1") == ()
 
 
 def test_a_span_of_event_time_takes_its_start_and_leaves_its_end(tmp_path: Path) -> None:
