@@ -7,6 +7,7 @@ at each week, the labels that had come and were mature; a model made in a week s
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import polars as pl
 from andon.catalogue import find
 from andon.settings import Settings
 from demo.data import prepare_flights
-from demo.weeks import Replay, Week
+from demo.weeks import Replay, asked
 from modelling import bundle
 from modelling.bundle import Bundle
 from modelling.training import Model, fit
@@ -33,28 +34,29 @@ def weekly_and_never(replay: Replay, champion: Path, *, first: int, last: int) -
     """
     pipeline, never = find("flights", Settings().pipeline_folders), bundle.load(champion)
     spec, recipe = pipeline.spec, never.manifest.recipe
-    rows = _rows(replay, last)
+    weeks = [asked(replay, number, pipeline.lookups) for number in range(last + 1)]
+    rows = _labelled(weeks, replay)
     weekly: Bundle | Model = never
     parts = []
-    for week in replay.weeks[first : last + 1]:
-        asked = pl.read_parquet(week.batch)
+    for number in range(first, last + 1):
+        week = weeks[number]
         parts.append(
-            asked.select(
+            week.select(
                 *spec.key,
-                pl.Series("never", never.predict(asked)),
-                pl.Series("weekly", weekly.predict(asked)),
+                pl.Series("never", never.predict(week)),
+                pl.Series("weekly", weekly.predict(week)),
             )
         )
-        known = _known(rows, week.starts_at, matures_after=span(pipeline.labels.matures_after), time=spec.time)
+        known = _known(
+            rows, replay.weeks[number].starts_at, matures_after=span(pipeline.labels.matures_after), time=spec.time
+        )
         weekly = fit(spec, known, recipe, seed=pipeline.search.seed, threads=1)
     return pl.concat(parts)
 
 
-def _rows(replay: Replay, last: int) -> pl.DataFrame:
-    weeks: tuple[Week, ...] = replay.weeks[: last + 1]
-    rows = pl.concat([pl.read_parquet(week.batch) for week in weeks])
-    labels = pl.concat([pl.read_parquet(week.labels) for week in weeks if week.labels])
-    return rows.join(labels, on="flight_id").sort("scheduled_at", "flight_id")
+def _labelled(weeks: Sequence[pl.DataFrame], replay: Replay) -> pl.DataFrame:
+    labels = pl.concat([pl.read_parquet(week.labels) for week in replay.weeks[: len(weeks)] if week.labels])
+    return pl.concat(weeks).join(labels, on="flight_id").sort("scheduled_at", "flight_id")
 
 
 def _known(rows: pl.DataFrame, at: datetime, *, matures_after: timedelta, time: str) -> pl.DataFrame:

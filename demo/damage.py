@@ -1,6 +1,7 @@
 """What goes wrong with uploads, done on purpose to some weeks of the replay. Pure: bytes in, bytes out.
 
-No week is lost by it: broken rows come on top of the good ones, and a broken file comes beside the good one.
+No flight is lost by it: broken rows come on top of the good ones, and a broken file comes beside the good one. Weather
+is lost: for that, older weather stands in.
 """
 
 import io
@@ -23,6 +24,7 @@ class Damage(StrEnum):
     WRONG_TYPES = "wrong types"
     TRUNCATED = "truncated file"
     DUPLICATE = "duplicate upload"
+    WEATHER = "broken weather"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class Arrival:
 
 
 def plan(weeks: Sequence[str], *, seed: int) -> dict[str, Damage]:
-    """Which weeks are damaged, and how: about every fifth; from four weeks on, each kind at least once."""
+    """Which weeks are damaged, and how: about every fifth; from five weeks on, each kind at least once."""
     chance = random.Random(seed)
     count = min(len(weeks), max(len(Damage), len(weeks) // _WEEKS_BETWEEN))
     kinds = [kind for _ in range(count // len(Damage) + 1) for kind in chance.sample(list(Damage), len(Damage))]
@@ -48,7 +50,7 @@ def arrivals(name: str, data: bytes, damage: Damage | None, *, seed: int) -> tup
     """The files that arrive for a week whose good file (Parquet) is `data`: itself, and what the damage makes of it."""
     good = Arrival(name=name, data=data)
     match damage:
-        case None:
+        case None | Damage.WEATHER:
             return (good,)
         case Damage.OUT_OF_RANGE:
             return (Arrival(name=name, data=_parquet(out_of_range(_frame(data), seed=seed))),)
@@ -60,20 +62,31 @@ def arrivals(name: str, data: bytes, damage: Damage | None, *, seed: int) -> tup
             return good, Arrival(name=_beside(name, "again"), data=data)
 
 
+def observed(data: bytes, damage: Damage | None, *, seed: int) -> bytes:
+    """The week's file of weather observations: as it was made, or what the damage makes of it."""
+    return _parquet(soaked(_frame(data), seed=seed)) if damage is Damage.WEATHER else data
+
+
 def out_of_range(flights: pl.DataFrame, *, seed: int, share: float = _BAD_SHARE) -> pl.DataFrame:
-    """The flights and, on top, impossible ones: negative distances, 140 % humidity, a carrier and a clock that do not
-    exist. `share`: of the flights.
+    """The flights and, on top, impossible ones: negative distances, two days in the air, a carrier and a clock that do
+    not exist. `share`: of the flights.
     """
     bad = flights.sample(max(4, round(flights.height * share)), seed=seed)
     which = pl.int_range(pl.len()) % 4
     impossible = bad.with_columns(
         pl.col("flight_id") + "-damaged",
         distance=pl.when(which == 0).then(-pl.col("distance")).otherwise("distance"),
-        humid=pl.when(which == 1).then(140.0).otherwise("humid"),
+        block_minutes=pl.when(which == 1).then(pl.col("block_minutes") + 2 * 24 * 60).otherwise("block_minutes"),
         carrier=pl.when(which == 2).then(pl.lit("??")).otherwise("carrier"),
         hour=pl.when(which == 3).then(pl.col("hour") + 24).otherwise("hour"),
     )
     return pl.concat([flights, impossible])
+
+
+def soaked(weather: pl.DataFrame, *, seed: int, share: float = _BAD_SHARE) -> pl.DataFrame:
+    """The observations, of which `share` say 140 % humidity: they are lost, and flights have to do with older ones."""
+    hit = pl.int_range(pl.len()).shuffle(seed) < weather.height * share
+    return weather.with_columns(humid=pl.when(hit).then(140.0).otherwise("humid"))
 
 
 def wrong_types(flights: pl.DataFrame) -> pl.DataFrame:

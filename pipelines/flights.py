@@ -5,7 +5,7 @@ from typing import Annotated
 import pandera.polars as pa
 import polars as pl
 
-from andon import Delivery, Gate, Governor, Labels, Monitor, Pipeline, Retrain, Search, Source
+from andon import Delivery, Gate, Governor, Labels, Lookup, Monitor, Pipeline, Retrain, Search, Source, Table
 
 NEW_YORK = "America/New_York"
 MILES_PER_MINUTE = 8  # of an airliner at cruising speed
@@ -15,7 +15,7 @@ ENGINES = ["4 Cycle", "Reciprocating", "Turbo-fan", "Turbo-jet", "Turbo-prop", "
 
 
 class Flights(pa.DataFrameModel):
-    """A scheduled departure: what is known three hours before it. Weather is the newest observation at the origin."""
+    """A scheduled departure, as the timetable knows it."""
 
     flight_id: str = pa.Field(unique=True)
     scheduled_at: Annotated[pl.Datetime, "us", "UTC"]
@@ -31,14 +31,6 @@ class Flights(pa.DataFrameModel):
     plane_year: int = pa.Field(nullable=True, ge=1_930, le=2_030)
     seats: int = pa.Field(nullable=True, ge=1, le=900)
     engine: str = pa.Field(nullable=True, isin=ENGINES)
-    temp: float = pa.Field(nullable=True, in_range={"min_value": -40, "max_value": 130})  # degrees Fahrenheit
-    dewp: float = pa.Field(nullable=True, in_range={"min_value": -60, "max_value": 100})
-    humid: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 100})
-    wind_dir: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 360})
-    wind_speed: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 150})  # miles per hour
-    precip: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 10})  # inches
-    pressure: float = pa.Field(nullable=True, in_range={"min_value": 900, "max_value": 1_080})  # millibars
-    visib: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 20})  # miles
 
     @pa.dataframe_check
     @classmethod
@@ -55,15 +47,42 @@ class Flights(pa.DataFrameModel):
 
     @pa.dataframe_check
     @classmethod
+    def is_a_week_of_flights(cls, data: pa.PolarsData) -> pl.LazyFrame:
+        """A file with fewer rows is a fragment of an upload."""
+        return data.lazyframe.select(pl.len() >= 500)
+
+
+class Weather(pa.DataFrameModel):
+    """An hour's observation at an airport, named by the hour's beginning."""
+
+    origin: str = pa.Field(isin=ORIGINS)
+    observed_at: Annotated[pl.Datetime, "us", "UTC"]
+    temp: float = pa.Field(nullable=True, in_range={"min_value": -40, "max_value": 130})  # degrees Fahrenheit
+    dewp: float = pa.Field(nullable=True, in_range={"min_value": -60, "max_value": 100})
+    humid: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 100})
+    wind_dir: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 360})
+    wind_speed: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 150})  # miles per hour
+    precip: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 10})  # inches
+    pressure: float = pa.Field(nullable=True, in_range={"min_value": 900, "max_value": 1_080})  # millibars
+    visib: float = pa.Field(nullable=True, in_range={"min_value": 0, "max_value": 20})  # miles
+
+    @pa.dataframe_check
+    @classmethod
     def dew_point_below_temperature(cls, data: pa.PolarsData) -> pl.LazyFrame:
         """Air cannot be drier than dry; two degrees are left to the sensors."""
         return data.lazyframe.select((pl.col("dewp") <= pl.col("temp") + 2).fill_null(value=True))
 
-    @pa.dataframe_check
-    @classmethod
-    def is_a_week_of_flights(cls, data: pa.PolarsData) -> pl.LazyFrame:
-        """A file with fewer rows is a fragment of an upload."""
-        return data.lazyframe.select(pl.len() >= 500)
+
+# An observation is made in the course of its hour (mostly at :51), so it is known when that is over. One that was known
+# for more than six hours says nothing any more.
+WEATHER = Table(
+    name="weather",
+    path="landing/weather/*.parquet",
+    contract=Weather,
+    key="origin",
+    time="observed_at",
+    delay="1h",
+)
 
 
 def features(flights: pl.LazyFrame) -> pl.LazyFrame:
@@ -83,6 +102,7 @@ PIPELINE = Pipeline(
     source=Source(path="landing/flights/*.parquet", time="scheduled_at", key="flight_id", max_age="14d"),
     labels=Labels(path="landing/flight_arrivals/*.parquet", target="late", matures_after="1d"),
     contract=Flights,
+    lookups=(Lookup(table=WEATHER, on="origin", as_of="scheduled_at", before="3h", max_age="7h"),),
     features=features,
     task="binary",
     monitor=Monitor(every="1d", reference_windows=60),

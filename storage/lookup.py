@@ -32,14 +32,14 @@ def look_up(rows: pl.LazyFrame, table: pl.LazyFrame | None, lookup: Lookup, *, a
     no later than the row itself and than `as_known_at`. Of those the one observed last holds; of several versions of it
     that with the highest `_batch`, then the one known last. A key or a moment that is null finds nothing.
 
-    For `rows` without a column `_known_at` only `as_known_at` says what had come in. `table`: the reference table's
+    For `rows` without `_known_at` only `as_known_at` says what had come in. `table`: the reference table's
     accepted rows, None while there are none; key and time (and `known_at`) are unique within a batch. What can matter
     of it is read at once, and so are the moments of the rows; the rest is lazy.
     """
     columns, names = looked_up_schema(lookup), rows.collect_schema().names()
     limit = pl.lit(as_known_at, pl.Datetime("us", "UTC"))
     came_in = pl.min_horizontal(_KNOWN_AT, limit) if _KNOWN_AT in names else limit
-    moment = pl.when(came_in.is_not_null()).then(pl.col(lookup.as_of) - span(lookup.before))
+    moment = pl.col(lookup.as_of) - span(lookup.before)
     asked = rows.with_row_index(_ROW).with_columns(moment.alias(_ASKED), came_in.alias(_EPOCH))
     epochs = _epochs(asked)
     if table is None or epochs.is_empty():
