@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from storage.digest import column_digests, frame_digest
+from storage.tables import newest
 
 ROWS, LABELS = "rows", "labels"
 _BATCH, _KNOWN_AT = "_batch", "_known_at"
@@ -99,22 +100,22 @@ def training_rows(
     sample. Unlabelled rows are left out; those beyond the grace count as missing. Of several labels of a key the one
     that became known last holds. `look_up` is given the labelled rows with `_known_at` and adds columns to them.
     """
-    mature = _newest(curated, rules.key, question).filter(
-        pl.col(rules.time) <= _moment(question.as_of - rules.matures_after)
-    )
+    accepted = question.batches.get(ROWS, ())
+    known = newest(curated, key=rules.key, accepted=accepted, as_known_at=question.as_known_at)
+    mature = known.filter(pl.col(rules.time) <= _moment(question.as_of - rules.matures_after))
     joined = _with_labels(mature, labels, rules, question).collect()
     unlabelled = joined.filter(pl.col(rules.target).is_null())[rules.time]
     labelled = joined.filter(pl.col(rules.target).is_not_null()).sort(rules.time, *rules.key)
     told = look_up(labelled.lazy()).collect() if look_up else labelled
     rows = told.drop(_BATCH, _KNOWN_AT, rules.target).with_columns(told[rules.target])
-    newest = rows[rules.time].last() if rows.height else None
+    last = rows[rules.time].last() if rows.height else None
     return Snapshot(
         question=question,
         rows=rows,
         batch=told[_BATCH],
         unlabelled=unlabelled,
         missing=int((unlabelled < question.as_of - rules.matures_after - rules.grace).sum()),
-        until=newest + _TICK if isinstance(newest, datetime) else question.as_of - rules.matures_after,
+        until=last + _TICK if isinstance(last, datetime) else question.as_of - rules.matures_after,
         columns=column_digests(rows),
     )
 
@@ -141,11 +142,6 @@ def _with_labels(
         return rows.with_columns(pl.lit(None).alias(rules.target))
     known = known_labels(labels, rules=rules, as_of=question.as_of, question=question)
     return rows.join(known, on=list(rules.key), how="left", nulls_equal=True)
-
-
-def _newest(rows: pl.LazyFrame, key: Sequence[str], question: Question) -> pl.LazyFrame:
-    """Of each key the version of the newest batch; a version that came later is as if it were not there."""
-    return _taken_in(rows, ROWS, question).filter(pl.col(_BATCH) == pl.col(_BATCH).max().over(list(key)))
 
 
 def _taken_in(rows: pl.LazyFrame, kind: str, question: Question) -> pl.LazyFrame:

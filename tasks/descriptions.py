@@ -49,27 +49,26 @@ def differences(before: Description, after: Description) -> tuple[str, ...]:
         for name in counts
         if getattr(before, name) != getattr(after, name)
     ]
-    for what, names in (
-        ("other values", [name for name, told in before.columns.items() if after.columns.get(name, told) != told]),
-        ("columns that are gone", [name for name in before.columns if name not in after.columns]),
-        ("columns that were not there", [name for name in after.columns if name not in before.columns]),
-    ):
-        if names:
-            found.append(f"{what}: {_some(names)}")
+    gone = [name for name in before.columns if name not in after.columns]
+    other = [name for name, told in before.columns.items() if after.columns.get(name, told) != told]
+    if gone:
+        found.append(f"columns that are gone: {_some(gone)}")
+    if other and before.rows == after.rows:  # of other rows all values are others
+        found.append(f"other values: {_some(other)}")
     return tuple(found)
 
 
-def find_description(site: Site, wanted: str, *, version: bool = False) -> Description:
+def find_description(site: Site, wanted: str, *, is_version: bool = False) -> Description:
     """The recorded snapshot of an id, of the beginning of one, or that a model version has learned from.
 
     DefinitionError when there is none, or more than one.
     """
-    gates = site.ledger.verdicts(site.name, kind="gate", subject=wanted) if version or wanted.isdigit() else ()
-    if version and not gates:
+    gates = site.ledger.verdicts(site.name, kind="gate", subject=wanted) if is_version or wanted.isdigit() else ()
+    if is_version and not gates:
         raise DefinitionError(f"{site.name} has no version {wanted!r}; see: andon history {site.name}")
     start = str(gates[-1].body["snapshot"]) if gates else wanted
     recorded = site.ledger.verdicts(site.name, kind="snapshot")
-    found = [item for item in recorded if start and item.subject.startswith(start)]
+    found = [item for item in recorded if item.subject.startswith(start)]
     if len(found) > 1:
         raise DefinitionError(f"{wanted!r} begins {len(found)} snapshots: {_ids(found)}; give more of it")
     if not found:

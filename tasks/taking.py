@@ -4,7 +4,7 @@ Without Prefect: the command line takes snapshots as well. Writes nothing.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -41,13 +41,15 @@ def question(site: Site, as_of: datetime, *, as_known_at: datetime | None = None
     return Question(
         as_of=as_of,
         as_known_at=known_at,
-        batches={kind: _accepted(site, kind, known_at) for kind in kinds},
+        batches={
+            kind: tuple(item.batch for item in _taken_in(site, kind) if item.known_at <= known_at) for kind in kinds
+        },
         definition=site.pipeline.fingerprint,
     )
 
 
 def take(site: Site, asked: Question) -> Snapshot | None:
-    """The snapshot as the pipeline defines it; None while none of its rows was accepted."""
+    """The snapshot as the pipeline defines it; None where no row was accepted and known."""
     curated = _table(site, ROWS)
     if curated is None or not asked.batches[ROWS]:
         return None
@@ -61,7 +63,9 @@ def take(site: Site, asked: Question) -> Snapshot | None:
 
 
 def take_again(site: Site, description: Description) -> Snapshot | None:
-    """The snapshot that was described, out of the lake as it is now; None when there is no table any more."""
+    """The snapshot that was described, with its columns of then, out of the lake as it is now; None when there is no
+    table any more.
+    """
     curated = _table(site, ROWS)
     if curated is None:
         return None
@@ -73,16 +77,19 @@ def take_again(site: Site, description: Description) -> Snapshot | None:
     )
     matures_after, grace = description.matures_after_seconds, description.grace_seconds
     rules = replace(label_rules(site), matures_after=timedelta(seconds=matures_after), grace=timedelta(seconds=grace))
-    return _taken(site, curated, asked, rules)
+    taken = _taken(site, curated, asked, rules)
+    kept = [name for name in taken.rows.columns if name in description.columns]
+    return replace(taken, rows=taken.rows.select(kept), columns={name: taken.columns[name] for name in kept})
 
 
 def why_nothing(site: Site, asked: Question) -> str:
     """Why there is nothing to learn from, and what to do."""
     for kind, what in ((ROWS, "row"), (LABELS, "label")):
-        count, since = _known_since(site, kind)
-        if since is not None and since > asked.as_known_at:
+        found = _taken_in(site, kind)
+        if found and not asked.batches[kind]:
+            rows, since = sum(item.rows for item in found), min(item.known_at for item in found)
             return (
-                f"no {what} was known at {asked.as_known_at:%Y-%m-%d %H:%M}: {count:,} {what}s are known only since "
+                f"no {what} was known at {asked.as_known_at:%Y-%m-%d %H:%M}: {rows:,} {what}s are known only since "
                 f"{since:%Y-%m-%d %H:%M}, when they were taken in; ask for that moment or later (--as-of), or, to "
                 f"replay the past, take files in as of then: andon ingest {site.name} --as-of MOMENT"
             )
@@ -108,9 +115,26 @@ def _table(site: Site, kind: str) -> pl.LazyFrame | None:
     return tables.scan(own.get(kind) or site.lake.table(site.name, kind), site.lake.remote)
 
 
-def _accepted(site: Site, kind: str, known_at: datetime) -> tuple[int, ...]:
-    """The batches that were accepted by then: a suspect one not before a person released it."""
-    return tuple(number for number, released in _released(site, kind) if released is None or released <= known_at)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TakenIn:
+    """A batch that was accepted, and from which moment on: a suspect one not before a person released it."""
+
+    batch: int
+    rows: int
+    known_at: datetime
+
+
+def _taken_in(site: Site, kind: str) -> tuple[_TakenIn, ...]:
+    """The accepted batches that brought rows, by number."""
+    table, released = _table(site, kind), dict(_released(site, kind))
+    if table is None or not released:
+        return ()
+    of_batch = table.filter(pl.col(_BATCH).is_in(list(released))).group_by(_BATCH)
+    found = of_batch.agg(pl.len(), pl.col(_KNOWN_AT).min()).sort(_BATCH).collect(engine="streaming")
+    return tuple(
+        _TakenIn(batch=number, rows=rows, known_at=max(known_at, released[number] or known_at))
+        for number, rows, known_at in found.rows()
+    )
 
 
 def _released(site: Site, kind: str) -> Iterable[tuple[int, datetime | None]]:
@@ -118,14 +142,3 @@ def _released(site: Site, kind: str) -> Iterable[tuple[int, datetime | None]]:
     for batch in site.ledger.batches(site.name, kind=kind, states=("accepted",)):
         settled = site.ledger.verdicts(site.name, seq=batch.settled_seq) if batch.settled_seq else ()
         yield batch.number, settled[0].data_time if settled else None
-
-
-def _known_since(site: Site, kind: str) -> tuple[int, datetime | None]:
-    """How many accepted rows there are, and from which moment on the first of them are known."""
-    table, released = _table(site, kind), dict(_released(site, kind))
-    if table is None or not released:
-        return 0, None
-    of_batch = table.filter(pl.col(_BATCH).is_in(list(released))).group_by(_BATCH)
-    found = of_batch.agg(pl.len(), pl.col(_KNOWN_AT).min()).collect().rows()
-    moments = [max(known_at, released[number] or known_at) for number, _, known_at in found]
-    return sum(count for _, count, _ in found), min(moments, default=None)
