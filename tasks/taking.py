@@ -3,7 +3,6 @@
 Without Prefect: the command line takes snapshots as well. Writes nothing.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,8 +10,9 @@ from functools import partial
 import polars as pl
 
 from storage import tables
-from storage.lookup import look_up
 from storage.snapshot import LABELS, ROWS, LabelRules, Question, Snapshot, training_rows
+from tasks.accepted import accepted
+from tasks.lookups import looked_up
 from tasks.site import Site
 from validation.durations import span
 from validation.errors import ContractError
@@ -97,17 +97,8 @@ def why_nothing(site: Site, asked: Question) -> str:
 
 
 def _taken(site: Site, curated: pl.LazyFrame, asked: Question, rules: LabelRules) -> Snapshot:
-    looking_up = partial(_looked_up, site, asked) if site.pipeline.lookups else None
-    return training_rows(curated, _table(site, LABELS), rules=rules, question=asked, look_up=looking_up)
-
-
-def _looked_up(site: Site, asked: Question, rows: pl.LazyFrame) -> pl.LazyFrame:
-    for lookup in site.pipeline.lookups:
-        table = _table(site, lookup.table.name)
-        if table is not None:
-            table = table.filter(pl.col(_BATCH).is_in(asked.batches.get(lookup.table.name, ())))
-        rows = look_up(rows, table, lookup, as_known_at=asked.as_known_at)
-    return rows
+    look_up = partial(looked_up, site, as_known_at=asked.as_known_at, batches=asked.batches)
+    return training_rows(curated, _table(site, LABELS), rules=rules, question=asked, look_up=look_up)
 
 
 def _table(site: Site, kind: str) -> pl.LazyFrame | None:
@@ -126,7 +117,7 @@ class _TakenIn:
 
 def _taken_in(site: Site, kind: str) -> tuple[_TakenIn, ...]:
     """The accepted batches that brought rows, by number."""
-    table, released = _table(site, kind), dict(_released(site, kind))
+    table, released = _table(site, kind), accepted(site, kind)
     if table is None or not released:
         return ()
     of_batch = table.filter(pl.col(_BATCH).is_in(list(released))).group_by(_BATCH)
@@ -135,10 +126,3 @@ def _taken_in(site: Site, kind: str) -> tuple[_TakenIn, ...]:
         _TakenIn(batch=number, rows=rows, known_at=max(known_at, released[number] or known_at))
         for number, rows, known_at in found.rows()
     )
-
-
-def _released(site: Site, kind: str) -> Iterable[tuple[int, datetime | None]]:
-    """Each accepted batch, and when a person released it; None when it was never held."""
-    for batch in site.ledger.batches(site.name, kind=kind, states=("accepted",)):
-        settled = site.ledger.verdicts(site.name, seq=batch.settled_seq) if batch.settled_seq else ()
-        yield batch.number, settled[0].data_time if settled else None
