@@ -1,91 +1,35 @@
-"""May this batch go on? Judges a batch against its Pandera contract; never reads files, never writes any.
+"""May this batch go on? Judges a batch against its Pandera contract, which is compiled to one query for each file.
 
 First the columns are compared with the contract: missing or of another type, and nothing else is asked. Then every
 rule is asked for every row; broken rows are set aside, up to the policy's limits. NaN counts as null. Beside the
-contract's rules, every row needs a key (the first row of a key counts) and an event time.
+contract's rules, every row needs a key (the first row of a key counts) and an event time. Writes the dead letter only.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from validation.errors import DefinitionError
-from validation.fields import check_types
-from validation.rules import (
-    Outcome,
-    Rule,
-    canary_lives,
-    column_faults,
-    evaluate,
-    in_reach,
-    rules_of,
-    schema_of,
-    with_own,
-)
-from validation.verdict import Verdict
+from validation import dead_letter as letters
+from validation import judging
+from validation.asking import Outcome
+from validation.columns import ROW
+from validation.errors import ContractError, DefinitionError
+from validation.fingerprint import contract_fingerprint
+from validation.judging import Findings
+from validation.plan import Plan, plan_of
+from validation.rules import in_reach, is_named, rule_names, schema_of
+from validation.terms import MAX_AHEAD, ContractVerdict, Judged, Quarantine, RuleCount, Terms
 
-MAX_SAMPLES = 5  # rows shown for each rule
+__all__ = [
+    "MAX_AHEAD", "ContractVerdict", "Judged", "Quarantine", "RuleCount", "Terms", "check_limits",
+    "contract_fingerprint", "duplicate", "judge_batch", "refused",
+]  # fmt: skip
+
 MAX_REASONS = 20
-MAX_VALUE_LENGTH = 60  # characters shown of a cell
-MAX_AHEAD = timedelta(days=31)  # how far after the data time a row may lie
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantine:
-    """How many bad rows a batch may have before all of it is refused.
-
-    `max_bad_share`: share of rows, in [0, 1]; `per_rule`: the same for single rules, by the rule's name
-    ("distance.greater_than", "flight_id.unique", "carrier.not_null"; for a dataframe check, its function's name).
-    """
-
-    max_bad_share: float = 0.05
-    per_rule: Mapping[str, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_types(self, part="quarantine")
-        for name, share in {"max_bad_share": self.max_bad_share, **self.per_rule}.items():
-            if not 0 <= share <= 1:
-                raise DefinitionError(f"quarantine.{name} must be a share in [0, 1], got {share}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleCount:
-    """How many rows break a rule, with at most five of them as text."""
-
-    name: str
-    rows: int
-    sample: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContractVerdict(Verdict):
-    """outcome: "accept", "quarantine" (some rows set aside), "refuse" or "duplicate".
-
-    `rows_quarantined`: rows that go to the quarantine with the names of the rules that they break; of a refused
-    batch, too, of which no row is accepted. `rules`: broken rules only, the most broken first.
-    """
-
-    kind: ClassVar[str] = "contract"
-
-    rows_in: int = 0
-    rows_accepted: int = 0
-    rows_quarantined: int = 0
-    rules: tuple[RuleCount, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Judged:
-    """A verdict and its rows. `good`: the contract's columns, in its order, NaN made null; empty when refused.
-
-    `bad`: the batch's own columns and values, and `_row` (0-based position) and `_rules` (names of broken rules).
-    """
-
-    verdict: ContractVerdict
-    good: pl.DataFrame
-    bad: pl.DataFrame
 
 
 def refused(*, pipeline: str, batch: str, reason: str, as_of: datetime, rows_in: int = 0) -> ContractVerdict:
@@ -103,144 +47,144 @@ def duplicate(*, pipeline: str, batch: str, reason: str, as_of: datetime) -> Con
 def check_limits(policy: Quarantine, contract: Any, *, key: Sequence[str], time: str) -> None:
     """DefinitionError when `policy.per_rule` names a rule that the contract does not have."""
     schema = schema_of(contract)
-    names = sorted(rule.name for rule in with_own(rules_of(schema, schema.columns), key=key, time=time))
+    names = rule_names(schema, key=key, time=time)
     for name in policy.per_rule:
-        if name not in names:
+        if not is_named(name, names, schema):
             raise DefinitionError(f"quarantine.per_rule names {name!r}, the contract's rules are: {', '.join(names)}")
 
 
-def judge_batch(  # noqa: PLR0913  # the agreed interface: what to judge, by what, for whom, when
-    frame: pl.DataFrame,
-    contract: Any,
+def judge_batch(
+    scan: pl.LazyFrame,
+    terms: Terms,
     *,
     pipeline: str,
     batch: str,
-    policy: Quarantine,
     as_of: datetime,
-    time: str,
-    key: Sequence[str],
-    max_age: timedelta | None = None,
-    max_ahead: timedelta = MAX_AHEAD,
+    dead_letter: Path,
+    text: bool = False,
 ) -> Judged:
-    """Judge one batch. `contract`: a pandera.polars DataFrameModel or DataFrameSchema."""
-    schema = schema_of(contract)
-    subject = _Subject(pipeline=pipeline, batch=batch, as_of=as_of, frame=frame)
-    if faults := column_faults(frame.schema, schema, needed=(*key, time)) or (
-        [] if frame.height else ["the batch has no rows"]
-    ):
-        return _judged(subject, frame.clear(), [], faults=faults, policy=policy)
-    known = frame.select(name for name in schema.columns if name in frame.columns).with_columns(
-        pl.selectors.float().fill_nan(None)
-    )
-    asked = rules_of(schema, known.columns)
-    rules = with_own(asked, key=key, time=time)
-    if faults := _dead_rules(asked, rules, known.schema):
-        return _judged(subject, frame.clear(), [], faults=faults, policy=policy)
-    reach = evaluate(in_reach(time, as_of=as_of, ahead=max_ahead), known)
-    outcomes = [*(evaluate(rule, known) for rule in rules), *([reach] if _breaks(reach) else [])]
-    faults = [outcome.fault for outcome in outcomes if outcome.fault and not outcome.rule.only_warns]
-    faults += _stale(known[time], reach, as_of=as_of, max_age=max_age)
-    good = known.select(_typed(name, column, known.columns) for name, column in schema.columns.items())
-    return _judged(subject, good, outcomes, faults=faults, policy=policy)
+    """Judge one batch. `text`: the scan's columns are text (CSV), to be read as the contract's types.
+
+    ContractError when the file cannot be read to its end.
+    """
+    subject = _Subject(pipeline=pipeline, batch=batch, as_of=as_of, terms=terms, path=dead_letter)
+    try:
+        return _judged(subject, scan, text=text)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as cause:
+        reason = str(cause).partition("\n")[0][:200]
+        raise ContractError(f"{batch} cannot be read: {reason}; upload it again") from cause
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Subject:
     pipeline: str
     batch: str
     as_of: datetime
-    frame: pl.DataFrame
+    terms: Terms
+    path: Path
 
 
-def _dead_rules(asked: Sequence[Rule], rules: Sequence[Rule], schema: pl.Schema) -> list[str]:
-    if not asked:
-        return ["the contract has no rules, so it proves nothing: add checks to it"]
-    if not canary_lives(rules, schema):
-        return ["the contract's rules did not run: a canary row of nothing but nulls passed them; report this"]
-    return []
+def _judged(subject: _Subject, scan: pl.LazyFrame, *, text: bool) -> Judged:
+    terms = subject.terms
+    plan = plan_of(terms.contract, scan.collect_schema(), key=terms.key, time=terms.time, text=text)
+    rows = int(scan.select(pl.len()).collect(engine="streaming").item())
+    if faults := plan.faults or (() if rows else ("the batch has no rows",)):
+        verdict = _verdict(subject, reasons=faults, outcome="refuse", rows_in=rows)
+        return Judged(verdict=verdict, good=pl.LazyFrame(), bad=None)
+    findings = judging.find(
+        plan, scan, rows=rows, time=terms.time, path=subject.path, wants_newest=terms.max_age is not None,
+        reach=in_reach(terms.time, as_of=subject.as_of, ahead=terms.max_ahead),
+    )  # fmt: skip
+    verdict = _weighed(subject, plan, scan, findings, rows=rows)
+    return Judged(
+        verdict=verdict,
+        good=_good(plan, scan, None if verdict.outcome == "refuse" else findings, subject.path),
+        bad=subject.path if findings.bad else None,
+        outcomes=findings.outcomes,
+    )
 
 
-def _stale(times: pl.Series, reach: Outcome, *, as_of: datetime, max_age: timedelta | None) -> list[str]:
-    newest: Any = (times if reach.broken is None else times.filter(~reach.broken)).max()
-    if max_age is None or newest is None or newest >= as_of - max_age:
-        return []
-    return [f"the newest row is of {newest:%Y-%m-%d %H:%M}, {as_of - newest} old; at most {max_age} is allowed"]
-
-
-def _typed(name: str, column: Any, present: Sequence[str]) -> pl.Expr:
-    """A contract column as it is, or nulls for an optional one that the batch does not have."""
-    return pl.col(name) if name in present else pl.lit(None, column.dtype.type if column.dtype else None).alias(name)
-
-
-def _judged(
-    subject: _Subject, good: pl.DataFrame, outcomes: Sequence[Outcome], *, faults: list[str], policy: Quarantine
-) -> Judged:
-    frame, rows = subject.frame, subject.frame.height
-    broken = {o.rule.name: o.broken for o in outcomes if o.broken is not None and not o.rule.only_warns}
-    masks = pl.DataFrame(broken) if broken else pl.DataFrame()
-    is_bad = masks.select(pl.any_horizontal(pl.all())).to_series() if broken else pl.Series([], dtype=pl.Boolean)
-    bad = _set_aside(frame, masks, is_bad)
-    counted = sorted((_counted(o, frame) for o in outcomes if _breaks(o)), key=lambda item: -item[0].rows)
-    faults = [*faults, *_over_limit([count for count, _ in counted], bad.height, rows, policy)]
-    outcome = "refuse" if faults else "quarantine" if bad.height else "accept"
-    reasons = [*faults, *(sentence for _, sentence in counted)] or [
-        f"all {rows:,} rows keep the contract's {len(outcomes)} rules"
+def _weighed(subject: _Subject, plan: Plan, scan: pl.LazyFrame, findings: Findings, *, rows: int) -> ContractVerdict:
+    enforced = [item for item in findings.outcomes if not item.rule.only_warns]
+    counted = [
+        _counted(item, plan, scan, subject) for item in sorted(enforced, key=lambda item: -item.rows) if item.rows
     ]
-    good = good.clear() if faults else good.filter(~is_bad) if bad.height else good
-    verdict = ContractVerdict(
+    faults = [item.fault for item in enforced if item.fault]
+    faults += [*_stale(subject, findings.newest), *_over_limit(counted, findings.bad, rows, subject.terms.policy)]
+    told = [_told(item, count, rows) for item, count in _with_counts(enforced, counted)]
+    asked = sum(not rule.only_warns for rule in plan.rules)
+    return _verdict(
+        subject,
+        outcome="refuse" if faults else "quarantine" if findings.bad else "accept",
+        reasons=(*faults, *told) or (f"all {rows:,} rows keep the contract's {asked} rules",),
+        rows_in=rows,
+        rows_accepted=0 if faults else rows - findings.bad,
+        rows_quarantined=findings.bad,
+        rules=tuple(counted),
+        warnings=tuple(_warnings(findings, plan, scan, subject, rows)),
+    )
+
+
+def _verdict(subject: _Subject, *, reasons: Sequence[str], **numbers: Any) -> ContractVerdict:
+    return ContractVerdict(
         pipeline=subject.pipeline,
         subject=subject.batch,
-        outcome=outcome,
         reasons=tuple(reasons[:MAX_REASONS]),
         data_time=subject.as_of,
-        rows_in=rows,
-        rows_accepted=good.height,
-        rows_quarantined=bad.height,
-        rules=tuple(count for count, _ in counted),
-    )
-    return Judged(verdict=verdict, good=good, bad=bad)
-
-
-def _set_aside(frame: pl.DataFrame, masks: pl.DataFrame, is_bad: pl.Series) -> pl.DataFrame:
-    """The bad rows with their position and the names of the rules that they break."""
-    if not is_bad.any():
-        return frame.clear().with_columns(_row=pl.lit(0, pl.Int64), _rules=pl.lit([], pl.List(pl.String)))
-    named = [pl.when(pl.col(name)).then(pl.lit(name)) for name in masks.columns]
-    rules = masks.filter(is_bad).select(pl.concat_list(named).list.drop_nulls().alias("_rules")).to_series()
-    rows = pl.Series("_row", is_bad.arg_true(), dtype=pl.Int64)
-    return frame.filter(is_bad).with_columns(rows, rules)
-
-
-def _breaks(outcome: Outcome) -> bool:
-    return outcome.broken is not None and bool(outcome.broken.any())
-
-
-def _counted(outcome: Outcome, frame: pl.DataFrame) -> tuple[RuleCount, str]:
-    """A broken rule's count with samples, and the sentence about it."""
-    broken, rule = outcome.broken, outcome.rule
-    assert broken is not None, "asked for broken rules only"  # noqa: S101
-    first = broken.arg_true().head(MAX_SAMPLES)
-    # Moments as text: Python cannot hold all of them.
-    cells = frame[first].select(pl.col(rule.columns)).with_columns(pl.selectors.temporal().cast(pl.String))
-    shown = cells.rows(named=True) if rule.columns else [{}] * len(first)
-    sample = tuple(
-        ", ".join([f"row {row}", *(f"{name}={str(value)[:MAX_VALUE_LENGTH]}" for name, value in values.items())])
-        for row, values in zip(first, shown, strict=True)
-    )
-    count = RuleCount(name=rule.name, rows=int(broken.sum()), sample=sample)
-    verb = "only warned of" if rule.only_warns else "set aside"
-    return count, (
-        f"{count.rows:,} of {frame.height:,} rows ({count.rows / frame.height:.2%}) break {rule.name} "
-        f"({rule.asks}), {verb}; such as {sample[0]}"
+        fingerprint=contract_fingerprint(subject.terms.contract),
+        **numbers,
     )
 
 
-def _over_limit(counts: Iterable[RuleCount], bad: int, rows: int, policy: Quarantine) -> list[str]:
-    faults = []
+def _good(plan: Plan, scan: pl.LazyFrame, findings: Findings | None, path: Path) -> pl.LazyFrame:
+    """The accepted rows; they are not asked again, since the positions of all others are known."""
+    columns = plan.columns
+    if findings is None:
+        return columns.parsed(scan).select(columns.order).clear()
+    if not findings.bad:
+        return columns.parsed(scan).select(columns.order)
+    bad = letters.positions(path).to_frame().lazy()
+    kept = scan.with_row_index(ROW).join(bad, on=ROW, how="anti", maintain_order="left").drop(ROW)
+    return columns.parsed(kept).select(columns.order)
+
+
+def _stale(subject: _Subject, newest: datetime | None) -> Iterator[str]:
+    max_age, as_of = subject.terms.max_age, subject.as_of
+    if max_age is not None and newest is not None and newest < as_of - max_age:
+        yield f"the newest row is of {newest:%Y-%m-%d %H:%M}, {as_of - newest} old; at most {max_age} is allowed"
+
+
+def _counted(item: Outcome, plan: Plan, scan: pl.LazyFrame, subject: _Subject) -> RuleCount:
+    sample = judging.shown(item, plan.columns, scan, subject.path)
+    return RuleCount(name=item.rule.name, rows=item.rows, sample=sample)
+
+
+def _with_counts(outcomes: Sequence[Outcome], counted: Sequence[RuleCount]) -> Iterator[tuple[Outcome, RuleCount]]:
+    by_name = {item.rule.name: item for item in outcomes}
+    return ((by_name[count.name], count) for count in counted)
+
+
+def _told(item: Outcome, count: RuleCount, rows: int) -> str:
+    verb = "only warned of" if item.rule.only_warns else "set aside"
+    return (
+        f"{count.rows:,} of {rows:,} rows ({count.rows / rows:.2%}) break {count.name} "
+        f"({item.rule.asks}), {verb}; such as {count.sample[0]}"
+    )
+
+
+def _warnings(findings: Findings, plan: Plan, scan: pl.LazyFrame, subject: _Subject, rows: int) -> Iterator[str]:
+    warned = [item for item in findings.outcomes if item.rule.only_warns]
+    for item in warned[:MAX_REASONS]:
+        if item.fault:
+            yield item.fault
+        elif item.rows:
+            yield _told(item, _counted(item, plan, scan, subject), rows)
+
+
+def _over_limit(counts: Sequence[RuleCount], bad: int, rows: int, policy: Quarantine) -> Iterator[str]:
     if bad > policy.max_bad_share * rows:
-        faults.append(f"{bad:,} of {rows:,} rows are bad ({bad / rows:.2%}); at most {policy.max_bad_share:.2%} may be")
+        yield f"{bad:,} of {rows:,} rows are bad ({bad / rows:.2%}); at most {policy.max_bad_share:.2%} may be"
     for count in counts:
         limit = policy.per_rule.get(count.name)
         if limit is not None and count.rows > limit * rows:
-            faults.append(f"{count.rows:,} of {rows:,} rows break {count.name}; at most {limit:.2%} may")
-    return faults
+            yield f"{count.rows:,} of {rows:,} rows break {count.name}; at most {limit:.2%} may"

@@ -1,48 +1,58 @@
-"""The rules of a Pandera contract, one by one: each says for every row whether it holds. Decides nothing.
+"""The rules of a Pandera contract, one by one, and our own beside them. Reads no data, decides nothing.
 
-Pandera's own check functions are called, one rule at a time, on the eager frame. `schema.validate(lazy=True)` is not:
-it keeps one failure case per broken cell (gigabytes when a whole file is bad), and one check that returns a plain
-False crashes it. tests/unit/test_contract.py holds the two to the same answers.
+Each check of the contract is traced once (validation/tracing.py); names are made unique, since limits name rules.
 """
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
-CANARY_ROWS = 2  # two, so that uniqueness can be broken
+from validation.columns import Columns, dtype_of
+from validation.tracing import Traced, trace
+
+Kind = Literal["row", "mask", "whole", "unique", "nested", "alone"]
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_SHOWN = 4  # columns in a sample of a rule over many
+_MAX_ASKS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where Pandera would report the rule: column, check in words, the check's number, and at most how often."""
+
+    column: str | None
+    check: str
+    index: int | None = None
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule:
-    """One rule: `holds` gives a boolean for each row, or one boolean for a rule about the frame as a whole.
+    """One rule. `kind`: "row" rules are asked of every row in one pass; "mask" rules look at other rows, "whole" rules
+    at the frame, "unique" at the values of `columns`; "nested" (a schema in a struct) and "alone" are left to Pandera.
 
-    `asks` is the rule in words. `columns` are shown in samples. `only_warns`: counted, but no row is set aside.
-    `canary`: True when the rule must refuse the second of two rows that hold nothing but nulls.
+    `broken`: true where a row, or for "whole" the frame, breaks it; false or null where it does not. `asks` is the rule
+    in words, `columns` are shown in samples. `only_warns`: counted, but no row is set aside. `must_fail`: a row of
+    nothing but nulls (for "unique": two) breaks it. `check`, `key`: what is left to Pandera, and `why`.
     """
 
     name: str
     asks: str
-    columns: tuple[str, ...]
-    holds: Callable[[pl.DataFrame], pl.Series]
+    kind: Kind
+    columns: tuple[str, ...] = ()
+    broken: pl.Expr | None = None
     only_warns: bool = False
-    canary: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Outcome:
-    """What a rule said: `broken` marks bad rows, or is None for a rule about the whole frame; `fault` is empty, or
-    says why the whole frame breaks the rule or why the rule could not be asked.
-    """
-
-    rule: Rule
-    broken: pl.Series | None = None
-    fault: str = ""
+    must_fail: bool = False
+    check: Any = None
+    key: str = "*"
+    why: str = ""
+    traced: Traced | None = None
+    origin: Origin | None = None
 
 
 def schema_of(contract: Any) -> Any:
@@ -50,36 +60,26 @@ def schema_of(contract: Any) -> Any:
     return contract.to_schema() if hasattr(contract, "to_schema") else contract
 
 
-def column_faults(got: pl.Schema, schema: Any, *, needed: Sequence[str]) -> list[str]:
-    """One sentence for each column that is missing, of another type or (strict contracts) unexpected."""
-    faults = []
-    for name, column in schema.columns.items():
-        wanted = column.dtype.type if column.dtype is not None else None
-        if name not in got:
-            if column.required or name in needed:
-                faults.append(f"column {name!r} is missing: expected {wanted or 'any type'}, got none; deliver it")
-        elif wanted is not None and got[name] != wanted:
-            faults.append(
-                f"column {name!r} has the wrong type: expected {wanted}, got {got[name]}; convert it upstream"
-            )
-    if schema.strict is True:
-        faults += [
-            f"column {name!r} is not in the strict contract: expected none, got {dtype}; drop it or add it"
-            for name, dtype in got.items()
-            if name not in schema.columns
-        ]
-    return faults
+def rules_of(schema: Any, columns: Columns) -> list[Rule]:
+    """The rules of a pandera.polars DataFrameSchema over the columns that the file has."""
+    rules = [rule for name, column in columns.governed for rule in _of_column(schema, name, column, columns)]
+    rules += [_unique(fields, origin=Origin(column=schema.name, check="multiple_fields_uniqueness"))
+              for fields in _groups(schema, columns.known.names())]  # fmt: skip
+    rules += [
+        _of_check(check, None, index, columns.known, origin=schema.name) for index, check in enumerate(schema.checks)
+    ]
+    return list(_numbered(rules))
 
 
-def own_rules(*, key: Sequence[str], time: str) -> list[Rule]:
+def own_rules(*, key: Sequence[str], time: str, columns: Columns) -> list[Rule]:
     """What holds for every batch, whatever its contract says: a key in every row, once, and an event time."""
-    return [*(_not_null(name) for name in (*key, time)), _unique(tuple(key))]
+    return [*(_not_null(name, columns) for name in dict.fromkeys((*key, time))), _unique(tuple(key))]
 
 
-def with_own(asked: Sequence[Rule], *, key: Sequence[str], time: str) -> list[Rule]:
+def with_own(asked: Sequence[Rule], own: Sequence[Rule]) -> tuple[Rule, ...]:
     """The contract's rules, and of our own those that it does not have."""
     names = {rule.name for rule in asked}
-    return [*asked, *(rule for rule in own_rules(key=key, time=time) if rule.name not in names)]
+    return (*asked, *(rule for rule in own if rule.name not in names))
 
 
 def in_reach(time: str, *, as_of: datetime, ahead: timedelta) -> Rule:
@@ -88,95 +88,145 @@ def in_reach(time: str, *, as_of: datetime, ahead: timedelta) -> Rule:
     One row of the far future would make every window before it look judged; Python cannot even hold the year 10000.
     """
     latest = pl.lit(as_of, dtype=pl.Datetime("us", "UTC")) + ahead
+    # NOTE: fill_null keeps the Parquet reader from believing the file's statistics, which may lie, over its rows.
+    holds = pl.col(time).is_between(_EARLIEST, latest).fill_null(value=True)
     return Rule(
         name=f"{time}.in_reach",
         asks=f"not before 1900, and at most {ahead} after the data time: source.max_ahead",
+        kind="row",
         columns=(time,),
-        holds=lambda frame: frame.select(pl.col(time).is_between(_EARLIEST, latest).fill_null(value=True)).to_series(),
+        broken=~holds,
     )
 
 
-def rules_of(schema: Any, columns: Iterable[str]) -> list[Rule]:
-    """The rules of a pandera.polars DataFrameSchema over the columns that the frame has; names are made unique."""
-    present = set(columns)
-    rules = [rule for name, column in schema.columns.items() if name in present for rule in _of_column(name, column)]
-    uniques = schema.unique or []
-    groups = [uniques] if all(isinstance(field, str) for field in uniques) else uniques
-    rules += [_unique(tuple(fields)) for fields in groups if fields]
-    rules += [_check(check, None) for check in schema.checks]
-    return list(_numbered(rules))
+def rule_names(schema: Any, *, key: Sequence[str], time: str) -> list[str]:
+    """The names of all rules that a file can break, for limits to name; columns of a pattern by the pattern."""
+    names = [name for column, item in schema.columns.items() for name in _names_of_column(schema, column, item)]
+    names += [f"{'+'.join(fields)}.unique" for fields in _groups(schema, None)]
+    names += [_label(check) for check in schema.checks]
+    counted = list(_unique_names(names))
+    own = [*(f"{name}.not_null" for name in (*key, time)), f"{'+'.join(key)}.unique", f"{time}.in_reach"]
+    return sorted({*counted, *own})
 
 
-def evaluate(rule: Rule, frame: pl.DataFrame) -> Outcome:
-    """Ask one rule. Never raises: what user code raises becomes the outcome's fault."""
-    try:
-        holds = rule.holds(frame)
-    except Exception as error:  # noqa: BLE001  # whatever a user's check raises belongs into the verdict
-        return Outcome(rule=rule, fault=f"{rule.name} could not be evaluated: {type(error).__name__}: {error}"[:300])
-    if holds.len() == frame.height:
-        return Outcome(rule=rule, broken=~holds)
-    if holds.len() != 1:
-        return Outcome(rule=rule, fault=f"{rule.name} answered for {holds.len()} rows, the batch has {frame.height}")
-    return Outcome(rule=rule, fault="" if holds.item() else f"the batch as a whole breaks {rule.name} ({rule.asks})")
+def is_named(name: str, names: Sequence[str], schema: Any) -> bool:
+    """Whether a file can have a rule of this name; the columns of a pattern are named by themselves there."""
+    column, _, rest = name.partition(".")
+    patterns = [pattern for pattern, item in schema.columns.items() if item.regex and re.fullmatch(pattern, column)]
+    return name in names or any(f"{pattern}.{rest}" in names for pattern in patterns)
 
 
-def canary_lives(rules: Sequence[Rule], schema: pl.Schema) -> bool:
-    """False when a row of nothing but nulls passes a rule that must refuse it: then the rules did not run."""
-    canary = pl.DataFrame({name: [None] * CANARY_ROWS for name in schema}, schema=schema)
-    outcomes = [evaluate(rule, canary) for rule in rules if rule.canary]
-    return bool(outcomes) and all(outcome.broken is not None and outcome.broken[-1] for outcome in outcomes)
-
-
-def _of_column(name: str, column: Any) -> Iterator[Rule]:
+def _names_of_column(schema: Any, name: str, column: Any) -> Iterator[str]:
+    if dtype_of(schema, column) is not None:
+        yield f"{name}.type"
+    if getattr(dtype_of(schema, column), "schema", None) is not None:
+        yield f"{name}.schema"
     if not column.nullable:
-        yield _not_null(name)
+        yield f"{name}.not_null"
     if column.unique:
-        yield _unique((name,))
-    for check in column.checks:
-        yield _check(check, name)
+        yield f"{name}.unique"
+    yield from (f"{name}.{_label(check)}" for check in column.checks)
 
 
-def _not_null(name: str) -> Rule:
+def _of_column(schema: Any, name: str, column: Any, columns: Columns) -> Iterator[Rule]:
+    dtype, typed = dtype_of(schema, column), columns.is_typed(name)
+    if typed is not None:
+        yield _typed(name, typed, dtype, schema)
+    if getattr(dtype, "schema", None) is not None:
+        yield _nested(name, dtype, schema)
+    if not column.nullable:
+        yield _not_null(name, columns)
+    if column.unique:
+        yield _unique((name,), origin=Origin(column=name, check="field_uniqueness"))
+    for index, check in enumerate(column.checks):
+        yield _of_check(check, name, index, columns.known, origin=name)
+
+
+def _typed(name: str, typed: pl.Expr, dtype: Any, schema: Any) -> Rule:
+    wanted = dtype.type if dtype is not None else "a number"
+    check = f"coerce_dtype('{ {key: column.dtype for key, column in schema.columns.items()} }')"
     return Rule(
-        name=f"{name}.not_null",
-        asks="neither null nor NaN",
-        columns=(name,),
-        holds=lambda frame: frame[name].is_not_null(),
-        canary=True,
-    )
+        name=f"{name}.type", asks=f"can be read as {wanted}", kind="row", columns=(name,), broken=~typed,
+        origin=Origin(column=schema.name, check=check),
+    )  # fmt: skip
 
 
-def _unique(fields: tuple[str, ...]) -> Rule:
+def _nested(name: str, dtype: Any, schema: Any) -> Rule:
+    check = f"coerce_dtype('{ {key: column.dtype for key, column in schema.columns.items()} }')"
+    return Rule(
+        name=f"{name}.schema", asks="keeps the schema of its fields", kind="nested", columns=(name,), check=dtype,
+        key=name, why="a schema inside a struct is left to Pandera", origin=Origin(column=schema.name, check=check),
+    )  # fmt: skip
+
+
+def _not_null(name: str, columns: Columns) -> Rule:
+    missing, typed = pl.col(name).is_null(), columns.is_typed(name)
+    return Rule(
+        name=f"{name}.not_null", asks="neither null nor NaN", kind="row", columns=(name,),
+        must_fail=not columns.is_filled(name),
+        broken=missing if typed is None else missing & typed, origin=Origin(column=name, check="not_nullable"),
+    )  # fmt: skip
+
+
+def _unique(fields: tuple[str, ...], *, origin: Origin | None = None) -> Rule:
     """The first row of a value is kept, all later ones are set aside; null counts as a value, as in Pandera."""
     return Rule(
-        name=f"{'+'.join(fields)}.unique",
-        asks="each value once; the first in the file counts",
-        columns=fields,
-        holds=lambda frame: frame.select(pl.struct(fields).is_first_distinct()).to_series(),
-        canary=True,
-    )
+        name=f"{'+'.join(fields)}.unique", asks="each value once; the first in the file counts", kind="unique",
+        columns=fields, must_fail=True, origin=origin,
+    )  # fmt: skip
 
 
-def _check(check: Any, column: str | None) -> Rule:
-    label = check.name if check.name and check.name != "<lambda>" else "check"
+def _groups(schema: Any, present: Sequence[str] | None) -> list[tuple[str, ...]]:
+    uniques = schema.unique or []
+    groups = [uniques] if all(isinstance(field, str) for field in uniques) else uniques
+    there = (tuple(field for field in fields if present is None or field in present) for fields in groups)
+    return [fields for fields in there if fields]
+
+
+def _of_check(check: Any, column: str | None, index: int, known: pl.Schema, *, origin: str | None) -> Rule:
+    key = column or "*"
+    traced = trace(check, key, known)
+    label = _label(check)
     return Rule(
         name=f"{column}.{label}" if column else label,
-        asks=str(check.error or label)[:200],
-        columns=(column,) if column else (),
-        holds=partial(_ask_pandera, check, column),
+        asks=str(check.error or label)[:_MAX_ASKS],
+        kind=traced.kind,
+        columns=(column,) if column else traced.columns[:_SHOWN],
+        broken=_broken(traced, ignore_na=check.ignore_na),
         only_warns=check.raise_warning,
+        check=check,
+        key=key,
+        why=traced.why,
+        traced=traced,
+        origin=Origin(
+            column=origin, check=str(check.error or check.name or check), index=index, at_most=check.n_failure_cases
+        ),
     )
 
 
-def _ask_pandera(check: Any, column: str | None, frame: pl.DataFrame) -> pl.Series:
-    """Pandera's answer with its rule for nulls (a null answer passes when the check ignores nulls)."""
-    output: pl.LazyFrame = check(frame.lazy(), column).check_output
-    return output.collect().to_series()
+def _broken(traced: Traced, *, ignore_na: bool) -> pl.Expr | None:
+    """A null answer passes when the check ignores nulls, and fails when it does not.
+
+    NOTE: never `answer | answer.is_null()`, as Pandera writes it: that evaluates every regex twice.
+    """
+    if traced.answer is None:
+        return None
+    broken = ~(pl.lit(traced.answer) if isinstance(traced.answer, bool) else traced.answer)
+    return broken if ignore_na else broken.fill_null(value=True)
 
 
-def _numbered(rules: Iterable[Rule]) -> Iterator[Rule]:
+def _label(check: Any) -> str:
+    return str(check.name) if check.name and check.name != "<lambda>" else "check"
+
+
+def _numbered(rules: Sequence[Rule]) -> Iterator[Rule]:
     """Give the second rule of a name the suffix #2, and so on: `per_rule` limits must name one rule."""
+    for rule, name in zip(rules, _unique_names(rule.name for rule in rules), strict=True):
+        yield replace(rule, name=name)
+
+
+def _unique_names(names: Iterable[str]) -> Iterator[str]:
     seen: Counter[str] = Counter()
-    for rule in rules:
-        seen[rule.name] += 1
-        yield rule if seen[rule.name] == 1 else replace(rule, name=f"{rule.name}#{seen[rule.name]}")
+    for name in names:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name}#{seen[name]}"
