@@ -1,5 +1,6 @@
 """`andon catalogue`: which tables there are, what they promise, and how fresh they are. Reads no rows."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -89,7 +90,7 @@ def entry_of(intake: "Intake", batches: Sequence[Batch], extent: "Extent | None"
         description=pipeline.description,
         contract=getattr(contract, "__name__", None) or getattr(contract, "name", None) or intake.kind,
         fingerprint=contract_fingerprint(contract),
-        columns={name: str(column.dtype or "any type") for name, column in schema_of(contract).columns.items()},
+        columns={name: _type(column.dtype) for name, column in schema_of(contract).columns.items()},
         place=str(intake.place),
         rows=sum(batch.rows_accepted for batch in accepted),
         batches=len(accepted),
@@ -104,6 +105,11 @@ def entry_of(intake: "Intake", batches: Sequence[Batch], extent: "Extent | None"
         bytes=extent.bytes if extent else None,
         table_version=extent.version if extent else None,
     )
+
+
+def _type(dtype: object) -> str:
+    """As a contract's author writes it: Datetime('us', 'UTC')."""
+    return re.sub(r"\w+=", "", str(dtype)) if dtype else "any type"
 
 
 def _count(batches: Sequence[Batch], state: str) -> int:

@@ -73,7 +73,7 @@ def _snapshot(found: ModelLineage) -> Tree:
     branch = Tree(
         Text(f"snapshot {name}: {what['rows']:,} rows{span}, as known at {_day(what['as_known_at'])}{coverage}")
     )
-    _say(branch, *(_fed(fed) for fed in found.fed))
+    _say(branch, *(_fed(fed) for fed in found.fed), f"look closer: andon snapshot show {what['pipeline']} {name}")
     return branch
 
 
@@ -124,8 +124,9 @@ def _told(told: Told) -> Tree:
 def _arrival(batch: Batch) -> Iterator[str]:
     yield f"arrived {moment(batch.recorded_at)}, sha256 {batch.sha256[:_SHORT]}"
     if batch.verdict_seq is not None:
+        fate = {"suspect": "held", "dropped": "dropped"}.get(batch.state, "taken")
         yield (
-            f"{batch.rows_in:,} rows: {batch.rows_accepted:,} taken, {batch.rows_quarantined:,} set aside, "
+            f"{batch.rows_in:,} rows: {batch.rows_accepted:,} {fate}, {batch.rows_quarantined:,} set aside, "
             f"{batch.rows_duplicate:,} repeated"
         )
     if batch.span is not None:

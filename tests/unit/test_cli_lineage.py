@@ -77,6 +77,7 @@ def test_a_version_is_told_with_its_batches(filled: Shell) -> None:
         "snapshot 111111111111: 88 rows from 2013-04-01 00:00 to 2013-04-03 00:00, as known at 2013-04-03 00:00",
         "as known at 2013-04-03 00:00, 90.0% of the mature ones labelled",
         "rows: 1 batch (1), 100 accepted rows, one.parquet",
+        "look closer: andon snapshot show trips 111111111111",
         "answered 1 batch (2), 48 rows",
     ):
         assert line in ran.err
@@ -187,6 +188,7 @@ def test_why_no_model_has_learned_from_a_batch(andon: Shell, state: Any, why: st
     finish(andon.ledger(), arrive(andon.ledger(), "one.parquet", "a1"), state, rows=10, bad=1)
     ran = andon("lineage", "trips", "--batch", "1")
     assert f"no model has learned from it: {why}" in ran.err
+    assert ("10 rows: 9 held, 1 set aside" in ran.err) == (state == "suspect")
     assert "broken rules: distance.ge 1; the rows: andon quarantine show trips 1 --kind rows" in ran.err
 
 
