@@ -8,6 +8,7 @@ import polars as pl
 from andon.places import Table
 from storage import tables
 from storage.lookup import look_up
+from tasks.accepted import accepted
 from tasks.site import Site
 
 _BATCH, _KNOWN_AT = "_batch", "_known_at"
@@ -29,21 +30,12 @@ def _known(site: Site, table: Table, counted: Collection[int] | None) -> pl.Lazy
     """The table's rows. Those of a batch that was held came in when a person released it: what was scored before did
     not have them.
     """
-    held, accepted = tables.scan(site.lake.table(site.name, table.name), site.lake.remote), _accepted(site, table.name)
+    held, since = tables.scan(site.lake.table(site.name, table.name), site.lake.remote), accepted(site, table.name)
     if held is None:
         return None
-    known = held.filter(pl.col(_BATCH).is_in(list(accepted if counted is None else counted)))
-    released = {number: moment for number, moment in accepted.items() if moment is not None}
+    known = held.filter(pl.col(_BATCH).is_in(list(since if counted is None else counted)))
+    released = {number: moment for number, moment in since.items() if moment is not None}
     if not released:
         return known
     at = pl.col(_BATCH).replace_strict(released, default=None, return_dtype=pl.Datetime("us", "UTC"))
     return known.with_columns(pl.max_horizontal(_KNOWN_AT, at))
-
-
-def _accepted(site: Site, kind: str) -> dict[int, datetime | None]:
-    """The accepted batches, and when a person released them; None for those that were never held."""
-    found: dict[int, datetime | None] = {}
-    for batch in site.ledger.batches(site.name, kind=kind, states=("accepted",)):
-        settled = site.ledger.verdicts(site.name, seq=batch.settled_seq) if batch.settled_seq else ()
-        found[batch.number] = settled[0].data_time if settled else None
-    return found
