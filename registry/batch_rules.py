@@ -10,7 +10,7 @@ from registry.ledger import Arrival, Batch, BatchKind, BatchState, Settled
 from validation.errors import RefusedError, RegistryError
 
 _FINAL = ("accepted", "suspect", "refused", "duplicate")
-_NOTHING_TAKEN = ("refused", "dropped")
+_TAKEN = ("claimed", "accepted", "suspect")
 
 
 def registered(
@@ -24,19 +24,22 @@ def registered(
 ) -> tuple[Batch, ...]:
     """The batch of each arrival: the `known` one of its bytes and name, with the newest stamp, or a new one.
 
-    `known` are the batches of this pipeline and kind with these bytes, under any name.
+    `known` are the batches of this pipeline and kind with these bytes, under any name. A duplicate that was not told
+    yet, and whose twins were refused meanwhile (their file was taken away), is claimed after all.
     """
     twins: dict[str, dict[str, Batch]] = defaultdict(dict)
     for batch in known:
         twins[batch.sha256][batch.name] = batch
     for arrival in arrivals:
         same, name = twins[arrival.sha256], clean(arrival.name)
+        state = _first_state(batch for other, batch in same.items() if other != name)
         if name not in same:
-            state = _first_state(same.values())
             same[name] = _fresh(
                 pipeline, kind, number=next_number, name=name, sha256=arrival.sha256, state=state, now=now
             )
             next_number += 1
+        elif same[name].state == "duplicate" and same[name].verdict_seq is None:
+            same[name] = replace(same[name], state=state)
         same[name] = replace(same[name], stamp=arrival.stamp or same[name].stamp)
     return tuple(twins[arrival.sha256][clean(arrival.name)] for arrival in arrivals)
 
@@ -72,8 +75,7 @@ def unknown(batch: Batch) -> RegistryError:
 
 def _first_state(twins: Iterable[Batch]) -> BatchState:
     # Where nothing was taken of the same bytes they are judged anew, perhaps by a contract that was mended.
-    taken = any(twin.state not in _NOTHING_TAKEN for twin in twins)
-    return "duplicate" if taken else "claimed"
+    return "duplicate" if any(twin.state in _TAKEN for twin in twins) else "claimed"
 
 
 def _fresh(

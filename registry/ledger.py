@@ -219,7 +219,8 @@ class Ledger(Protocol):
 
         When the same bytes were claimed before under this name, that batch is returned (finish it, or it is done), with
         the new stamp. Under another name, also of the same call, a new batch is created in the state "duplicate"; but
-        in the state "claimed" when nothing was taken of these bytes: all their batches were refused or dropped.
+        "claimed" when nothing was taken of these bytes: all their batches were refused or dropped. The same becomes of
+        a duplicate that is not finished yet.
         """
 
     def finish_batches(

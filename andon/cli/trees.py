@@ -14,6 +14,7 @@ from validation.training_set import as_ranges
 
 _SHORT = 12  # characters of a digest
 _REASONS = 3
+_VERSIONS = 12
 _NOT_LEARNED: Mapping[BatchState, str] = {
     "claimed": "it is not judged yet: andon ingest {pipeline}",
     "accepted": "no retrain has taken it yet",
@@ -104,7 +105,9 @@ def _learners(found: BatchLineage) -> Tree:
         return Tree(Text(f"no model has learned from it: {why}"))
     snapshots, versions = _count(found.snapshots, "snapshot"), _count(found.models, "version")
     branch = Tree(Text(f"it is in {snapshots}, of which {versions} learned"))
-    for model in found.models:
+    if len(found.models) > _VERSIONS:
+        _say(branch, f"{_count(found.models[:-_VERSIONS], 'earlier version')}: ask with --json")
+    for model in found.models[-_VERSIONS:]:
         outcome = coloured(model.gate.outcome) if model.gate else Text("never judged")
         rest = "".join(f", {_reign(reign)}" for reign in model.reigns)
         head = Text.assemble((f"version {model.version}", "bold"), ": ", outcome, rest)

@@ -117,6 +117,30 @@ def test_bytes_of_which_nothing_was_taken_are_judged_anew_under_another_name(led
     assert claimed(ledger, "c", "aa").state == "duplicate"
 
 
+def test_a_duplicate_that_waits_takes_the_place_of_a_twin_of_which_nothing_was_taken(ledger: Ledger) -> None:
+    """The first file was taken away before it was judged: its bytes must not be lost with it."""
+    files = [arrival(name, "aa") for name in "abc"]
+    gone, *_ = ledger.claim_batches("flights", "rows", files)
+    finish(ledger, gone, "refused")
+
+    second, third = ledger.claim_batches("flights", "rows", files[1:])
+
+    assert [(item.number, item.name, item.state) for item in (second, third)] == [
+        (2, "b", "claimed"),
+        (3, "c", "duplicate"),
+    ]
+    assert ledger.batches()[1:] == (second, third)
+
+
+def test_a_duplicate_that_was_told_stays_one_and_bars_nobody(ledger: Ledger) -> None:
+    """Refused by a contract that is mended later; then the file comes once more under a third name."""
+    first, twin = ledger.claim_batches("flights", "rows", [arrival("a", "aa"), arrival("b", "aa")])
+    finish(ledger, first, "refused")
+    finish(ledger, twin, "duplicate")
+    assert claimed(ledger, "b", "aa").state == "duplicate"
+    assert claimed(ledger, "c", "aa").state == "claimed"
+
+
 def test_a_suspect_batch_has_duplicates_too(ledger: Ledger) -> None:
     finish(ledger, claimed(ledger, "a", "aa"), "suspect")
     assert claimed(ledger, "b", "aa").state == "duplicate"

@@ -11,7 +11,7 @@ import pytest
 
 from storage.prediction_log import PredictionLog
 from tests.unit.definitions import define
-from tests.unit.lineage_world import arrive, fill, finish
+from tests.unit.lineage_world import arrive, fill, finish, learn
 from tests.unit.shell import Shell
 
 NOON = datetime(2013, 4, 2, 12, tzinfo=UTC)
@@ -198,6 +198,15 @@ def test_a_batch_that_is_not_judged_yet(andon: Shell) -> None:
     assert "batch 1 of rows one.parquet: claimed" in ran.err
     assert "no model has learned from it: it is not judged yet: andon ingest trips" in ran.err
     assert " taken, " not in ran.err
+
+
+def test_of_many_versions_the_newest_are_told(filled: Shell) -> None:
+    for number in range(4, 17):
+        learn(filled.ledger(), str(number), batches={"rows": "1"}, on=7, outcome="reject")
+    told = filled("lineage", "trips", "--batch", "1").err
+    assert "it is in 16 snapshots, of which 16 versions learned ├── 4 earlier versions: ask with --json" in told
+    assert told.count("── version ") == 12
+    assert len(asked(filled, "--batch", "1")["models"]) == 16
 
 
 def test_a_name_with_brackets_is_printed_as_it_is(andon: Shell) -> None:
