@@ -86,7 +86,9 @@ def why_nothing(site: Site, asked: Question) -> str:
     """Why there is nothing to learn from, and what to do."""
     for kind, what in ((ROWS, "row"), (LABELS, "label")):
         found = _taken_in(site, kind)
-        if found and not asked.batches[kind]:
+        if not found:
+            break
+        if not asked.batches[kind]:
             rows, since = sum(item.rows for item in found), min(item.known_at for item in found)
             return (
                 f"no {what} was known at {asked.as_known_at:%Y-%m-%d %H:%M}: {rows:,} {what}s are known only since "

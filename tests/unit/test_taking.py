@@ -145,6 +145,11 @@ def test_why_there_is_nothing_to_learn_from(lake: Lake) -> None:
     assert keys(taken(lake, 7)) == ["a"]
 
 
+def test_labels_without_rows_are_not_what_is_missing(lake: Lake) -> None:
+    lake.ends(End("a", late=True, known_at=day(1)), came=day(7))
+    assert why(lake, 6) == "no accepted row has a mature label yet; land batches and labels, then: andon ingest trips"
+
+
 def test_rows_of_a_released_batch_are_known_only_since_then(lake: Lake) -> None:
     lake.trips(Trip("a", day(0)), came=day(1), state="suspect")
     lake.release(1, at=day(6))
