@@ -14,13 +14,7 @@ from functools import cache
 from typing import Any
 
 import aiohttp
-from botocore.exceptions import (  # type: ignore[import-untyped]
-    BotoCoreError,
-    ClientError,
-    ConnectionError as NotConnectedError,
-    HTTPClientError,
-    IncompleteReadError,
-)
+from botocore import exceptions as causes  # type: ignore[import-untyped]
 from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 
 from storage.address import Address, shown
@@ -32,9 +26,9 @@ Answer = Mapping[str, Any]
 
 _TRANSIENT_CODES = ("RequestTimeout", "SlowDown", "ConditionalRequestConflict", "OperationAborted", "TooManyRequests")
 _TRANSIENT = (
-    NotConnectedError,
-    HTTPClientError,
-    IncompleteReadError,
+    causes.ConnectionError,
+    causes.HTTPClientError,
+    causes.IncompleteReadError,
     ResponseParserError,
     aiohttp.ClientError,
     OSError,
@@ -98,13 +92,13 @@ class Calls:
                 for attempt in range(1_000_000):
                     try:
                         return await _whole(getattr(client, method)(**arguments))
-                    except (ClientError, *_TRANSIENT) as error:
+                    except (causes.ClientError, *_TRANSIENT) as error:
                         last = f"; last it said: {_told(error)}"
                         _raise_unless_transient(error, where, address)
                     await asyncio.sleep(min(_FIRST_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS))
         except TimeoutError as cause:
             raise ended(where, self._remote.seconds, last) from cause
-        except BotoCoreError as error:  # no credentials, a key that is too long, ...
+        except causes.BotoCoreError as error:  # no credentials, a key that is too long, ...
             raise _refused(where, _told(error)) from error
         raise AssertionError("unreachable")
 
@@ -124,7 +118,7 @@ async def _whole(asked: Coroutine[Any, Any, dict[str, Any]]) -> Answer:
 
 
 def _raise_unless_transient(error: Exception, where: str, address: Address) -> None:
-    if not isinstance(error, ClientError):
+    if not isinstance(error, causes.ClientError):
         return
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

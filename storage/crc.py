@@ -40,6 +40,13 @@ class Checksum:
         """The checksum of what was taken in, written as S3 writes it."""
         return base64.b64encode(self._digest.digest()).decode()
 
+    @property
+    def damage(self) -> str:
+        """What is to be said of bytes that are not what the store was told; empty when they are."""
+        if self.got == self.told:
+            return ""
+        return f"is damaged: its {self.name} is {self.got}, S3 holds {self.told}; upload it again"
+
 
 def checksum_of(head: Mapping[str, Any]) -> Checksum | None:
     """The checksum of the whole object in an answer of S3; None when it tells none.

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.address import Address
+from storage.address import Address, shown
+from validation.errors import ContractError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +18,16 @@ class Found:
     size: int
     stamp: str
     modified_at: datetime
+
+
+class DamagedError(ContractError):
+    """The bytes are not what the store's own checksum says. They were copied all the same, and have this digest."""
+
+    def __init__(self, address: Address, reason: str, *, sha256: str) -> None:
+        super().__init__(f"{shown(str(address))} {reason}")
+        self.reason, self.sha256 = reason, sha256
+
+
+def changed(address: Address) -> ContractError:
+    """What is raised when a file is no longer what was found."""
+    return ContractError(f"{shown(str(address))} arrived again while it was read; it will be taken next time")

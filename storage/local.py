@@ -10,11 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storage.address import Address, shown
-from storage.found import Found
+from storage.digests import chunks
+from storage.found import Found, changed
 from storage.globs import Children, matches
-from validation.errors import ContractError
-
-CHUNK_BYTES = 2**20
 
 
 class LocalObjects:
@@ -77,11 +75,6 @@ class LocalObjects:
         return tuple(sorted(found.address.name for found in _children(folder, set())[1]))
 
 
-def changed(address: Address) -> ContractError:
-    """What is raised when a file is no longer what was found."""
-    return ContractError(f"{shown(str(address))} arrived again while it was read; it will be taken next time")
-
-
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
     """A draft in the same folder, gone when the block ends."""
@@ -101,7 +94,7 @@ def _flush(path: Path) -> None:
 def _copy(source: Path, target: Path) -> str:
     digest = hashlib.sha256()
     with source.open("rb") as reading, target.open("wb") as writing:
-        while chunk := reading.read(CHUNK_BYTES):
+        for chunk in chunks(reading):
             digest.update(chunk)
             writing.write(chunk)
     return digest.hexdigest()

@@ -30,8 +30,8 @@ class Objects(Protocol):
     def fetch(self, address: Address, into: Path, *, stamp: str = "") -> str:
         """Copy the file to the local path `into`, in bounded memory; returns the sha256 of what was copied.
 
-        ContractError when it is no longer the one of `stamp`, changes or goes meanwhile, or is not what the store's own
-        checksum says; `into` is whole or not there.
+        ContractError when it is no longer the one of `stamp`, changes or goes meanwhile; DamagedError, with the copy
+        made, when it is not what the store's own checksum says. `into` is whole or not there.
         """
         ...
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from storage.address import Address, shown
 from storage.calls import Answer, Calls, PreconditionError
-from storage.crc import Checksum, checksum_of
-from storage.found import Found
+from storage.crc import checksum_of
+from storage.found import DamagedError, Found, changed
 from storage.globs import Children, matches
-from storage.local import changed, draft_of
+from storage.local import draft_of
 from storage.remote import Remote
-from validation.errors import ContractError, ServiceDownError
+from validation.errors import ServiceDownError
 
 READ_BYTES = 4 * 2**20
 WRITE_BYTES = 8 * 2**20  # S3 takes no parts below 5 MiB but the last
@@ -58,10 +58,12 @@ class S3Objects:
             if stamp not in ("", found.stamp):
                 raise changed(address)
             with draft_of(into) as draft:
-                digest = self._copy(address, draft, head)
+                digest, damage = self._copy(address, draft, head)
                 draft.replace(into)
         except (FileNotFoundError, PreconditionError) as cause:
             raise changed(address) from cause
+        if damage:
+            raise DamagedError(address, damage, sha256=digest)
         return digest
 
     def read(self, address: Address) -> bytes:
@@ -126,7 +128,8 @@ class S3Objects:
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
-    def _copy(self, address: Address, target: Path, head: Answer) -> str:
+    def _copy(self, address: Address, target: Path, head: Answer) -> tuple[str, str]:
+        """The digest of what was copied, and how it differs from what S3 should hold."""
         digest, told = hashlib.sha256(), checksum_of(head)
         with target.open("wb") as file:
             for piece in self._pieces(address, head["ETag"], head["ContentLength"]):
@@ -134,8 +137,7 @@ class S3Objects:
                 file.write(piece)
                 if told is not None:
                     told.update(piece)
-        _check(address, told)
-        return digest.hexdigest()
+        return digest.hexdigest(), told.damage if told is not None else ""
 
     def _pieces(self, address: Address, etag: str, size: int) -> Iterator[bytes]:
         """The bytes of this version in order, the next piece under way while one is used."""
@@ -184,10 +186,3 @@ def _found(address: Address, told: Answer, size: int) -> Found:
     etag = str(told["ETag"]).strip('"')
     modified_at = told["LastModified"].astimezone(UTC)
     return Found(address=address, name=shown(address.name), size=size, stamp=f"{size}-{etag}", modified_at=modified_at)
-
-
-def _check(address: Address, told: Checksum | None) -> None:
-    if told is not None and told.got != told.told:
-        raise ContractError(
-            f"{shown(str(address))} is damaged: its {told.name} is {told.got}, S3 holds {told.told}; upload it again"
-        )

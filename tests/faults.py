@@ -30,7 +30,7 @@ class FaultProxy:
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self._lock, self._closed = threading.Lock(), threading.Event()
         self._serving: set[threading.Thread] = set()
-        self.acts: Callable[[int], object] = lambda call: None
+        self.acts: Callable[[int], object] = lambda _: None
         self.breaks("none")
         self._accepting = threading.Thread(target=self._accept)
         self._accepting.start()
