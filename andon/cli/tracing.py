@@ -19,22 +19,17 @@ _MANY = 5  # of what an error lists
 
 
 def find_batch(batches: Sequence[Batch], wanted: str, *, pipeline: str, kind: str | None = None) -> Batch:
-    """The one batch of a file's name, or of a number (of rows, unless another kind is named)."""
-    by_name = [item for item in batches if item.name == wanted and kind in (None, item.kind)]
-    by_number = [item for item in batches if str(item.number) == wanted and item.kind == (kind or "rows")]
-    found = by_name or by_number
+    """The one batch of a file's name or a number; of rows if it can be, unless another kind is named."""
+    named = [item for item in batches if item.name == wanted and kind in (None, item.kind)]
+    of_rows = [item for item in named if item.kind == "rows"]
+    numbered = [item for item in batches if str(item.number) == wanted and item.kind == (kind or "rows")]
+    found = of_rows or named or numbered
     if len(found) == 1:
         return found[0]
     if found:
         many = "; ".join(f"--batch {item.number} --kind {item.kind} ({item.state})" for item in found[-_MANY:])
         raise DefinitionError(f"{len(found)} batches have the name {wanted!r}; choose: {many}")
-    mine = [item for item in batches if kind in (None, item.kind)]
-    newest = ", ".join(f"--batch {item.number} --kind {item.kind} ({item.name})" for item in mine[-_MANY:])
-    of_kind = f" of the kind {kind!r}" if kind else ""
-    raise DefinitionError(
-        f"{pipeline} has no batch {wanted!r}{of_kind}; "
-        + (f"the last ones are {newest}" if newest else f"none has come: andon ingest {pipeline}")
-    )
+    raise _no_batch(batches, wanted, pipeline=pipeline, kind=kind)
 
 
 def about_batch(ledger: Ledger, facts: Facts, batch: Batch) -> BatchLineage:
@@ -95,6 +90,16 @@ def _batches_with(lake: "Lake", pipeline: str, key: Mapping[str, Any]) -> set[in
         return set()
     same = [pl.col(name).eq_missing(pl.lit(value)) for name, value in key.items()]
     return set(rows.filter(same).select("_batch").collect(engine="streaming")["_batch"])
+
+
+def _no_batch(batches: Sequence[Batch], wanted: str, *, pipeline: str, kind: str | None) -> DefinitionError:
+    what = f"{pipeline} has no batch {wanted!r} of {kind or 'rows'}"
+    kinds = dict.fromkeys(item.kind for item in batches)
+    if not kinds:
+        return DefinitionError(f"{what}; none has come: andon ingest {pipeline}")
+    newest = [[item for item in batches if item.kind == name][-1] for name in kinds]
+    last = ", ".join(f"--batch {item.number} --kind {item.kind} ({item.name})" for item in newest)
+    return DefinitionError(f"{what}; the last ones are {last}")
 
 
 def _not_one(pipeline: str, prediction_id: str, ids: Sequence[str]) -> DefinitionError:

@@ -57,7 +57,8 @@ def _version(found: ModelLineage) -> Tree:
     for told in (found.training, model.gate):
         if told is not None:
             root.add(_told(told))
-    _say(root, *(f"{_reign(reign)}: {reign.why}" for reign in model.reigns))
+    said = model.gate.reasons if model.gate else ()
+    _say(root, *(_reign(reign) + ("" if reign.why in said else f": {reign.why}") for reign in model.reigns))
     if model.bundle_sha256:
         _say(root, f"bundle sha256 {model.bundle_sha256[:_SHORT]}")
     root.add(_snapshot(found))

@@ -60,7 +60,7 @@ def test_a_batch_is_told_with_what_learned_from_it(filled: Shell) -> None:
 
 
 def test_a_batch_is_one_json_value(filled: Shell) -> None:
-    found = asked(filled, "--batch", "one.parquet", "--kind", "rows")
+    found = asked(filled, "--batch", "one.parquet")
     assert (found["batch"]["number"], found["batch"]["stamp"], found["batch"]["state"]) == (1, "1 bytes", "accepted")
     assert (found["verdict"]["outcome"], found["snapshots"]) == ("accept", ["1" * 64, "2" * 64, "3" * 64])
     assert [(model["version"], len(model["answered"])) for model in found["models"]] == [("1", 1), ("2", 0), ("3", 0)]
@@ -144,14 +144,17 @@ def test_a_row_that_was_logged_twice_counts_once(filled: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--batch", "9"], "trips has no batch '9'; the last ones are --batch 2 --kind labels (two.parquet), "),
         (
-            ["--batch", "2", "--kind", "weather"],
-            "trips has no batch '2' of the kind 'weather'; none has come: andon in",
+            ["--batch", "9"],
+            "trips has no batch '9' of rows; the last ones are --batch 2 --kind labels (two.parquet), --batch 5",
         ),
         (
-            ["--batch", "one.parquet"],
-            "2 batches have the name 'one.parquet'; choose: --batch 1 --kind labels (accepted); --batch 1 --kind rows",
+            ["--batch", "2", "--kind", "weather"],
+            "trips has no batch '2' of weather; the last ones are --batch 2 --kind l",
+        ),
+        (
+            ["--batch", "copy.parquet"],
+            "2 batches have the name 'copy.parquet'; choose: --batch 3 --kind rows (duplicate); --batch 5",
         ),
         (["--version", "9"], "the ledger knows no version '9' of trips; see: andon history trips"),
         (["--prediction", "x-1"], "the prediction log of trips has no id 'x-1'; ids stand in the scorer's answers"),
@@ -165,6 +168,7 @@ def test_a_row_that_was_logged_twice_counts_once(filled: Shell) -> None:
 )
 def test_what_is_not_found_is_told_with_the_remedy(filled: Shell, words: list[str], message: str) -> None:
     log(filled.home, *"abcdefghijkl", request="many")
+    arrive(filled.ledger(), "copy.parquet", "other bytes")
     ran = filled("lineage", "trips", *words)
     assert (ran.code, ran.out) == (2, "")
     assert message in ran.err
@@ -190,6 +194,16 @@ def test_why_no_model_has_learned_from_a_batch(andon: Shell, state: Any, why: st
     assert f"no model has learned from it: {why}" in ran.err
     assert ("10 rows: 9 held, 1 set aside" in ran.err) == (state == "suspect")
     assert "broken rules: distance.ge 1; the rows: andon quarantine show trips 1 --kind rows" in ran.err
+
+
+def test_a_name_that_rows_and_labels_share_means_the_rows(filled: Shell) -> None:
+    assert asked(filled, "--batch", "two.parquet")["batch"]["kind"] == "rows"
+    assert asked(filled, "--batch", "two.parquet", "--kind", "labels")["batch"]["kind"] == "labels"
+
+
+def test_before_anything_has_come_it_is_told_what_to_do(andon: Shell) -> None:
+    told = andon("lineage", "trips", "--batch", "1").err
+    assert told == "DefinitionError: trips has no batch '1' of rows; none has come: andon ingest trips"
 
 
 def test_a_batch_that_is_not_judged_yet(andon: Shell) -> None:
