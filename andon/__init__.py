@@ -9,6 +9,7 @@ from validation.errors import AndonError, ContractError, DefinitionError, Regist
 from validation.gate import Gate
 from validation.governor import Governor
 from validation.performance import Monitor
+from validation.suspicion import Suspicion
 
 __all__ = [
     "AndonError",
@@ -27,5 +28,6 @@ __all__ = [
     "Retrain",
     "Search",
     "Source",
+    "Suspicion",
     "Table",
 ]

@@ -27,6 +27,7 @@ from validation.gate import Gate
 from validation.governor import Governor
 from validation.performance import Monitor
 from validation.rules import schema_of
+from validation.suspicion import Suspicion
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _RESERVED = {"prediction", "prediction_id", "version", "logged_at"}  # the prediction log's own columns
@@ -48,6 +49,7 @@ class Pipeline:
     description: str = ""
     lookups: tuple[Lookup, ...] = ()
     quarantine: Quarantine = field(default_factory=Quarantine)
+    suspicion: Suspicion = field(default_factory=Suspicion)
     monitor: Monitor = field(default_factory=Monitor)
     retrain: Retrain = field(default_factory=Retrain)
     search: Search = field(default_factory=Search)

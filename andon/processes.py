@@ -65,6 +65,7 @@ def environment(settings: Settings, *, prefect_port: int, scorer_port: int | Non
         "ANDON_MLFLOW_URI": settings.mlflow,
         "ANDON_PIPELINES": os.pathsep.join(map(str, settings.pipeline_folders)),
         "ANDON_SCORER_URL": f"http://{LOOPBACK}:{scorer_port}" if scorer_port else settings.scorer_url,
+        "ANDON_SETTLE_SECONDS": str(settings.settle_seconds),
         "ANDON_LEASE_SECONDS": str(settings.lease_seconds),
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_API_URL": f"http://{LOOPBACK}:{prefect_port}/api",

@@ -24,6 +24,9 @@ class Settings(BaseSettings):
     s3_endpoint: str = Field(default="", description="http address of an S3 store that is not AWS")
     s3_region: str = Field(default="", description="region of the S3 store; the one of the environment when empty")
     remote_seconds: float = Field(default=60.0, gt=0, description="one call to a remote store takes at most this long")
+    settle_seconds: float = Field(
+        default=60.0, ge=0, description="a file that looks unfinished waits until it has not changed for so long"
+    )
     ledger_url: str = Field(default="", description="SQLAlchemy URL; sqlite below home when empty")
     mlflow_uri: str = Field(default="", description="MLflow tracking URI; sqlite below home when empty")
     pipelines: str = Field(default="", description="folders with pipeline files, separated like PATH")
@@ -75,6 +78,11 @@ class Settings(BaseSettings):
         """The folders in which the catalogue looks."""
         named = tuple(Path(folder).absolute() for folder in self.pipelines.split(os.pathsep) if folder)
         return named or (_PROJECT / "pipelines",)
+
+    @property
+    def settle(self) -> timedelta:
+        """How long a landed file that looks unfinished is given to become whole."""
+        return timedelta(seconds=self.settle_seconds)
 
     @property
     def lease_ttl(self) -> timedelta:

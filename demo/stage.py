@@ -26,6 +26,7 @@ def fresh(folder: Path) -> Settings:
     for name in [name for name in os.environ if name.startswith("ANDON_")]:
         del os.environ[name]
     os.environ["ANDON_HOME"] = str(folder)
+    os.environ["ANDON_SETTLE_SECONDS"] = "0"  # the replay writes whole files, and cut ones on purpose
     return Settings()
 
 

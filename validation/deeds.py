@@ -66,6 +66,16 @@ class Cord(Verdict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Released(Verdict):
+    """A person decided about what was set aside; outcome "released", "still refused" or "dropped"."""
+
+    kind: ClassVar[str] = "release"
+
+    batch: int
+    batch_kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repair(Verdict):
     """What reconcile found; outcome "repaired", or "reported" where a person or a restarted service must act."""
 

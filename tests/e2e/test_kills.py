@@ -36,7 +36,11 @@ class States:
     def __init__(self, folder: Path, prefect: Mapping[str, str]) -> None:
         self.home, self._copies = world.build(folder / "home"), folder
         # Nobody listens at the scorer's address; a lease is free soon after its holder was killed.
-        more = {"ANDON_LEASE_SECONDS": str(LEASE_SECONDS), "ANDON_SCORER_URL": "http://127.0.0.1:9"}
+        more = {
+            "ANDON_LEASE_SECONDS": str(LEASE_SECONDS),
+            "ANDON_SETTLE_SECONDS": "0",
+            "ANDON_SCORER_URL": "http://127.0.0.1:9",
+        }
         self.env = world.environment(self.home, **prefect, **more)
         self._first_lap()
         for activity in POINTS:

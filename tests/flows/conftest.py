@@ -109,5 +109,6 @@ def acting(home: Path) -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("ANDON_HOME", str(home))
         patch.setenv("ANDON_PIPELINES", str(home / "pipelines"))
+        patch.setenv("ANDON_SETTLE_SECONDS", "0")
         patch.setenv("ANDON_SCORER_URL", f"http://127.0.0.1:{free_port()}")
         yield

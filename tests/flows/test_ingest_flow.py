@@ -1,5 +1,6 @@
 """The on-ramp: each row that landed is curated once, or set aside with its reasons; none is lost, none is doubled."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,8 +11,13 @@ import polars as pl
 import pytest
 
 from flows.ingest import ingest
-from storage import quarantine, tables
+from registry.ledger import Arrival
+from storage import tables
+from storage.address import Address
 from storage.landing import arrived
+from storage.quarantine import Quarantine
+from storage.remote import Remote
+from tasks.intake import intake_of
 from tasks.leases import holding
 from tasks.snapshots import take_snapshot
 from tests.flows.world import World, at_once, day
@@ -26,8 +32,13 @@ def outcomes(verdicts: tuple[Verdict, ...]) -> list[tuple[str, str]]:
 
 
 def curated(world: World, pipeline: str = "bikes") -> pl.DataFrame:
-    table = tables.scan(world.lake / "curated" / pipeline)
-    return pl.DataFrame() if table is None else table.collect()
+    table = tables.scan(Address.of(world.lake / "curated" / pipeline), Remote())
+    return pl.DataFrame() if table is None else table.drop("_known_at").collect()
+
+
+def aside(world: World) -> Quarantine:
+    """What is set aside of the bikes' rows."""
+    return intake_of(world.site, "rows").quarantine
 
 
 def with_bad_rows(rows: pl.DataFrame) -> pl.DataFrame:
@@ -60,9 +71,9 @@ def test_bad_rows_are_set_aside_as_they_came_with_place_and_rules(empty: World) 
     empty.put("bikes", "week.parquet", bad)
     (verdict,) = ingest("bikes", as_of=MONDAYS[0])
     assert verdict.outcome == "quarantine"
-    (entry,) = quarantine.entries(empty.lake / "quarantine" / "bikes")
+    (entry,) = aside(empty).entries()
     assert entry.rows is not None
-    kept = pl.read_parquet(entry.rows).sort("_row")
+    kept = pl.read_parquet(entry.rows.path).sort("_row")
     assert kept["_row"].to_list() == [3, 100, 101]
     assert [sorted(rules) for rules in kept["_rules"].to_list()] == [
         ["temp.in_range"],
@@ -88,18 +99,18 @@ def test_files_that_cannot_be_judged_are_kept_whole_with_the_reason(empty: World
     stale = empty.put("bikes", "stale.parquet", empty.rows(0))
     found = ingest("bikes", as_of=day(1, 20))
     assert {verdict.outcome for verdict in found} == {"refuse"}
-    kept = quarantine.entries(empty.lake / "quarantine" / "bikes")
+    kept = aside(empty).entries()
     entries = {entry.refusal.name: entry for entry in kept if entry.refusal}
     for path, said in (
         (typed, "temp"),
-        (cut, "is not a whole .parquet file"),
+        (cut, "is not a whole Parquet file"),
         (spoilt, "temp.in_range"),
         (nothing, "is empty (0 bytes); upload it again"),
         (stale, "14 days"),
     ):
         entry = entries[path.name]
         assert entry.copy is not None
-        assert entry.copy.read_bytes() == path.read_bytes()
+        assert entry.copy.path.read_bytes() == path.read_bytes()
         assert entry.refusal is not None
         assert said in " ".join(entry.refusal.reasons), path.name
     assert curated(empty).is_empty()
@@ -137,10 +148,14 @@ def test_a_batch_that_was_claimed_by_a_process_that_died_is_finished(empty: Worl
     empty.land(0)
     site = empty.site
     landed = empty.lake / "landing" / "bikes" / "2010-W52.parquet"
-    (file,) = arrived(site.lake.root, "landing/bikes/*.parquet")
-    batch = site.ledger.claim_batch("bikes", "rows", name=file.name, sha256=file.sha256)
-    rows = pl.read_parquet(landed).with_columns(_batch=pl.lit(batch.number, pl.Int64))
-    tables.append(site.lake.curated("bikes"), rows, app_id="bikes/rows", version=batch.number)
+    (file,) = arrived(site.lake, "landing/bikes/*.parquet")
+    digest = hashlib.sha256(landed.read_bytes()).hexdigest()
+    (batch,) = site.ledger.claim_batches("bikes", "rows", [Arrival(name=file.name, sha256=digest, stamp=file.stamp)])
+    rows = pl.scan_parquet(landed).with_columns(
+        _batch=pl.lit(batch.number, pl.Int64), _known_at=pl.lit(MONDAYS[0], pl.Datetime("us", "UTC"))
+    )
+    marker = f"bikes/rows/{batch.number}"
+    tables.append(site.lake.curated("bikes"), rows, markers=[marker], remote=Remote(), work=site.work)
     assert outcomes(ingest("bikes", as_of=MONDAYS[0])) == [("2010-W52.parquet", "accept")]
     assert curated(empty).height == 48
 
@@ -167,7 +182,7 @@ def test_every_row_that_landed_is_accounted_for(empty: World) -> None:
     ingest("bikes", as_of=MONDAYS[1])
     folder = empty.lake / "quarantine" / "bikes"
     aside = sum(pl.read_parquet(path).height for path in folder.glob("[0-9].parquet"))
-    refused = sum(pl.read_parquet(path).height for path in folder.glob("[0-9].3.parquet"))
+    refused = sum(pl.read_parquet(path).height for path in folder.glob("[0-9].file.3.parquet"))
     landed = sum(pl.read_parquet(path).height for path in landing.glob("[1-4].parquet"))
     of_the_second = 168 + 5
     repeated = 5 + of_the_second  # 5 keys of the first file, and the fourth, which is the second
@@ -178,15 +193,17 @@ def test_every_row_that_landed_is_accounted_for(empty: World) -> None:
         assert taken == batch.rows_in or batch.state == "refused", batch
 
 
-@pytest.mark.parametrize(("known", "expected"), [(day(1, 10), 7), (day(1, 11), 900)])
-def test_a_label_that_is_corrected_later_holds_from_then_on(empty: World, known: datetime, expected: int) -> None:
+@pytest.mark.parametrize(("asked", "expected"), [(day(1, 11), 7), (day(1, 12), 900)])
+def test_a_label_that_is_corrected_later_holds_from_then_on(empty: World, asked: datetime, expected: int) -> None:
+    """It was known on the 10th, and came on the 12th: what was learned on the 11th stays as it was."""
     empty.land(0)
     first = {"ts": [day(1, 1)], "rentals": [7], "known_at": [day(1, 1, 1)]}
     empty.put("bike_rentals", "first.parquet", pl.DataFrame(first).cast({"ts": pl.Datetime("us", "UTC")}))
+    assert {verdict.outcome for verdict in ingest("bikes", as_of=MONDAYS[0])} == {"accept"}
     corrected = pl.DataFrame({"ts": [day(1, 1)], "rentals": [900], "known_at": [day(1, 10, 12)]})
     empty.put("bike_rentals", "corrected.parquet", corrected)
     assert {verdict.outcome for verdict in ingest("bikes", as_of=day(1, 12))} == {"accept"}
-    snapshot = take_snapshot.fn(empty.site, known)
+    snapshot = take_snapshot.fn(empty.site, asked)
     assert snapshot is not None
     assert snapshot.rows["rentals"].to_list() == [expected]
 
@@ -219,7 +236,7 @@ def test_a_file_that_cannot_be_taken_in_holds_up_none_behind_it_and_is_tried_aga
     aside = empty.lake / "quarantine" / "bikes"
     aside.parent.mkdir(parents=True)
     aside.write_text("a file where the folder should be")
-    broken, taken = ingest("bikes", as_of=MONDAYS[0])
+    taken, broken = ingest("bikes", as_of=MONDAYS[0])
     assert (broken.outcome, taken.outcome) == ("failed", "accept")
     assert broken.reasons[0].startswith("bad.parquet: FileExistsError")
     aside.unlink()
@@ -250,8 +267,8 @@ print(verdict.outcome, verdict.rows_accepted)
 
 
 def test_a_file_that_was_claimed_and_then_taken_away_is_told_and_closed(empty: World) -> None:
-    empty.ledger.claim_batch("bikes", "rows", name="gone.parquet", sha256="ab")
+    empty.ledger.claim_batches("bikes", "rows", [Arrival(name="gone.parquet", sha256="ab")])
     (verdict,) = ingest("bikes", as_of=MONDAYS[0])
     assert (verdict.subject, verdict.outcome) == ("gone.parquet", "refuse")
-    assert "cannot be read: No such file or directory; let it land again" in verdict.reasons[0]
+    assert "was taken away or overwritten before it was taken in; let it land again" in verdict.reasons[0]
     assert ingest("bikes", as_of=MONDAYS[0]) == ()

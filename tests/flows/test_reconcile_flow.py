@@ -1,5 +1,6 @@
 """The sweep: whatever was interrupted is finished, once; then there is nothing left to find."""
 
+import hashlib
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,8 @@ from flows.monitor import monitor
 from flows.reconcile import reconcile
 from flows.retrain import retrain
 from flows.score import score
-from registry.ledger import Lease
-from tasks.ingest import landed_files
+from registry.ledger import Arrival, Lease
+from tasks.arrivals import landed
 from tests.flows.test_monitor_flow import LATER, changed
 from tests.flows.world import World, day
 from validation.verdict import Verdict
@@ -114,8 +115,9 @@ def test_a_late_batch_of_a_judged_week_is_scored_and_then_left_in_peace(idle: Wo
 
 def test_a_file_that_was_claimed_and_not_finished_is_taken_in(idle: World) -> None:
     idle.land(6)
-    (rows,) = (file for kind, file in landed_files(idle.site) if kind == "rows")
-    idle.ledger.claim_batch("bikes", "rows", name=rows.name, sha256=rows.sha256)
+    (rows,) = (file for group in landed(idle.site) if group.intake.kind == "rows" for file in group.files)
+    digest = hashlib.sha256(rows.address.path.read_bytes()).hexdigest()
+    idle.ledger.claim_batches("bikes", "rows", [Arrival(name=rows.name, sha256=digest, stamp=rows.stamp)])
     verdicts = reconcile("bikes", as_of=day(2, 7))
     assert [verdict.subject for verdict in verdicts if verdict.kind == "repair"] == ["ingest", "score", "monitor"]
     assert [verdict.outcome for verdict in verdicts if verdict.kind == "contract"] == ["accept", "accept"]

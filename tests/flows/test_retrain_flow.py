@@ -53,7 +53,7 @@ def test_the_first_model_is_promoted_and_its_bytes_are_those_of_the_ledger(world
 def test_nothing_was_learned_of_what_lay_ahead(world: World) -> None:
     champion = world.ledger.champion("bikes")
     assert champion is not None
-    labels = tables.scan(world.lake / "labels" / "bikes")
+    labels = tables.scan(world.site.lake.labels("bikes"), world.site.lake.remote)
     assert labels is not None
     newest = labels.select(pl.col("ts").max()).collect().item()
     assert newest < champion.change.trained_until <= day(1, 31)

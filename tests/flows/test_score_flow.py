@@ -27,7 +27,7 @@ def logged(world: World) -> pl.DataFrame:
 
 
 def delivered(world: World) -> pl.DataFrame:
-    table = tables.scan(world.lake / "bike_scores")
+    table = tables.scan(world.site.lake.delivery("bike_scores"), world.site.lake.remote)
     assert table is not None
     return table.collect().sort("ts")
 

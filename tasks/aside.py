@@ -1,0 +1,79 @@
+"""What ingest leaves in the quarantine: bad rows, refused files, and the verdicts that are about to be written."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from registry.ledger import Batch
+from storage import tables
+from storage.quarantine import Refusal
+from tasks.intake import Intake
+from tasks.judging import Judgement, left_for_later
+from validation.contract import ContractVerdict
+from validation.deeds import Skipped
+from validation.errors import AndonError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """What is to be said of a batch when its rows are in the table."""
+
+    batch: int
+    verdict: ContractVerdict
+    repeated: int
+
+
+def keep(intake: Intake, judged: Sequence[Judgement], as_of: datetime) -> Iterator[Judgement | Skipped]:
+    """Keep what is not taken of each batch; one whose rows cannot be kept is left for later, as a whole."""
+    for item in judged:
+        try:
+            _keep(intake, item)
+        except AndonError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the batches behind it are taken in
+            yield left_for_later(intake, item.batch.name, error, as_of)
+        else:
+            yield item
+
+
+def stage(intake: Intake, judged: Sequence[Judgement]) -> None:
+    """Write down what the ledger is about to hear of batches whose rows are about to be committed."""
+    staged = [Staged(batch=item.batch.number, verdict=item.verdict, repeated=item.repeated) for item in judged]
+    intake.quarantine.stage(staged[0].batch, msgspec.json.encode(staged))
+
+
+def recover(intake: Intake, batches: Sequence[Batch], as_of: datetime) -> list[Judgement]:
+    """Batches whose rows were committed by a process that died before it could say so: as it would have said it."""
+    markers = {intake.marker(batch.number): batch for batch in batches if batch.state == "claimed"}
+    found = tables.committed(intake.place, list(markers), intake.site.lake.remote) if markers else frozenset()
+    texts = intake.quarantine.staged() if found else ()
+    staged = {item.batch: item for text in texts for item in msgspec.json.decode(text, type=list[Staged])}
+    return [_recovered(intake, markers[name], staged.get(markers[name].number), as_of) for name in sorted(found)]
+
+
+def _keep(intake: Intake, judged: Judgement) -> None:
+    place, number = intake.quarantine, judged.batch.number
+    if judged.bad is not None:
+        place.keep_rows(judged.bad, batch=number)
+    if judged.again is not None:
+        place.keep_repeated(judged.again, batch=number)
+    if judged.is_refused:
+        name, sha256, reasons = judged.batch.name, judged.batch.sha256, judged.verdict.reasons
+        file = judged.file.path if judged.file is not None else None
+        place.keep_refused(file, refusal=Refusal(batch=number, name=name, sha256=sha256, reasons=reasons))
+
+
+def _recovered(intake: Intake, batch: Batch, staged: Staged | None, as_of: datetime) -> Judgement:
+    if staged is not None:
+        return Judgement(batch=batch, verdict=staged.verdict, repeated=staged.repeated, is_written=True)
+    # The quarantine was emptied by hand meanwhile: the rows are there, what was found with them is not known.
+    verdict = ContractVerdict(
+        pipeline=intake.site.name,
+        subject=intake.subject(batch.name),
+        outcome="accept",
+        reasons=("its rows were taken in by a process that died; what else it had found was lost",),
+        data_time=as_of,
+    )
+    return Judgement(batch=batch, verdict=verdict, is_written=True)

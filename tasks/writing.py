@@ -1,0 +1,104 @@
+"""From judged files to rows in the table: what repeats is left out, what is strange is held, all is one commit."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from storage import tables
+from storage.landing import still_the_same
+from tasks import aside
+from tasks.failpoints import reached
+from tasks.intake import Intake
+from tasks.judging import Judgement, refuse
+from tasks.repeats import without_repeats
+from tasks.suspicion import examined
+from validation.errors import ContractError
+
+BATCH_COLUMN, KNOWN_COLUMN = "_batch", "_known_at"
+
+
+def prepare(intake: Intake, judged: Sequence[Judgement], as_of: datetime, work: Path) -> list[Judgement]:
+    """Write the accepted rows of all batches to files in `work`, without those that repeat; each judgement's `part` is
+    the lot that its rows are in. Nothing is in the table yet.
+    """
+    rest = [item for item in judged if item.good is None]
+    parts = [_prepared(intake, part, as_of, work) for part in _by_schema(judged)]
+    done = [item for part in parts for item in part]
+    return sorted([*rest, *done], key=lambda item: item.batch.number)
+
+
+def commit(intake: Intake, judged: Sequence[Judgement]) -> list[Judgement]:
+    """Append the prepared rows of these batches: one commit for each lot, exactly once for each batch."""
+    lots: dict[Path | None, list[Judgement]] = {}
+    for item in judged:
+        lots.setdefault(item.part, []).append(item)
+    done = [item for lot in lots.values() for item in _appended(intake, lot)]
+    return sorted(done, key=lambda item: item.batch.number)
+
+
+def spans(intake: Intake, numbers: Sequence[int]) -> dict[int, tuple[datetime, datetime]]:
+    """First and last event time of each batch that is in the table."""
+    rows = tables.scan(intake.place, intake.site.lake.remote) if numbers else None
+    if rows is None:
+        return {}
+    mine = rows.filter(pl.col(BATCH_COLUMN).is_in(list(numbers))).group_by(BATCH_COLUMN)
+    found = mine.agg(first=pl.col(intake.time).min(), last=pl.col(intake.time).max()).collect(engine="streaming")
+    return {number: (first, last) for number, first, last in found.rows()}
+
+
+def _by_schema(judged: Sequence[Judgement]) -> Iterator[list[Judgement]]:
+    """NOTE: of labels, whose contract leaves the target's type open, two files can have two types."""
+    found: dict[str, list[Judgement]] = {}
+    for item in judged:
+        if item.good is not None:
+            found.setdefault(str(item.good.collect_schema()), []).append(item)
+    yield from found.values()
+
+
+def _prepared(intake: Intake, judged: list[Judgement], as_of: datetime, work: Path) -> list[Judgement]:
+    """NOTE: whether a file was overwritten is asked after its last reading."""
+    refused: list[Judgement] = []
+    while judged:
+        path = work / f"rows-{judged[0].batch.number}.parquet"
+        tables.sink(pl.concat([_stamped(item, as_of) for item in judged]), path)
+        reached("ingest.sunk")
+        changed = [item for item in judged if item.file is not None and not still_the_same(item.file)]
+        why = "it was overwritten while it was read; what it holds now is taken in next"
+        refused += [refuse(intake, item, why) for item in changed]
+        judged = [item for item in judged if item not in changed]
+        if not changed:
+            lot = without_repeats(intake, judged, path, work)
+            return [*refused, *examined(intake, lot, work)]
+    return refused
+
+
+def _stamped(judged: Judgement, as_of: datetime) -> pl.LazyFrame:
+    assert judged.good is not None  # noqa: S101 - chosen by it
+    return judged.good.with_columns(
+        pl.lit(judged.batch.number, pl.Int64).alias(BATCH_COLUMN),
+        pl.lit(as_of, pl.Datetime("us", "UTC")).alias(KNOWN_COLUMN),
+    )
+
+
+def _appended(intake: Intake, judged: list[Judgement]) -> list[Judgement]:
+    path = judged[0].part
+    if path is None:
+        return judged
+    numbers, rows = [item.batch.number for item in judged], pl.scan_parquet(path)
+    if rows.select(pl.len()).collect().item() != sum(item.verdict.rows_accepted for item in judged):
+        # Of a batch whose bad rows could not be kept, or that is refused, nothing may be committed.
+        path = path.with_stem(f"{path.stem}-fewer")
+        tables.sink(rows.filter(pl.col(BATCH_COLUMN).is_in(numbers)), path)
+    aside.stage(intake, judged)
+    reached("ingest.staged")
+    markers = [intake.marker(number) for number in numbers]
+    try:
+        tables.commit(intake.place, path, markers=markers, remote=intake.site.lake.remote)
+    except ContractError as error:  # the table holds other columns or types
+        refused = [refuse(intake, item, str(error)) for item in judged]
+        kept = aside.keep(intake, refused, judged[0].verdict.data_time)
+        return [item for item in kept if isinstance(item, Judgement)]
+    return [replace(item, is_written=True) for item in judged]
