@@ -30,7 +30,7 @@ def judge(site: Site, controls: pl.DataFrame | None) -> Losses:
     logged = read_predictions(
         site.lake.predictions(site.name), site.pipeline.raw_schema, key=spec.key, time=spec.time
     ).select(*spec.key, spec.time, pl.col("prediction").alias("andon"))
-    labels = tables.scan(site.lake.labels(site.name))
+    labels = tables.scan(site.lake.labels(site.name), site.lake.remote)
     assert labels is not None, "the replay brought labels"  # noqa: S101 - it ends otherwise
     truth = known_labels(labels, rules=label_rules(site), as_of=moment(None)).collect()
     rows = logged.join(truth, on=spec.key)

@@ -3,6 +3,7 @@
 The first delivery of a run stands: a repetition, after a crash in between, completes it and changes nothing.
 """
 
+import io
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import polars as pl
 
 from storage import tables
-from storage.lake import write_whole
+from storage.address import Address
+from storage.objects import objects_for
+from storage.remote import Remote
 from validation.errors import DefinitionError
 
 
@@ -30,8 +33,8 @@ class Stamp:
 class Delivered:
     """Where a delivery went; None where none was asked for. `repeated`: nothing was new."""
 
-    file: Path | None
-    table: Path | None
+    file: Address | None
+    table: Address | None
     rows: int
     repeated: bool
 
@@ -52,17 +55,35 @@ def stamped(predictions: pl.DataFrame, stamp: Stamp, *, run_id: str) -> pl.DataF
     return predictions.with_columns(**{name: value for name, value in proof.items() if name not in predictions.columns})
 
 
-def deliver(predictions: pl.DataFrame, *, run_id: str, files: Path | None, table: Path | None) -> Delivered:
-    """Write `predictions` (stamped) to `files`/<run_id>.parquet and append them to `table`, each unless done before."""
+def deliver(
+    predictions: pl.DataFrame,
+    *,
+    run_id: str,
+    files: Address | None,
+    table: Address | None,
+    remote: Remote,
+    work: Path,
+) -> Delivered:
+    """Write `predictions` (stamped) to `files`/<run_id>.parquet and append them to `table`, each unless done before.
+
+    `work`: a folder of this machine for files that are being made.
+    """
     if not run_id or Path(run_id).name != run_id:
         raise DefinitionError(f"run_id must be a plain file name, got {run_id!r}")
     file, written = None, False
     if files is not None:
-        file = files / f"{run_id}.parquet"
-        if not file.exists():
-            write_whole(file, predictions.write_parquet)
-            written = True
+        file, objects = files / f"{run_id}.parquet", objects_for(files, remote)
+        written = objects.create(_as_parquet(predictions), file)
         # The table gets what the file says, even if a newer champion scored the repetition.
-        predictions = pl.read_parquet(file)
-    appended = table is not None and tables.append(table, predictions, app_id=f"delivery/{run_id}", version=1)
+        predictions = pl.read_parquet(io.BytesIO(objects.read(file)))
+    marker = f"delivery/{run_id}/1"
+    appended = table is not None and tables.append(
+        table, predictions.lazy(), markers=[marker], remote=remote, work=work
+    )
     return Delivered(file=file, table=table, rows=predictions.height, repeated=not (written or appended))
+
+
+def _as_parquet(frame: pl.DataFrame) -> bytes:
+    data = io.BytesIO()
+    frame.write_parquet(data)
+    return data.getvalue()

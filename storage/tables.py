@@ -1,109 +1,96 @@
-"""Delta tables that are appended to exactly once per batch. Always read through the table, never by a file pattern.
+"""Delta tables that take each batch exactly once. Always read through the table, never by a file pattern.
 
 NOTE: a kill in the middle of a write leaves Parquet files that no commit names; only the table knows which rows exist.
 """
 
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import AddAction
 
-from validation.errors import ContractError
+from storage.address import Address
+from storage.datafile import data_file, sink
+from storage.delta import open_for, open_table
+from storage.markers import markers_in
+from storage.remote import Remote
+from storage.transaction import put, transact
+from storage.upkeep import Maintained, maintain
+from storage.versions import newest, repeats
+from validation.errors import DefinitionError, RefusedError
+
+__all__ = ("Maintained", "append", "commit", "committed", "maintain", "newest", "repeats", "scan", "sink")
 
 _ATTEMPTS = 5
-_BATCH = "_batch"
-_KEPT_TYPES = (
-    pl.Boolean(), pl.Int8(), pl.Int16(), pl.Int32(), pl.Int64(), pl.Float32(), pl.Float64(), pl.String(), pl.Binary(),
-    pl.Date(), pl.Datetime("us", "UTC"), pl.List(pl.Float64()),
-)  # fmt: skip
 
 
-def append(folder: Path, frame: pl.DataFrame, *, app_id: str, version: int) -> bool:
-    """Append `frame` unless this (app_id, version) has been appended before; True when rows were written now.
+def scan(place: Address, remote: Remote) -> pl.LazyFrame | None:
+    """The rows that are committed now, in no order; None while there is no table."""
+    table = open_table(place, remote)
+    return None if table is None else pl.scan_delta(table)
 
-    The first append creates the table. Columns and types must be the table's: ContractError otherwise.
+
+def committed(place: Address, markers: Sequence[str], remote: Remote) -> frozenset[str]:
+    """Those of `markers` whose rows are in the table."""
+    table = open_table(place, remote)
+    return frozenset() if table is None else markers_in(table, place, markers, remote)
+
+
+def append(place: Address, rows: pl.LazyFrame, *, markers: Sequence[str], remote: Remote, work: Path) -> bool:
+    """Append `rows`, which are those of all `markers`, in one commit; False when they were in the table before.
+
+    They are written to a file below `work` first. Columns and types must be the table's: ContractError otherwise.
     """
-    # NOTE: Delta keeps one version per app id and so can only say "not newer than"; a batch that is finished after its
-    # successor would be taken for done, and lost. So each batch is an app id of its own.
-    marker = f"{app_id}/{version}"
-    once = CommitProperties(app_transactions=[Transaction(marker, version)])
+    table = open_for(place, rows.collect_schema(), remote)
+    if _is_done(table, place, markers, remote):
+        return False
+    path = work / f"{uuid.uuid4().hex}.parquet"
+    try:
+        sink(rows, path)
+        return commit(place, path, markers=markers, remote=remote)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def commit(place: Address, path: Path, *, markers: Sequence[str], remote: Remote) -> bool:
+    """The same with rows that lie in a file already (see `sink`), which goes into the table as it is: it is moved.
+
+    The first commit creates the table. RefusedError when a part of `markers` is in the table and the rest is not, as
+    the file's rows would be there twice.
+    """
+    file = data_file(path)
+    actions: list[AddAction] | None = None
     conflict: CommitFailedError | None = None
     for _ in range(_ATTEMPTS):
-        table = _open_or_create(folder, frame.schema)
-        if table.transaction_version(marker) is not None:
-            return False
-        _check_schema(frame.schema, _schema(table), folder)
+        table = open_for(place, file.schema, remote)
+        if _is_done(table, place, markers, remote):
+            return _holds(table, actions or [])
+        if actions is None:
+            actions = [put(file, place, remote)] if file.rows else []
         try:
             # On the handle that was asked: a twin that commits in between makes this fail. By path both would write.
-            write_deltalake(table, frame.select(_schema(table).names()), mode="append", commit_properties=once)
+            transact(table, actions, markers=markers, place=place, remote=remote)
         except CommitFailedError as error:
             conflict = error
         else:
             return True
-    raise ContractError(f"{folder}: another writer was faster {_ATTEMPTS} times; run it again") from conflict
+    raise RefusedError(f"{place}: another writer was faster {_ATTEMPTS} times; run it again") from conflict
 
 
-def scan(folder: Path) -> pl.LazyFrame | None:
-    """The table's committed rows, in no order; None while there is no table."""
-    table = _open(folder)
-    return None if table is None else pl.scan_delta(table)
+def _is_done(table: DeltaTable, place: Address, markers: Sequence[str], remote: Remote) -> bool:
+    if not markers:
+        raise DefinitionError(f"{place}: without a marker an append could be made twice; name its batches")
+    done = markers_in(table, place, markers, remote)
+    if done and len(done) < len(set(markers)):
+        some = ", ".join(sorted(done)[:5])
+        raise RefusedError(f"{place}: of these batches {some} are in the table, the others are not; run it again")
+    return bool(done)
 
 
-def known_keys(folder: Path, frame: pl.DataFrame, key: Sequence[str], *, batch: int) -> pl.Series:
-    """Per row of `frame`: has another batch than `batch` brought its key already?
-
-    `batch` itself does not count, so that a repeated ingest judges its rows as the first attempt did.
-    """
-    table = scan(folder)
-    if table is None:
-        return pl.repeat(value=False, n=frame.height, dtype=pl.Boolean, eager=True).alias("known")
-    before = table.filter(pl.col(_BATCH) != batch).select(key).unique().with_columns(known=pl.lit(value=True))
-    joined = frame.lazy().select(key).join(before, on=key, how="left", maintain_order="left", nulls_equal=True)
-    return joined.select(pl.col("known").fill_null(value=False)).collect()["known"]
-
-
-def _open(folder: Path) -> DeltaTable | None:
-    try:
-        return DeltaTable(folder)
-    except TableNotFoundError:
-        return None
-
-
-def _open_or_create(folder: Path, schema: pl.Schema) -> DeltaTable:
-    table = _open(folder)
-    if table is not None:
-        return table
-    _check_types(schema, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        return DeltaTable.create(folder, schema, mode="error")
-    except DeltaError:
-        table = _open(folder)  # another creator was faster
-        if table is None:
-            raise
-        return table
-
-
-def _schema(table: DeltaTable) -> pl.Schema:
-    return pl.Schema(table.schema().to_arrow())
-
-
-def _check_types(schema: pl.Schema, folder: Path) -> None:
-    """Others would be stored as something else (unsigned and nanoseconds as signed and micro-, categories as text)."""
-    problems = [f"{name!r} is {dtype}" for name, dtype in schema.items() if dtype not in _KEPT_TYPES]
-    if problems:
-        kept = ", ".join(str(dtype) for dtype in _KEPT_TYPES)
-        raise ContractError(f"cannot create {folder}: {'; '.join(problems[:5])}; cast to one of {kept} first")
-
-
-def _check_schema(got: pl.Schema, kept: pl.Schema, folder: Path) -> None:
-    """NOTE: Delta would truncate floats that are appended to an integer column, without a word."""
-    problems = [
-        f"{name!r} is {got.get(name, 'missing')}, the table holds {kept.get(name, 'no such column')}"
-        for name in (*kept, *(name for name in got if name not in kept))
-        if got.get(name) != kept.get(name)
-    ]
-    if problems:
-        raise ContractError(f"cannot append to {folder}: {'; '.join(problems[:5])}; convert the columns first")
+def _holds(table: DeltaTable, actions: Sequence[AddAction]) -> bool:
+    """Has our own commit come about, though its answer was lost?"""
+    files = set(pl.DataFrame(table.get_add_actions())["path"]) if actions else set()
+    return any(action.path in files for action in actions)

@@ -3,7 +3,7 @@
 A repetition is harmless: the log counts the first prediction of a key, a delivery is made once per batch.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 from prefect import task
@@ -18,6 +18,7 @@ from tasks.events import announce
 from tasks.failpoints import reached
 from tasks.history import unscored
 from tasks.leases import holding
+from tasks.lookups import looked_up
 from tasks.policies import IDEMPOTENT_IO
 from tasks.site import Site, open_sites
 from tasks.snapshots import BATCH_COLUMN
@@ -25,6 +26,9 @@ from tasks.telling import log, note
 from validation.deeds import Scored, skipped
 from validation.errors import NoChampionError
 from validation.verdict import Verdict
+
+_KNOWN_AT = "_known_at"
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 def sites_with_champion(pipeline: str | None) -> tuple[Site, ...]:
@@ -62,10 +66,12 @@ def score_batch(site: Site, batch: Batch, as_of: datetime, *, through: str) -> V
 
 
 def _rows_of(site: Site, batch: Batch) -> pl.DataFrame:
-    table = tables.scan(site.lake.curated(site.name))
+    table = tables.scan(site.lake.curated(site.name), site.lake.remote)
     assert table is not None, "an accepted batch is in the table"  # noqa: S101 - the ledger says so
-    mine = table.filter(pl.col(BATCH_COLUMN) == batch.number).select(list(site.pipeline.raw_schema))
-    return mine.sort(site.pipeline.spec.time, *site.pipeline.spec.key).collect()
+    mine = table.filter(pl.col(BATCH_COLUMN) == batch.number).sort(site.pipeline.spec.time, *site.pipeline.spec.key)
+    rows = mine.select(*site.pipeline.source_schema, _KNOWN_AT).collect()
+    # What had come in when they came, and not now: a repetition scores the same, and training sees what was scored.
+    return looked_up(site, rows.lazy(), as_known_at=_EVER).select(list(site.pipeline.raw_schema)).collect()
 
 
 def _through_scorer(site: Site, rows: pl.DataFrame) -> pl.DataFrame:
@@ -111,6 +117,8 @@ def _deliver(site: Site, champion: Champion, predicted: pl.DataFrame, batch: Bat
         run_id=run,
         files=site.lake.delivery(where.files) if where.files else None,
         table=site.lake.delivery(where.table) if where.table else None,
+        remote=site.lake.remote,
+        work=site.work,
     )
 
 
