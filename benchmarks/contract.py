@@ -9,7 +9,7 @@ the work without imports) are the measure, since the machine may be shared; what
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,7 @@ def main() -> None:
     raw = _measured(modes, folder=options.folder, repeat=options.repeat)
     title = f"{options.rows:,} rows x 20 columns, 36 rules, 0.1 % bad; median of {options.repeat}"
     show.table(title, raw.items(), base=raw.get("ours"))
-    show.finish(_answer(raw, rows=options.rows), raw)
+    show.finish(answer(raw, rows=options.rows), raw)
 
 
 def _options() -> argparse.Namespace:
@@ -73,7 +73,7 @@ def _modes(folder: Path, *, rows: int, only: Sequence[str]) -> list[Mode]:
     ]
 
 
-_OUR_WAYS = ("ours", "hand", "scan", "pandera_eager", "pandera_lazy")
+_OUR_WAYS = ("ours", "hand", "hand_keyed", "scan", "pandera_eager", "pandera_lazy")
 
 
 def _ours(way: str) -> Command:
@@ -97,14 +97,17 @@ def _measured(modes: Sequence[Mode], *, folder: Path, repeat: int) -> dict[str, 
     return {mode.name: show.figures(runs[mode.name], stock.truth(mode.files)) for mode in modes}
 
 
-def _answer(raw: dict[str, Figures], *, rows: int) -> dict[str, object]:
+def answer(raw: Mapping[str, Figures], *, rows: int) -> dict[str, object]:
+    """The figures that are asked for; None for what was not run."""
     ours = raw.get("ours")
     frames = [got for name, got in raw.items() if name.startswith("dataframely") and not got.failed]
     fastest = min(frames, key=lambda got: got.cpu_s, default=None)
     return {
         "benchmark": "contract",
         "rows": rows,
-        "cpu_vs_hand": ratio(ours, raw.get("hand")),
+        # Andon asks two rules more than the 36 (keys differ, moments are in reach): by hand with them, and without.
+        "cpu_vs_hand": ratio(ours, raw.get("hand_keyed")),
+        "cpu_vs_hand_36": ratio(ours, raw.get("hand")),
         "cpu_vs_scan": ratio(ours, raw.get("scan")),
         "pandera_lazy_vs_ours": ratio(raw.get("pandera_lazy"), ours),
         "pandera_eager_vs_ours": ratio(raw.get("pandera_eager"), ours),

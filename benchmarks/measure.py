@@ -2,6 +2,8 @@
 
 Memory is sampled as anonymous memory (RssAnon) of the process and its children: pages of mapped files, which the
 kernel may take back at will, are not in it. `max_rss_mb` is the kernel's own high-water mark, which counts them.
+
+NOTE: that mark is handed on when a process starts another one, so whoever measures must be smaller than what it starts.
 """
 
 import contextlib

@@ -3,7 +3,7 @@
 The same rows for the same file number on every machine. Beside each file stands what is broken in it, counted where it
 was broken: the truth that every tool's answer is held against.
 
-python -m benchmarks.orders FILE ROWS NUMBER
+python -m benchmarks.orders FILE ROWS NUMBER, or FOLDER many FILES: so many files of 100 to 1,000 rows.
 """
 
 import json
@@ -24,6 +24,7 @@ from benchmarks.peers import terms
 Numbers = npt.NDArray[Any]
 
 ROW_GROUP = 250_000
+_MOST = 1 << 32  # rows in a file
 BAD_EVERY = 1_000
 _SEED = 2026
 _DAY_MS = 86_400_000
@@ -35,14 +36,14 @@ _SKU_NUMBERS = tuple(f"{number:06}" for number in range(0, 1_000_000, 50))
 _DEVICES = tuple(f"{kind}-{number}" for kind in ("android", "ios", "web", "till") for number in range(1, 40))
 
 _WRONG: dict[str, Any] = {
-    "id": -1, "customer": 5_000_001, "quantity": 0, "price": 0.0, "discount": 0.95, "temperature": 99.0, "score": 1.5,
+    "id": None, "customer": 5_000_001, "quantity": 0, "price": 0.0, "discount": 0.95, "temperature": 99.0, "score": 1.5,
     "amount": -0.01, "country": "XX", "status": "lost", "device": "web-", "email": "nobody", "sku": "abc-000001",
     "note": "", "priority": 9, "warehouse": 401, "created_at": terms.EPOCH - timedelta(days=1),
 }  # fmt: skip
 
 
 def write_orders(path: Path, *, rows: int, number: int) -> Path:
-    """Write `rows` orders (a multiple of 1,000) to a zstd Parquet file, unless it is there; ids from number * rows."""
+    """Write `rows` orders to a zstd Parquet file, unless it is there; ids from number * 2^32."""
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +52,7 @@ def write_orders(path: Path, *, rows: int, number: int) -> Path:
     for start in range(0, rows, ROW_GROUP):
         height = min(ROW_GROUP, rows - start)
         chance = np.random.default_rng([_SEED, number, start])
-        frame, counts = _break_some(_good(chance, height=height, first=number * rows + start), chance)
+        frame, counts = _break_some(_good(chance, height=height, first=number * _MOST + start), chance)
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         writer = writer or pq.ParquetWriter(beside, table.schema, compression="zstd")
         writer.write_table(table, row_group_size=ROW_GROUP)
@@ -118,13 +119,15 @@ def _moments(microseconds: Numbers) -> pl.Series:
 
 def _break_some(frame: pl.DataFrame, chance: np.random.Generator) -> tuple[pl.DataFrame, Counter[str]]:
     """One row in a thousand breaks one rule, each rule as likely; and how many rows break which."""
-    rows = pl.Series(chance.choice(frame.height, frame.height // BAD_EVERY, replace=False))
+    broken = (frame.height + int(chance.integers(BAD_EVERY))) // BAD_EVERY
+    rows = pl.Series(chance.choice(frame.height, broken, replace=False))
     rules = chance.integers(0, len(terms.RULES), len(rows))
     for number, rule in enumerate(terms.RULES):
         hit = rows.filter(pl.Series(rules == number))
         column, value = _wrong(rule)
-        spoilt = frame[column].scatter(hit.sort(), value)
-        frame = frame.with_columns(spoilt)
+        if rule == "id.value":
+            value = -1 - frame["id"].gather(hit)  # not the same twice: it breaks this rule alone
+        frame = frame.with_columns(frame[column].scatter(hit, value))
     return frame, Counter(terms.RULES[number] for number in rules)
 
 
@@ -136,6 +139,16 @@ def _wrong(rule: str) -> tuple[str, Any]:
     return column, None if asks == "not_null" else _WRONG[column]
 
 
+def write_many(folder: Path, *, files: int) -> None:
+    """Files of 100 to 1,000 rows each; ids are all different."""
+    heights = np.random.default_rng(_SEED).integers(100, 1_001, files)
+    for number, height in enumerate(heights.tolist()):
+        write_orders(folder / f"{number:06}.parquet", rows=height, number=number)
+
+
 if __name__ == "__main__":
-    file, rows, number = sys.argv[1:]
-    write_orders(Path(file), rows=int(rows), number=int(number))
+    place, rows, number = sys.argv[1:]
+    if rows == "many":
+        write_many(Path(place), files=int(number))
+    else:
+        write_orders(Path(place), rows=int(rows), number=int(number))

@@ -21,6 +21,15 @@ def orders(folder: Path, *, rows: int, numbers: Iterable[int]) -> list[Path]:
     return paths
 
 
+def many_orders(folder: Path, *, files: int) -> list[Path]:
+    """Small files of 100 to 1,000 orders each."""
+    place = folder / "many" / str(files)
+    if not (place / "ready").exists():
+        subprocess.run([sys.executable, "-m", "benchmarks.orders", place, "many", str(files)], check=True)
+        (place / "ready").touch()
+    return sorted(place.glob("*.parquet"))
+
+
 def truth(paths: Sequence[Path]) -> dict[str, Any]:
     """What is broken in these files: rows, bad rows, and the count of each rule that is broken at all."""
     found = [json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) for path in paths]
@@ -34,3 +43,11 @@ def warm(paths: Iterable[Path]) -> None:
         with path.open("rb") as file:
             while file.read(_CHUNK):
                 pass
+
+
+def real_files(folder: Path) -> list[Path]:
+    """Weeks of flights and weather as all writers write them: WRITER/KIND/WEEK.SUFFIX."""
+    place = folder / "real"
+    if not (place / "ready").exists():
+        subprocess.run([sys.executable, "-m", "benchmarks.victims", place], check=True)
+    return sorted(path for path in place.glob("*/*/*") if path.is_file())

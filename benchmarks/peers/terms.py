@@ -5,6 +5,7 @@ Standard library only: this is read in environments that have nothing of ours.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 COLUMNS = (
     "id", "customer", "quantity", "price", "discount", "temperature", "score", "amount", "country", "status",
@@ -21,7 +22,7 @@ RANGES = {  # both ends belong to it
     "warehouse": (1, 400),
 }
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
-AT_LEAST = {"id": 0, "amount": 0.0, "created_at": EPOCH}
+AT_LEAST: dict[str, Any] = {"id": 0, "amount": 0.0, "created_at": EPOCH}
 AT_MOST = {"score": 1.0}
 ABOVE = {"price": 0.0}
 COUNTRIES = ("AT", "BE", "CH", "DE", "DK", "ES", "FR", "GB", "IT", "NL", "NO", "PL", "PT", "SE")

@@ -3,6 +3,8 @@
 Usage: with_dataframely.py eager|lazy OUT FILE...
 """
 
+# mypy: ignore-errors
+
 import sys
 from pathlib import Path
 from typing import Any

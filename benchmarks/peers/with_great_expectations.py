@@ -3,6 +3,8 @@
 Usage: with_great_expectations.py OUT FILE...
 """
 
+# mypy: ignore-errors
+
 import os
 import sys
 from typing import Any

@@ -3,6 +3,8 @@
 Usage: with_pointblank.py OUT FILE...
 """
 
+# mypy: ignore-errors
+
 import sys
 from pathlib import Path
 from typing import Any
