@@ -4,6 +4,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from multiprocessing import get_context
@@ -350,18 +351,27 @@ def test_a_thousand_files_are_claimed_and_finished_in_a_few_statements(ledger: L
     assert seconds < 10, "0.2 s on a quiet machine; one transaction for each file would take far longer"
 
 
+BEFORE_STAMPS = """
+CREATE TABLE andon_batches (
+    pipeline TEXT NOT NULL, kind TEXT NOT NULL, number BIGINT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL,
+    state TEXT NOT NULL, rows_in BIGINT NOT NULL, rows_accepted BIGINT NOT NULL, rows_quarantined BIGINT NOT NULL,
+    rows_duplicate BIGINT NOT NULL, first_time DATETIME, last_time DATETIME, recorded_at DATETIME NOT NULL,
+    verdict_seq BIGINT REFERENCES andon_verdicts (seq), PRIMARY KEY (pipeline, kind, number),
+    UNIQUE (pipeline, kind, sha256, name)
+);
+INSERT INTO andon_batches VALUES ('flights', 'rows', 1, 'a', 'aa', 'accepted', 5, 5, 0, 0, null, null, '2013-04-01', 1)
+"""
+
+
 def test_a_ledger_of_an_older_andon_gets_the_new_columns_and_keeps_its_batches(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    batch = claimed(open_ledger(url), "a", "aa")
-    with sqlite3.connect(tmp_path / "ledger.db") as old:
-        old.execute("ALTER TABLE andon_batches DROP COLUMN stamp")
-        old.execute("CREATE TABLE kept AS SELECT * FROM andon_batches")
-        old.execute("ALTER TABLE kept DROP COLUMN settled_seq")
-        old.execute("DROP TABLE andon_batches")
-        old.execute("ALTER TABLE kept RENAME TO andon_batches")
-    old.close()
+    open_ledger(url).record(note(), actor="ingest")
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as old:
+        old.executescript(f"DROP TABLE andon_batches; {BEFORE_STAMPS}")
 
     ledger = open_ledger(url)
 
-    assert ledger.batches() == (batch,)
+    (batch,) = ledger.batches()
+    assert (batch.name, batch.rows_in, batch.verdict_seq, batch.stamp, batch.settled_seq) == ("a", 5, 1, "", None)
     assert claimed(ledger, "a", "aa", "10 bytes") == replace(batch, stamp="10 bytes")
+    assert finish(ledger, claimed(ledger, "b", "bb"), "suspect").verdict_seq == 2
