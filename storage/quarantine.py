@@ -21,12 +21,13 @@ _BAD, _REPEATED, _REFUSAL = "parquet", "repeated.parquet", "json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A refused file: its name and digest at its arrival, and the reasons."""
+    """A refused file: its name and digest at its arrival, the reasons, and how its columns differ from the contract."""
 
     batch: int
     name: str
     sha256: str
     reasons: tuple[str, ...]
+    difference: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,7 @@ class Quarantine:
 
     def _refusal(self, batch: int) -> Refusal:
         body = json.loads(self.objects.read(self.folder / f"{batch}.{_REFUSAL}"))
-        return Refusal(**{**body, "reasons": tuple(body["reasons"])})
+        return Refusal(**{name: tuple(value) if isinstance(value, list) else value for name, value in body.items()})
 
     def _put(self, file: Path, name: str) -> Address:
         self.objects.put(file, self.folder / name)

@@ -60,9 +60,14 @@ def _keep(intake: Intake, judged: Judgement) -> None:
     if judged.again is not None:
         place.keep_repeated(judged.again, batch=number)
     if judged.is_refused:
-        name, sha256, reasons = judged.batch.name, judged.batch.sha256, judged.verdict.reasons
-        file = judged.file.path if judged.file is not None else None
-        place.keep_refused(file, refusal=Refusal(batch=number, name=name, sha256=sha256, reasons=reasons))
+        refusal = Refusal(
+            batch=number,
+            name=judged.batch.name,
+            sha256=judged.batch.sha256,
+            reasons=judged.verdict.reasons,
+            difference=judged.difference,
+        )
+        place.keep_refused(judged.file.path if judged.file is not None else None, refusal=refusal)
 
 
 def _recovered(intake: Intake, batch: Batch, staged: Staged | None, as_of: datetime) -> Judgement:

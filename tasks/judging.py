@@ -13,13 +13,18 @@ from tasks.intake import Intake
 from tasks.telling import log
 from validation.contract import ContractVerdict, contract_fingerprint, duplicate, judge_batch, refused
 from validation.deeds import Skipped, failed
+from validation.difference import compare_data
 from validation.errors import AndonError, ContractError
+from validation.rules import schema_of
+
+_MAX_CHANGES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judgement:
     """A batch with its verdict. `good`: its accepted rows, None where none is to be written; `bad`: the dead letter,
-    `again`: rows whose key another file brought with other values; `repeated`: how many rows are not taken for that.
+    `again`: rows whose key another file brought with other values; `repeated`: how many rows are not taken for that;
+    `difference`: of a refused file's columns from the contract.
     `part`: the file that its rows are in, until they are in the table: `is_written`.
     """
 
@@ -31,6 +36,7 @@ class Judgement:
     again: Path | None = None
     part: Path | None = None
     repeated: int = 0
+    difference: tuple[str, ...] = ()
     is_written: bool = False
 
     @property
@@ -108,7 +114,14 @@ def _judge(intake: Intake, batch: Batch, file: LandedFile, as_of: datetime, work
     except ContractError as error:
         return Judgement(batch=batch, file=file, verdict=_refusal(intake, batch, str(error), as_of))
     good = judged.good if judged.verdict.rows_accepted else None
-    return Judgement(batch=batch, file=file, verdict=judged.verdict, good=good, bad=judged.bad)
+    refused_for = _difference(intake, rows, text=text) if judged.verdict.outcome == "refuse" else ()
+    return Judgement(batch=batch, file=file, verdict=judged.verdict, good=good, bad=judged.bad, difference=refused_for)
+
+
+def _difference(intake: Intake, rows: pl.LazyFrame, *, text: bool) -> tuple[str, ...]:
+    """NOTE: in CSV all is text; only which columns there are can be told."""
+    changes = compare_data(schema_of(intake.terms.contract), rows.collect_schema())
+    return tuple(str(change) for change in changes if not (text and change.what == "retyped"))[:_MAX_CHANGES]
 
 
 def _same_bytes(intake: Intake, batch: Batch, as_of: datetime) -> ContractVerdict:

@@ -19,6 +19,7 @@ from tasks.intake import Intake, intake_of
 from tasks.leases import holding
 from tasks.site import Site
 from tasks.telling import note
+from validation.contract import Quarantine
 from validation.deeds import Released
 from validation.errors import DefinitionError, RefusedError
 from validation.verdict import Verdict
@@ -61,12 +62,14 @@ def release(site: Site, kind: str, number: int, *, why: str, as_of: datetime) ->
         if lease is None:
             raise RefusedError(f"another process takes in files of {site.name} just now; try again in a minute")
         with _anew(intake, found) as file:
-            verdicts = take_group(Group(intake=intake, files=(file,)), as_of, lease)
-    refused = any(verdict.outcome in ("refuse", "failed") for verdict in verdicts)
+            verdicts = take_group(Group(intake=_lenient(intake, found), files=(file,)), as_of, lease)
+    refused = any(verdict.outcome in ("refuse", "failed", "skipped") for verdict in verdicts)
     told = _released(found, "still refused" if refused else "released", why, as_of)
     note(site, told)
-    if found.entry is not None and not refused:
-        intake.quarantine.discard(found.entry)
+    # What is refused again lies there twice: it stays under its old number.
+    settled = intake.quarantine.entry(_newest(site, kind)) if refused else found.entry
+    if settled is not None and settled.batch != (number if refused else None):
+        intake.quarantine.discard(settled)
     return (*verdicts, told)
 
 
@@ -80,6 +83,17 @@ def drop(site: Site, kind: str, number: int, *, why: str, as_of: datetime) -> Ve
     if found.entry is not None:
         intake.quarantine.discard(found.entry)
     return told
+
+
+def _lenient(intake: Intake, found: Held) -> Intake:
+    """How many bad rows a file may have says nothing about a file of bad rows."""
+    if found.entry is None or found.entry.copy is not None:
+        return intake
+    return replace(intake, terms=replace(intake.terms, policy=Quarantine(max_bad_share=1.0)))
+
+
+def _newest(site: Site, kind: str) -> int:
+    return max(batch.number for batch in site.ledger.batches(site.name, kind=kind))
 
 
 def _kinds(site: Site) -> tuple[str, ...]:
@@ -165,6 +179,12 @@ def verdict_of(site: Site, kind: str, number: int) -> Recorded:
     if not mine:
         raise DefinitionError(f"{subject} is being taken in just now; ask again in a minute")
     return mine[0]
+
+
+def differences(site: Site, kind: str, number: int) -> tuple[str, ...]:
+    """How the columns of a refused file differ from the contract that it was held against."""
+    _, found = _found(site, kind, number)
+    return found.entry.refusal.difference if found.entry and found.entry.refusal else ()
 
 
 def rows_aside(site: Site, kind: str, number: int, *, limit: int) -> pl.DataFrame | None:

@@ -1,6 +1,7 @@
 """From judged files to rows in the table: what repeats is left out, what is strange is held, all is one commit."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from storage import tables
-from storage.landing import still_the_same
+from storage.landing import reading, still_the_same
 from tasks import aside
 from tasks.failpoints import reached
 from tasks.intake import Intake
@@ -63,7 +64,10 @@ def _prepared(intake: Intake, judged: list[Judgement], as_of: datetime, work: Pa
     refused: list[Judgement] = []
     while judged:
         path = work / f"rows-{judged[0].batch.number}.parquet"
-        tables.sink(pl.concat([_stamped(item, as_of) for item in judged]), path)
+        try:
+            _sink(judged, as_of, path)
+        except ContractError as error:
+            return [refuse(intake, judged[0], str(error))]
         reached("ingest.sunk")
         changed = [item for item in judged if item.file is not None and not still_the_same(item.file)]
         why = "it was overwritten while it was read; what it holds now is taken in next"
@@ -73,6 +77,13 @@ def _prepared(intake: Intake, judged: list[Judgement], as_of: datetime, work: Pa
             lot = without_repeats(intake, judged, path, work)
             return [*refused, *examined(intake, lot, work)]
     return refused
+
+
+def _sink(judged: Sequence[Judgement], as_of: datetime, path: Path) -> None:
+    """NOTE: a column that no rule looks at is read for the first time here; ContractError when one file cannot be."""
+    rows, file = pl.concat([_stamped(item, as_of) for item in judged]), judged[0].file
+    with reading(file) if len(judged) == 1 and file is not None else nullcontext():
+        tables.sink(rows, path)
 
 
 def _stamped(judged: Judgement, as_of: datetime) -> pl.LazyFrame:

@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.text import Text
 
+from andon.cli import contracts, quarantine, snapshots
 from andon.cli.check import check
 from andon.cli.lineage import lineage
 from andon.cli.options import AnyPipeline, AsOf, Json, OnePipeline, Why
@@ -200,6 +201,8 @@ def demo(
     raise typer.Exit(run(folder, weeks))
 
 
+for name, group in {"contract": contracts, "quarantine": quarantine, "snapshot": snapshots}.items():
+    app.add_typer(group.app, name=name, no_args_is_help=True)
 for command in (up, status, history, show, lineage, catalogue, check):
     app.command()(command)
 

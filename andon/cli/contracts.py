@@ -14,11 +14,13 @@ from validation.errors import ContractError, DefinitionError
 if TYPE_CHECKING:
     import polars as pl
 
-    from storage.landing import LandedFile
+    from storage.found import Found
+    from storage.lake import Lake
 
 app = typer.Typer(help="Write a first contract from data; compare contracts, or a contract with data.")
 
 _SAMPLE_ROWS = 200_000
+_SAMPLE_FILES = 50
 _DATA = (".parquet", ".csv", ".csv.gz", ".csv.zst")
 
 Source = Annotated[str, typer.Argument(help="A data file or glob (a path below the lake, a local path or s3://...).")]
@@ -95,18 +97,40 @@ def _contract(side: str) -> Any:
 
 
 def _sample(source: str) -> "pl.DataFrame":
-    """Rows from all files of the source, the same number from each; of all columns, as they came."""
+    """Rows from all files of the source, the same number from each; all columns, as they came."""
+    import tempfile
+    from datetime import UTC, datetime
+
     import polars as pl
 
-    from storage.landing import scan
+    from storage.lake import open_lake
+    from storage.landing import admitted, scan
 
-    files = _files(source)
-    parts = [scan(file) for file in files]
-    frames = [_typed(rows.head(_SAMPLE_ROWS // len(parts)).collect(), text=text) for rows, text in parts]
+    lake = open_lake(settings())
+    found = _found(source, lake)[:_SAMPLE_FILES]
+    with (
+        tempfile.TemporaryDirectory() as work,
+        admitted(found, lake, work=Path(work), now=datetime.now(UTC)) as arrived,
+    ):
+        for item in arrived.postponed:
+            raise ContractError(f"{item.name}: {item.reason}")
+        parts = [scan(file) for file in arrived.files]
+        frames = [_typed(rows.head(_SAMPLE_ROWS // len(parts)).collect(), text=text) for rows, text in parts]
     try:
         return pl.concat(frames, how="vertical")
     except pl.exceptions.PolarsError as cause:
         raise ContractError(f"the files of {source} have different columns; name one of them") from cause
+
+
+def _found(source: str, lake: "Lake") -> "tuple[Found, ...]":
+    """The files: at this address, or below the lake."""
+    from storage.address import Address
+    from storage.objects import objects_for
+
+    for glob in (Address.of(source), *([] if "://" in source or source.startswith("/") else [lake.glob(source)])):
+        if found := objects_for(glob, lake.remote).find(glob):
+            return found
+    raise DefinitionError(f"there is no file {source}; name a path below {lake.root}, a local one, or s3://bucket/...")
 
 
 def _typed(rows: "pl.DataFrame", *, text: bool) -> "pl.DataFrame":
@@ -118,7 +142,3 @@ def _typed(rows: "pl.DataFrame", *, text: bool) -> "pl.DataFrame":
     if not text:
         return rows
     return pl.read_csv(io.StringIO(rows.write_csv()), infer_schema_length=None, try_parse_dates=True)
-
-
-def _files(source: str) -> "list[LandedFile]":
-    raise NotImplementedError(source)

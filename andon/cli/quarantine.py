@@ -45,14 +45,19 @@ def list_(pipeline: AnyPipeline = None, *, json: Json = False) -> None:
 @app.command()
 def show(pipeline: OnePipeline, batch: Number, *, kind: Kind = "rows", json: Json = False) -> None:
     """One batch: its verdict, and the first of its rows with the rules that they break."""
-    from tasks.release import rows_aside, verdict_of
+    from tasks.release import differences, rows_aside, verdict_of
 
     (site,) = _sites(pipeline)
     verdict, rows = verdict_of(site, kind, batch), rows_aside(site, kind, batch, limit=_ROWS_SHOWN)
+    changes = differences(site, kind, batch)
     if json:
-        print_json({"verdict": verdict, "rows": [] if rows is None else rows.to_dicts()})
+        print_json({"verdict": verdict, "difference": changes, "rows": [] if rows is None else rows.to_dicts()})
         return
     print_sentence(f"{verdict.seq:>5}  {moment(verdict.data_time)} ", verdict)
+    if changes:
+        people().print("how its columns differ from the contract:")
+    for change in changes:
+        people().print(Text(f"  {change}"), soft_wrap=True)
     if rows is not None:
         _print_rows(rows)
 
