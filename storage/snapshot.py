@@ -103,9 +103,9 @@ def training_rows(
     accepted = question.batches.get(ROWS, ())
     known = newest(curated, key=rules.key, accepted=accepted, as_known_at=question.as_known_at)
     mature = known.filter(pl.col(rules.time) <= _moment(question.as_of - rules.matures_after))
-    joined = _with_labels(mature, labels, rules, question).collect()
-    unlabelled = joined.filter(pl.col(rules.target).is_null())[rules.time]
-    labelled = joined.filter(pl.col(rules.target).is_not_null()).sort(rules.time, *rules.key)
+    joined = _with_labels(mature, labels, rules, question).sort(rules.time, *rules.key).collect(engine="streaming")
+    has_label = pl.col(rules.target).is_not_null()
+    unlabelled, labelled = joined.filter(~has_label)[rules.time], joined.filter(has_label)
     told = look_up(labelled.lazy()).collect() if look_up else labelled
     rows = told.drop(_BATCH, _KNOWN_AT, rules.target).with_columns(told[rules.target])
     last = rows[rules.time].last() if rows.height else None
