@@ -96,10 +96,12 @@ def _rows(file: LandedFile) -> pl.LazyFrame:
 
 
 def _unreadable(file: LandedFile) -> str | None:
-    """Why not all of it can be read; None when it can."""
+    """Why not all of it can be read; None when it can.
+
+    NOTE: `collect_batches` ends early and without an error where a page brings Polars down; `sink_batches` tells.
+    """
     try:
-        for _ in _rows(file).collect_batches():
-            pass
+        _rows(file).sink_batches(lambda _: None)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         return shown(" ".join(str(error).split())[:200])
     return None

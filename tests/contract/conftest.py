@@ -1,4 +1,4 @@
-"""What the conformance suites share: one PostgreSQL server for all of them, and each kind of ledger, new and empty."""
+"""What the conformance suites share: one PostgreSQL and one S3 server, and each kind of ledger, new and empty."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +9,18 @@ from registry.ledger import Ledger
 from registry.memory import MemoryLedger
 from registry.sql import open_ledger
 from tests.postgres import create_database, postgres_server
+from tests.s3 import s3_server
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    with s3_server() as url:
         yield url
 
 

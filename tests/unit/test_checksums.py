@@ -33,7 +33,8 @@ def bit_by_bit(data: bytes, polynomial: int, bits: int) -> bytes:
         register ^= byte
         for _ in range(8):
             register = register >> 1 ^ polynomial if register & 1 else register >> 1
-    return (register ^ 2**bits - 1).to_bytes(bits // 8, "big")
+    flipped: int = register ^ 2**bits - 1
+    return flipped.to_bytes(bits // 8, "big")
 
 
 @pytest.mark.parametrize("name", GOLDEN)
