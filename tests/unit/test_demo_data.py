@@ -79,18 +79,22 @@ def test_the_weather_of_the_year_is_what_it_was_before_it_was_looked_up(told: pl
     assert hashlib.sha256(told.write_csv().encode()).hexdigest() == YEAR
 
 
+def taken_in(files: list[tuple[Week, Path]]) -> pl.LazyFrame:
+    """The files' rows as ingest leaves them, each file a batch that came in its week."""
+    return pl.concat(
+        pl.scan_parquet(file).with_columns(
+            pl.lit(number).alias("_batch"), pl.lit(week.starts_at, pl.Datetime("us", "UTC")).alias("_known_at")
+        )
+        for number, (week, file) in enumerate(files)
+    )
+
+
 def test_taken_in_week_by_week_or_asked_week_by_week_flights_are_told_the_same(
     year: Replay, told: pl.DataFrame
 ) -> None:
     """As training sees it in the end: each week's flights and observations came in together."""
-    came_in = {week.label: pl.lit(week.starts_at, pl.Datetime("us", "UTC")) for week in year.weeks}
-    flights, weather = (
-        pl.concat(
-            pl.scan_parquet(file).with_columns(_batch=pl.lit(number), _known_at=came_in[week.label])
-            for number, (week, file) in enumerate((week, of(week)) for week in year.weeks)
-        )
-        for of in (lambda week: week.batch, lambda week: week.tables["weather"])
-    )
+    flights = taken_in([(week, week.batch) for week in year.weeks])
+    weather = taken_in([(week, week.tables["weather"]) for week in year.weeks])
     (lookup,) = PIPELINE.lookups
     trained = look_up(flights, weather, lookup, as_known_at=year.ends_at).collect()
     assert trained.select(told.columns).equals(told)

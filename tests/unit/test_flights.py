@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from pandera.errors import SchemaErrors
 
+from andon.schemas import typed_columns
 from pipelines.flights import PIPELINE, Flights, Weather, features
 from storage.lookup import look_up
 
@@ -56,8 +57,7 @@ def told(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def sky(**change: Any) -> pl.DataFrame:
     """An observation, changed."""
-    types = {name: dtype for name, dtype in PIPELINE.raw_schema.items() if name in SKY}
-    return pl.DataFrame([OBSERVED | change], {"origin": pl.String, "observed_at": pl.Datetime("us", "UTC")} | types)
+    return pl.DataFrame([OBSERVED | change], schema=typed_columns(Weather, field="weather"))
 
 
 def broken(frame: pl.DataFrame, contract: type[pa.DataFrameModel] = Flights) -> list[str]:
