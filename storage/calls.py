@@ -6,9 +6,10 @@ retries add up to minutes, and none of them ends when the peer says nothing.
 """
 
 import asyncio
+import contextlib
 import threading
 import weakref
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from functools import cache
 from typing import Any
@@ -38,6 +39,8 @@ _MISSING_CODES = ("404", "NoSuchKey", "NoSuchUpload")
 _UNMET_CODES = ("412", "PreconditionFailed")
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 _CONNECTIONS = 16
+_THREAD = "andon-s3"
+_FAREWELL_SECONDS = 1.0
 _GRACE_SECONDS = 5.0  # for a loop that is busy with other calls
 
 
@@ -83,30 +86,38 @@ class Calls:
             raise ended("a call to S3", self._remote.seconds) from cause
 
     async def _answer(self, method: str, address: Address, arguments: Mapping[str, Any]) -> Answer:
-        where = f"S3 {method} {shown(str(address))}"
-        last = ""
+        where, heard = f"S3 {method} {shown(str(address))}", [""]
         try:
             async with asyncio.timeout(self._remote.seconds):  # the first connection, with its reading of credentials
                 client = await self._connected()
             async with asyncio.timeout(self._remote.seconds):
-                for attempt in range(1_000_000):
-                    try:
-                        return await _whole(getattr(client, method)(**arguments))
-                    except (causes.ClientError, *_TRANSIENT) as error:
-                        last = f"; last it said: {_told(error)}"
-                        _raise_unless_transient(error, where, address)
-                    await asyncio.sleep(min(_FIRST_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS))
+                return await _repeated(lambda: getattr(client, method)(**arguments), heard)
         except TimeoutError as cause:
-            raise ended(where, self._remote.seconds, last) from cause
-        except causes.BotoCoreError as error:  # no credentials, a key that is too long, ...
-            raise _refused(where, _told(error)) from error
-        raise AssertionError("unreachable")
+            raise ended(where, self._remote.seconds, heard[-1]) from cause
+        except causes.ClientError as error:
+            raise _meaning(error, where, address) from error
+        except causes.BotoCoreError as error:  # no credentials, a name that cannot be, ...
+            raise _refused(where, error) from error
 
     async def _connected(self) -> Any:
         if self._client is None:
             self._client = await self._store.set_session()
-            weakref.finalize(self, _hang_up, self._client).atexit = False
+            weakref.finalize(self, _hang_up, self._client)
         return self._client
+
+
+async def _repeated(ask: Callable[[], Coroutine[Any, Any, dict[str, Any]]], heard: list[str]) -> Answer:
+    """The answer, when there is one, whatever came before: that is `heard`."""
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await _whole(ask())
+        except (causes.ClientError, *_TRANSIENT) as error:
+            if not _passes(error):
+                raise
+            heard.append(f"; last it said: {_told(error)}")
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 async def _whole(asked: Coroutine[Any, Any, dict[str, Any]]) -> Answer:
@@ -117,28 +128,34 @@ async def _whole(asked: Coroutine[Any, Any, dict[str, Any]]) -> Answer:
     return answer
 
 
-def _raise_unless_transient(error: Exception, where: str, address: Address) -> None:
+def _passes(error: Exception) -> bool:
+    """May the same call succeed a moment later?"""
     if not isinstance(error, causes.ClientError):
-        return
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if status >= 500 or status == 429 or code in _TRANSIENT_CODES:
-        return
+        return True
+    code, status = _verdict(error)
+    return status >= 500 or status == 429 or code in _TRANSIENT_CODES
+
+
+def _meaning(error: Any, where: str, address: Address) -> Exception:
+    code, _ = _verdict(error)
     if code in _UNMET_CODES:
-        raise PreconditionError(where) from error
+        return PreconditionError(where)
     if code == "NoSuchBucket":
-        raise ServiceDownError(
-            f"{where}: there is no bucket {address.bucket!r}; create it, or mend the name"
-        ) from error
+        return ServiceDownError(f"{where}: there is no bucket {address.bucket!r}; create it, or mend the name")
     if code in _MISSING_CODES:
-        raise FileNotFoundError(f"{shown(str(address))} is not there") from error
-    raise _refused(where, _told(error)) from error
+        return FileNotFoundError(f"{shown(str(address))} is not there")
+    return _refused(where, error)
 
 
-def _refused(where: str, told: str) -> ServiceDownError:
+def _verdict(error: Any) -> tuple[str, int]:
+    said = error.response
+    return str(said.get("Error", {}).get("Code", "")), int(said.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _refused(where: str, error: Exception) -> ServiceDownError:
     return ServiceDownError(
-        f"{where} was refused: {told}; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ANDON_S3_ENDPOINT, and what the "
-        "bucket's policy allows"
+        f"{where} was refused: {_told(error)}; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ANDON_S3_ENDPOINT, and "
+        "what the bucket's policy allows"
     )
 
 
@@ -148,7 +165,11 @@ def _told(error: Exception) -> str:
 
 
 def _hang_up(client: Any) -> None:
-    asyncio.run_coroutine_threadsafe(client.close(), _loop())
+    """Close the connections; aiohttp would complain on the way out of the process."""
+    closing = asyncio.run_coroutine_threadsafe(client.close(), _loop())
+    if threading.current_thread().name != _THREAD:
+        with contextlib.suppress(TimeoutError):
+            closing.result(_FAREWELL_SECONDS)
 
 
 def _has_region(remote: Remote) -> bool:
@@ -172,5 +193,5 @@ def _configuration(remote: Remote) -> dict[str, Any]:
 def _loop() -> asyncio.AbstractEventLoop:
     """One event loop for all stores of a process, in a thread that dies with it."""
     loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="andon-s3", daemon=True).start()
+    threading.Thread(target=loop.run_forever, name=_THREAD, daemon=True).start()
     return loop
