@@ -31,7 +31,7 @@ def record(site: Site, description: Description, *, lease: Lease) -> None:
 
 
 def _taken(description: Description) -> SnapshotTaken:
-    left_out = f"; {description.unlabelled:,} mature ones have no label" if description.unlabelled else ""
+    left_out = f"; mature without a label: {description.unlabelled:,}" if description.unlabelled else ""
     span = f" from {description.since:%Y-%m-%d %H:%M} to {description.until:%Y-%m-%d %H:%M}" if description.rows else ""
     batches = len(numbers_in(description.batches.get("rows", "")))
     return SnapshotTaken(

@@ -44,6 +44,16 @@ class End:
     known_at: datetime
 
 
+@dataclass(frozen=True)
+class Seen:
+    """An observation of the weather (see test_lookup_definition)."""
+
+    zone: str
+    at: datetime
+    temp: float
+    visib: float = 10.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lake:
     """`site` with a folder for what is being written."""
@@ -60,6 +70,11 @@ class Lake:
         schema: dict[str, Any] = {"trip_id": pl.String, "late": pl.Boolean, "known_at": MOMENT}
         values = [(row.key, row.late, row.known_at) for row in rows]
         self._bring("labels", pl.DataFrame(values, schema=schema, orient="row"), came, "accepted")
+
+    def weather(self, *rows: Seen, came: datetime) -> None:
+        schema: dict[str, Any] = {"zone": pl.String, "observed_at": MOMENT, "temp": pl.Float64, "visib": pl.Float64}
+        values = [(row.zone, row.at, row.temp, row.visib) for row in rows]
+        self._bring("weather", pl.DataFrame(values, schema=schema, orient="row"), came, "accepted")
 
     def release(self, number: int, *, at: datetime) -> None:
         """A person lets a suspect batch of rows in."""
@@ -96,7 +111,8 @@ class Lake:
         number = len(site.ledger.batches(site.name, kind=kind)) + 1
         name, sha256 = f"{kind}-{number}.parquet", f"{kind}{number}".ljust(64, "0")
         (batch,) = site.ledger.claim_batches(site.name, kind, [Arrival(name=name, sha256=sha256)])
-        place = site.lake.curated(site.name) if kind == "rows" else site.lake.labels(site.name)
+        own = {"rows": site.lake.curated(site.name), "labels": site.lake.labels(site.name)}
+        place = own.get(kind) or site.lake.table(site.name, kind)
         stamped = rows.lazy().with_columns(
             pl.lit(number, pl.Int64).alias("_batch"), pl.lit(came, MOMENT).alias("_known_at")
         )

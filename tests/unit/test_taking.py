@@ -14,7 +14,8 @@ from tasks.site import Site
 from tasks.taking import question, take, take_again, why_nothing
 from tests.fakes import FolderStore
 from tests.unit.definitions import define
-from tests.unit.lake_world import End, Lake, Trip, day
+from tests.unit.lake_world import End, Lake, Seen, Trip, day
+from tests.unit.test_lookup_definition import lookup
 from validation.errors import ContractError, DefinitionError
 
 
@@ -96,6 +97,26 @@ def test_what_was_described_is_taken_again_though_more_has_come(lake: Lake) -> N
     assert differences(first, fewer) == ("columns that are gone: trip_id, started_at, distance, late",)
 
 
+def test_what_is_looked_up_belongs_to_the_snapshot_and_a_late_correction_does_not(lake: Lake) -> None:
+    looking = Lake(site=replace(lake.site, pipeline=define(lookups=(lookup(columns=("temp",)),))), work=lake.work)
+    looking.weather(Seen("north", day(-0.5), temp=5.0), came=day(0))
+    looking.trips(Trip("a", day(0)), Trip("b", day(0), zone="south"), came=day(1))
+    looking.ends(*(End(key, late=True, known_at=day(1)) for key in "ab"), came=day(1))
+    first = looking.learn("1", as_of=day(3))
+    looking.weather(Seen("north", day(-0.5), temp=9.0), Seen("south", day(-0.5), temp=7.0), came=day(4))
+    now, again = taken(looking, 5), take_again(looking.site, first)
+    assert now is not None
+    assert again is not None
+    assert now.rows.columns == ["trip_id", "started_at", "distance", "zone", "temp", "late"]
+    assert now.rows["temp"].to_list() == [5.0, None]
+    assert (now.question.batches["weather"], first.batches["weather"]) == ((1, 2), "1")
+    assert (now.id, describe(looking.site, again)) == (first.id, first)
+
+    alone = take_again(lake.site, first)  # the lookup was taken out of the definition
+    assert alone is not None
+    assert differences(first, describe(lake.site, alone)) == ("columns that are gone: temp",)
+
+
 def test_a_snapshot_is_recorded_once(lake: Lake) -> None:
     lake.trips(Trip("a", day(0)), Trip("b", day(0)), came=day(1))
     lake.ends(End("a", late=True, known_at=day(1)), came=day(1))
@@ -103,7 +124,7 @@ def test_a_snapshot_is_recorded_once(lake: Lake) -> None:
     assert lake.learn("2", as_of=day(3)).id == description.id
     (recorded,) = lake.site.ledger.verdicts("trips", kind="snapshot")
     assert (recorded.subject, recorded.outcome, recorded.data_time) == (description.id, "taken", day(2))
-    told = "1 rows of 1 batches from 2013-04-01 00:00 to 2013-04-01 00:00; 1 mature ones have no label"
+    told = "1 rows of 1 batches from 2013-04-01 00:00 to 2013-04-01 00:00; mature without a label: 1"
     assert recorded.reasons == (told,)
     assert find_description(lake.site, description.id) == description
 
