@@ -240,7 +240,8 @@ def _field(column: InferredColumn, *, unique: bool) -> Iterator[str]:
 
 def _literal(value: Any) -> str:
     if isinstance(value, str):
-        return f'r"{value}"' if "\\" in value and '"' not in value else repr(value)
+        raw = "\\" in value and value.isprintable() and '"' not in value and not value.endswith("\\")
+        return f'r"{value}"' if raw else repr(value)
     if isinstance(value, Sequence):
         return f"[{', '.join(_literal(item) for item in value)}]"
     if isinstance(value, dict):

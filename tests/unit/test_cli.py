@@ -224,6 +224,10 @@ def test_show_documents_every_variable(andon: Shell) -> None:
     assert [row["variable"] for row in rows] == [
         "ANDON_HOME",
         "ANDON_LAKE",
+        "ANDON_S3_ENDPOINT",
+        "ANDON_S3_REGION",
+        "ANDON_REMOTE_SECONDS",
+        "ANDON_SETTLE_SECONDS",
         "ANDON_LEDGER_URL",
         "ANDON_MLFLOW_URI",
         "ANDON_PIPELINES",
