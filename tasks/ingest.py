@@ -87,7 +87,7 @@ def take_group(group: Group, as_of: datetime, lease: Lease) -> tuple[Verdict, ..
         reached("ingest.quarantined")
         done = writing.commit(intake, kept)
         reached("ingest.appended")
-        verdicts = _finish(intake, [*recovered, *done], lease)
+        verdicts = _finish(intake, [*recovered, *_settled(done)], lease)
         reached("ingest.finished")
     return (*verdicts, *postponed, *later, *unkept)
 
@@ -114,6 +114,12 @@ def _finish(intake: Intake, judged: Sequence[Judgement], lease: Lease) -> tuple[
         log.info("%s", verdict)
     _announce(intake, verdicts)
     return verdicts
+
+
+def _settled(judged: Sequence[Judgement]) -> list[Judgement]:
+    """NOTE: where a file was refused, the one with the same bytes is no duplicate of anything; it is judged next."""
+    refused = {item.batch.sha256 for item in judged if item.is_refused}
+    return [item for item in judged if item.batch.state != "duplicate" or item.batch.sha256 not in refused]
 
 
 def _finished(judged: Judgement, span: tuple[datetime, datetime] | None) -> Batch:
