@@ -185,7 +185,7 @@ def _result(workers: "SimpleQueue[Worker]", folder: Path, plan: _Plan) -> Result
     outcome = outcome_of(answer, plan.sent.taken, guard)
     if outcome not in MUST_BE_ZERO:
         shutil.rmtree(place)
-    reason = str(answer.said[0]["reason"]) if answer.said else answer.ended
+    reason = str(answer.said[0]["reason"]) if answer.said else f"{answer.ended} {answer.words}"
     return Result(
         number=plan.number, sent=plan.sent.name, damage=plan.damage, guard=guard, outcome=outcome, reason=reason
     )
@@ -202,7 +202,7 @@ def _show(results: Sequence[Result]) -> None:
         told = [counts[outcome, guard] for guard in GUARDS]
         style = "bold red" if outcome in MUST_BE_ZERO and any(told) else None
         shown.add_row(outcome, *(f"{count:,}" for count in (*told, sum(told))), style=style)
-    show.CONSOLE.print(shown)
+    show.wide(shown)
     for result in _worst(results):
         show.CONSOLE.print(f"{result.outcome}: file {result.number}, {result.sent}, {result.damage}: {result.reason}")
 

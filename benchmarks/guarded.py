@@ -2,22 +2,30 @@
 
 import contextlib
 import json
+import re
 import select
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_TRACE = re.compile(r"\s+(\d+:|at |File |[\^~]+)|stack backtrace|note: |Stack trace")
+_LINES_SHOWN, _SHOWN = 2, 300
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What it said, line by line; `ended`: "", "hang", or "crash (SIGABRT)" when it did not say all."""
+    """What it said, line by line; `ended`: "", "hang", or "crash (SIGABRT)" when it did not say all, and its `words` on
+    stderr then.
+    """
 
     said: tuple[dict[str, Any], ...]
     ended: str = ""
+    words: str = ""
 
 
 class Worker:
@@ -27,6 +35,7 @@ class Worker:
         self._command, self._lines, self._seconds = [str(part) for part in command], lines, seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
 
     def ask(self, question: dict[str, Any]) -> Answer:
         """The answer; a process that died or hung in giving it is gone."""
@@ -40,7 +49,7 @@ class Worker:
         while len(said) < self._lines:
             line = self._line(process, end)
             if line is None:
-                return Answer(said=tuple(said), ended=self._ended(process, end))
+                return Answer(said=tuple(said), ended=self._ended(process, end), words=self._words())
             said.append(json.loads(line))
         return Answer(said=tuple(said))
 
@@ -49,6 +58,7 @@ class Worker:
         if self._process is not None:
             self._process.kill()
             self._forget(self._process)
+        self._errors.close()
 
     def _forget(self, process: "subprocess.Popen[bytes]") -> int:
         """Wait for its end, and return its exit code."""
@@ -59,7 +69,9 @@ class Worker:
 
     def _started(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+            self._errors.seek(0)
+            self._errors.truncate()
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._errors}
             self._process = subprocess.Popen(self._command, bufsize=0, **pipes)  # type: ignore[call-overload]
         return self._process
 
@@ -80,3 +92,10 @@ class Worker:
         code = self._forget(process)
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return "hang" if hangs else f"crash ({name})"
+
+    def _words(self) -> str:
+        """The last lines of what it said, without traces."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").splitlines()
+        told = [line.strip() for line in lines if line.strip() and not _TRACE.match(line)]
+        return "; ".join(told[-_LINES_SHOWN:])[:_SHOWN]

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks.measure import Run
 
+_LEAST_WIDTH = 110
 CONSOLE = Console(stderr=True)
 _COSTS = ("cpu_s", "wall_s", "process_cpu_s", "peak_mb", "max_rss_mb")
 
@@ -73,8 +74,8 @@ def steps(total: int, what: str) -> Iterator[Progress]:
 
 
 def table(title: str, rows: Iterable[tuple[str, Figures]], *, base: Figures | None) -> None:
-    """Print the modes; "x" is the CPU time as a multiple of `base`'s."""
-    shown = Table("", "CPU s", "x", "spread", "wall s", "peak MB", "max RSS MB", "agrees", title=title)
+    """Print the modes; "times" is the CPU time as a multiple of `base`'s."""
+    shown = Table("", "CPU s", "times", "spread", "wall s", "peak MB", "max RSS MB", "agrees", title=title)
     for column in shown.columns:
         column.justify, column.no_wrap = "right", True
     for name, got in rows:
@@ -86,7 +87,12 @@ def table(title: str, rows: Iterable[tuple[str, Figures]], *, base: Figures | No
             name, f"{got.cpu_s:.2f}", f"{ratio(got, base) or '':}", f"{got.cpu_spread:.0%}", f"{got.wall_s:.2f}",
             f"{got.peak_mb:,.0f}", f"{got.max_rss_mb:,.0f}", "yes" if got.agree else "NO",
         )  # fmt: skip
-    CONSOLE.print(shown)
+    wide(shown)
+
+
+def wide(shown: Table) -> None:
+    """Print a table whole, also where a terminal's width is not known."""
+    CONSOLE.print(shown, width=max(_LEAST_WIDTH, CONSOLE.width))
 
 
 def finish(answer: Mapping[str, Any], raw: Mapping[str, Figures]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks import contract, damage, hand, show, stock
+from benchmarks import contract, damage, hand, ingest, show, stock
 from benchmarks.corruption import DAMAGES, Victim, damaged
 from benchmarks.guarded import Answer, Worker
 from benchmarks.measure import Run, run
@@ -96,6 +96,28 @@ def test_the_answer_of_the_contract_benchmark() -> None:
         "peak_mb_60m": None,
         "pandera_eager_peak_mb_10m": None,
         "agree": {name: name not in ("dataframely",) for name in raw},
+    }
+
+
+def test_the_answer_of_the_ingest_benchmark() -> None:
+    raw = {
+        "ours": FIGURES,
+        "plain": replace(FIGURES, cpu_s=1.8, peak_mb=2_000.0),
+        "ours_many": replace(FIGURES, cpu_s=5.0, wall_s=4.0),
+        "plain_many": replace(FIGURES, cpu_s=10.0),
+    }
+    assert ingest.answer(raw, rows=100, files=20) == {
+        "benchmark": "ingest",
+        "rows": 100,
+        "files": 20,
+        "speed_vs_plain": 0.9,
+        "peak_vs_plain": 0.2,
+        "small_files_per_s": 5.0,
+        "small_files_per_cpu_s": 4.0,
+        "small_files_speed_vs_plain": 2.0,
+        "small_files_speed_vs_all_as_one": None,
+        "flow_vs_task": None,
+        "agree": dict.fromkeys(raw, True),
     }
 
 
