@@ -44,6 +44,11 @@ class LandedFile:
     is_private: bool
     flaw: str = ""
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether `content` is the text that was packed in its bytes."""
+        return bool(kind_of(self.name)[1])
+
 
 def kind_of(name: str) -> tuple[Kind, Packing | None]:
     """What a file's name says that it is."""

@@ -114,7 +114,8 @@ class Quarantine:
 
     def _refusal(self, batch: int) -> Refusal:
         body = json.loads(self.objects.read(self.folder / f"{batch}.{_REFUSAL}"))
-        return Refusal(**{name: tuple(value) if isinstance(value, list) else value for name, value in body.items()})
+        reasons, difference = tuple(body.pop("reasons")), tuple(body.pop("difference", ()))
+        return Refusal(**body, reasons=reasons, difference=difference)
 
     def _put(self, file: Path, name: str) -> Address:
         self.objects.put(file, self.folder / name)

@@ -1,13 +1,17 @@
 """What ingest leaves in the quarantine: bad rows, refused files, and the verdicts that are about to be written."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
 from registry.ledger import Batch
 from storage import tables
+from storage.landing import LandedFile
 from storage.quarantine import Refusal
 from tasks.intake import Intake
 from tasks.judging import Judgement, left_for_later
@@ -67,7 +71,20 @@ def _keep(intake: Intake, judged: Judgement) -> None:
             reasons=judged.verdict.reasons,
             difference=judged.difference,
         )
-        place.keep_refused(judged.file.path if judged.file is not None else None, refusal=refusal)
+        with _whole(judged.file) as file:
+            place.keep_refused(file, refusal=refusal)
+
+
+@contextmanager
+def _whole(file: LandedFile | None) -> Iterator[Path | None]:
+    """The bytes that were judged. NOTE: where a small file lies, another one may lie by now."""
+    if file is None or not isinstance(file.content, bytes) or file.is_packed:
+        yield None if file is None else file.path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "file"
+        copy.write_bytes(file.content)
+        yield copy
 
 
 def _recovered(intake: Intake, batch: Batch, staged: Staged | None, as_of: datetime) -> Judgement:

@@ -100,9 +100,9 @@ def _checks(known: pl.Series) -> tuple[list[tuple[str, Any]], str]:
 def _range(known: pl.Series) -> list[tuple[str, Any]]:
     """From the smallest to the largest, and half as much again on either side; never across zero where none was."""
     low, high = float(known.min()), float(known.max())  # type: ignore[arg-type]  # a numeric column's
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return []
     slack = (high - low) * RANGE_SLACK or abs(high) * RANGE_SLACK or 1.0
+    if not (math.isfinite(low - slack) and math.isfinite(high + slack)):
+        return []
     lower = _round(low - slack, down=True)
     upper = _round(high + slack, down=False)
     if low >= 0 > lower:
@@ -117,9 +117,10 @@ def _round(value: float, *, down: bool) -> float:
     """Outwards, to two significant digits."""
     if value == 0:
         return 0.0
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1) or math.ulp(0.0)
     steps = math.floor(value / unit) if down else math.ceil(value / unit)
-    return float(f"{steps * unit:.12g}")
+    rounded = float(f"{steps * unit:.12g}")
+    return rounded if math.isfinite(rounded) else value
 
 
 def _texts(known: pl.Series) -> tuple[list[tuple[str, Any]], str]:
@@ -221,7 +222,7 @@ _CEILINGS = (
 
 
 def _about_key(found: Inferred) -> str:
-    key = f"Each row by {' and '.join(found.key)}" if found.key else "No key was found: which columns name a row?"
+    key = f"Each row by {' and '.join(found.key)}" if found.key else "No key was found (which columns name a row?)"
     return f"{key}; event time: {found.time or 'none was found'}."
 
 

@@ -1,5 +1,6 @@
 """`andon contract`: a first contract from a sample of data; what differs between contracts, or contract and data."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +41,7 @@ def infer(
     if not name.isidentifier():
         raise DefinitionError(f"--name must be a Python class's name, got {name!r}")
     with working(f"looking at {source}"):
-        text = as_python(infer(_sample(source)), name=name, source=Path(source).name)
+        text = as_python(infer(_sample(source)), name=name, source="/".join(Path(source).parts[-2:]))
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -112,14 +113,19 @@ def _sample(source: str) -> "pl.DataFrame":
         tempfile.TemporaryDirectory() as work,
         admitted(found, lake, work=Path(work), now=datetime.now(UTC)) as arrived,
     ):
-        for item in arrived.postponed:
-            raise ContractError(f"{item.name}: {item.reason}")
-        parts = [scan(file) for file in arrived.files]
-        frames = [_typed(rows.head(_SAMPLE_ROWS // len(parts)).collect(), text=text) for rows, text in parts]
-    try:
-        return pl.concat(frames, how="vertical")
-    except pl.exceptions.PolarsError as cause:
-        raise ContractError(f"the files of {source} have different columns; name one of them") from cause
+        whole = [file for file in arrived.files if not file.flaw]
+        most = _SAMPLE_ROWS // max(len(whole), 1)
+        frames = {
+            file.name: _typed(rows.head(most).collect(), text=text) for file in whole for rows, text in [scan(file)]
+        }
+    damaged = {file.name: file.flaw for file in arrived.files if file.flaw}
+    if not frames:
+        raise ContractError(f"no file of {source} can be read; name another")
+    usual = Counter(str(frame.schema) for frame in frames.values()).most_common(1)[0][0]
+    others = {name: "has other columns" for name, frame in frames.items() if str(frame.schema) != usual}
+    for name, why in {**damaged, **others}.items():
+        people().print(Text(f"left out: {name} {why}", style="yellow"), soft_wrap=True)
+    return pl.concat(frame for name, frame in frames.items() if name not in others)
 
 
 def _found(source: str, lake: "Lake") -> "tuple[Found, ...]":
