@@ -12,7 +12,7 @@ from storage import tables
 from storage.landing import reading, still_the_same
 from tasks import aside
 from tasks.failpoints import reached
-from tasks.intake import Intake
+from tasks.intake import Intake, intakes
 from tasks.judging import Judgement, refuse
 from tasks.repeats import without_repeats
 from tasks.suspicion import examined
@@ -62,10 +62,11 @@ def _by_schema(judged: Sequence[Judgement]) -> Iterator[list[Judgement]]:
 def _prepared(intake: Intake, judged: list[Judgement], as_of: datetime, work: Path) -> list[Judgement]:
     """NOTE: whether a file was overwritten is asked after its last reading."""
     refused: list[Judgement] = []
+    known_at = _known_at(intake, as_of)
     while judged:
         path = work / f"rows-{judged[0].batch.number}.parquet"
         try:
-            _sink(judged, as_of, path)
+            _sink(judged, known_at, path)
         except ContractError as error:
             return [refuse(intake, judged[0], str(error))]
         reached("ingest.sunk")
@@ -79,18 +80,30 @@ def _prepared(intake: Intake, judged: list[Judgement], as_of: datetime, work: Pa
     return refused
 
 
-def _sink(judged: Sequence[Judgement], as_of: datetime, path: Path) -> None:
+def _known_at(intake: Intake, as_of: datetime) -> datetime:
+    """Since when the rows are known: never before anything that is known already, or a snapshot of then would change
+    when somebody takes files in with an older `as_of`.
+    """
+    places = {other.place for other in intakes(intake.site)}
+    found = [tables.scan(place, intake.site.lake.remote) for place in places]
+    newest: list[datetime | None] = [
+        rows.select(pl.col(KNOWN_COLUMN).max()).collect().item() for rows in found if rows is not None
+    ]
+    return max([as_of, *(moment for moment in newest if moment is not None)])
+
+
+def _sink(judged: Sequence[Judgement], known_at: datetime, path: Path) -> None:
     """NOTE: a column that no rule looks at is read for the first time here; ContractError when one file cannot be."""
-    rows, file = pl.concat([_stamped(item, as_of) for item in judged]), judged[0].file
+    rows, file = pl.concat([_stamped(item, known_at) for item in judged]), judged[0].file
     with reading(file) if len(judged) == 1 and file is not None else nullcontext():
         tables.sink(rows, path)
 
 
-def _stamped(judged: Judgement, as_of: datetime) -> pl.LazyFrame:
+def _stamped(judged: Judgement, known_at: datetime) -> pl.LazyFrame:
     assert judged.good is not None  # noqa: S101 - chosen by it
     return judged.good.with_columns(
         pl.lit(judged.batch.number, pl.Int64).alias(BATCH_COLUMN),
-        pl.lit(as_of, pl.Datetime("us", "UTC")).alias(KNOWN_COLUMN),
+        pl.lit(known_at, pl.Datetime("us", "UTC")).alias(KNOWN_COLUMN),
     )
 
 

@@ -119,6 +119,8 @@ def moment(when: datetime | None) -> str:
 
 def about(kind: str, subject: str) -> str:
     """What a verdict is about, for people: a version, a batch, or a window's start without seconds and zone."""
+    if kind == "snapshot":
+        return f"{kind} {subject[:12]}"
     if subject.isdigit() and kind in _NOUNS:
         return f"{kind} of {_NOUNS[kind]} {subject}"
     try:

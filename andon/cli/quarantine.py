@@ -66,7 +66,7 @@ def show(pipeline: OnePipeline, batch: Number, *, kind: Kind = "rows", json: Jso
 def release(
     pipeline: OnePipeline, batch: Number, *, why: Why, kind: Kind = "rows", as_of: AsOf = None, json: Json = False
 ) -> None:
-    """Judge it again by today's contract and take in what passes; a suspect batch counts from now on."""
+    """Judge it again by today's contract and take in what passes; a suspect batch counts from --as-of (now) on."""
     from tasks.release import release as decide
     from tasks.site import moment as at
 
