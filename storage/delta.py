@@ -1,6 +1,8 @@
 """Opening Delta tables, wherever they lie, and the types that they keep as they are. Reads and writes no rows."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -17,6 +19,7 @@ T = TypeVar("T")
 
 # The log is read from the last checkpoint on, file by file.
 _PROPERTIES = {"delta.checkpointInterval": "20"}
+_COLOURS = re.compile(r"\x1b\[\d*m")
 # delta-rs takes them for parts of a URL, or Polars for parts of a pattern.
 _NOT_IN_PATHS = frozenset("%*?[]{}#")
 _FLAT_TYPES = (
@@ -41,6 +44,19 @@ def open_for(place: Address, schema: pl.Schema, remote: Remote) -> DeltaTable:
     return table
 
 
+def rows_of(table: DeltaTable, place: Address, remote: Remote) -> pl.LazyFrame:
+    """The rows that this handle knows of."""
+    return pl.scan_delta(table, storage_options=reading(place, remote))
+
+
+def reading(place: Address, remote: Remote) -> dict[str, Any] | None:
+    """The options by which Polars reads there: a store that falls silent is an OSError after twice the deadline."""
+    if not place.is_remote:
+        return None
+    patience = {"timeout": f"{remote.seconds / 2:g}s", "max_retries": 8, "retry_timeout_ms": int(remote.seconds * 1000)}
+    return {**remote.storage_options(), **patience}
+
+
 def schema_of(table: DeltaTable) -> pl.Schema:
     """Its columns, in its order."""
     return pl.Schema(table.schema().to_arrow())
@@ -53,16 +69,25 @@ def within(place: Address, remote: Remote, call: Callable[[], T], *, what: str) 
     """
     if not place.is_remote:
         return call()
-    try:
+    with served(place, what=what):
         return bounded(call, seconds=remote.seconds, what=f"{what} {place}")
+
+
+@contextmanager
+def served(place: Address, *, what: str) -> Iterator[None]:
+    """ServiceDownError, inside, when the store of a remote place fails."""
+    try:
+        yield
     except (CommitFailedError, TableNotFoundError):
         raise
     except (DeltaError, OSError) as error:
-        why = " ".join(str(error).split())[:300]
+        if not place.is_remote:
+            raise
+        why = " ".join(_COLOURS.sub("", str(error)).split())[:300]
         raise ServiceDownError(f"{what} {place} failed: {why}; see that the store answers, then try again") from error
 
 
-class _LocalTable(DeltaTable):
+class _Table(DeltaTable):
     """NOTE: delta-rs writes the paths of files as in a URL; Polars takes them as they are, and finds none in "a b"."""
 
     def file_uris(self, *arguments: Any, **options: Any) -> list[str]:
@@ -75,8 +100,8 @@ def _handle(place: Address, remote: Remote) -> DeltaTable:
         signs = " ".join(sorted(wrong))
         raise DefinitionError(f"a Delta table cannot lie in {place}, whose path holds {signs}; name another folder")
     if place.is_remote:
-        return DeltaTable(str(place), storage_options=remote.storage_options())
-    return _LocalTable(place.path)
+        return _Table(str(place), storage_options=remote.storage_options())
+    return _Table(place.path)
 
 
 def _create(place: Address, schema: pl.Schema, remote: Remote) -> DeltaTable:
@@ -93,9 +118,9 @@ def _create(place: Address, schema: pl.Schema, remote: Remote) -> DeltaTable:
 def _made(place: Address, schema: pl.Schema, remote: Remote) -> DeltaTable:
     if place.is_remote:
         options = remote.storage_options()
-        return DeltaTable.create(str(place), schema, mode="error", configuration=_PROPERTIES, storage_options=options)
+        return _Table.create(str(place), schema, mode="error", configuration=_PROPERTIES, storage_options=options)
     place.path.mkdir(parents=True, exist_ok=True)
-    return _LocalTable.create(place.path, schema, mode="error", configuration=_PROPERTIES)
+    return _Table.create(place.path, schema, mode="error", configuration=_PROPERTIES)
 
 
 def _is_kept(dtype: object) -> bool:

@@ -13,14 +13,14 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from storage.address import Address
-from storage.datafile import data_file, sink
-from storage.delta import open_for, open_table
+from storage.datafile import DataFile, data_file, sink
+from storage.delta import open_for, open_table, rows_of
 from storage.markers import markers_in
 from storage.remote import Remote
 from storage.transaction import put, transact
 from storage.upkeep import Maintained, maintain
 from storage.versions import newest, repeats
-from validation.errors import DefinitionError, RefusedError
+from validation.errors import DefinitionError, RefusedError, ServiceDownError
 
 __all__ = ("Maintained", "append", "commit", "committed", "maintain", "newest", "repeats", "scan", "sink")
 
@@ -30,7 +30,7 @@ _ATTEMPTS = 5
 def scan(place: Address, remote: Remote) -> pl.LazyFrame | None:
     """The rows that are committed now, in no order; None while there is no table."""
     table = open_table(place, remote)
-    return None if table is None else pl.scan_delta(table)
+    return None if table is None else rows_of(table, place, remote)
 
 
 def committed(place: Address, markers: Sequence[str], remote: Remote) -> frozenset[str]:
@@ -50,7 +50,7 @@ def append(place: Address, rows: pl.LazyFrame, *, markers: Sequence[str], remote
     path = work / f"{uuid.uuid4().hex}.parquet"
     try:
         sink(rows, path)
-        return commit(place, path, markers=markers, remote=remote)
+        return _commit(table, data_file(path), place=place, markers=markers, remote=remote)
     finally:
         path.unlink(missing_ok=True)
 
@@ -62,22 +62,27 @@ def commit(place: Address, path: Path, *, markers: Sequence[str], remote: Remote
     the file's rows would be there twice.
     """
     file = data_file(path)
-    actions: list[AddAction] | None = None
-    conflict: CommitFailedError | None = None
+    table = open_for(place, file.schema, remote)
+    if _is_done(table, place, markers, remote):
+        return False
+    return _commit(table, file, place=place, markers=markers, remote=remote)
+
+
+def _commit(table: DeltaTable, file: DataFile, *, place: Address, markers: Sequence[str], remote: Remote) -> bool:
+    """On the handle that was asked: a twin that commits in between makes this fail. By path both would write."""
+    actions = [put(file, place, remote)] if file.rows else []
+    failure: Exception | None = None
     for _ in range(_ATTEMPTS):
-        table = open_for(place, file.schema, remote)
-        if _is_done(table, place, markers, remote):
-            return _holds(table, actions or [])
-        if actions is None:
-            actions = [put(file, place, remote)] if file.rows else []
         try:
-            # On the handle that was asked: a twin that commits in between makes this fail. By path both would write.
             transact(table, actions, markers=markers, place=place, remote=remote)
-        except CommitFailedError as error:
-            conflict = error
+        except (CommitFailedError, ServiceDownError) as error:
+            failure = error  # of a remote store it may be the answer alone that was lost
         else:
             return True
-    raise RefusedError(f"{place}: another writer was faster {_ATTEMPTS} times; run it again") from conflict
+        table = open_for(place, file.schema, remote)
+        if _is_done(table, place, markers, remote):
+            return _holds(table, actions)
+    raise RefusedError(f"{place}: {_ATTEMPTS} commits failed, as other writers were faster; run it again") from failure
 
 
 def _is_done(table: DeltaTable, place: Address, markers: Sequence[str], remote: Remote) -> bool:

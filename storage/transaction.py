@@ -59,9 +59,7 @@ def transact(
         what="committing to",
     )
     if not place.is_remote:
-        # What the ledger is about to call accepted must outlive a power cut.
-        _sync(place.path / "_delta_log" / f"{table.version():020}.json")
-        _sync(place.path / "_delta_log")
+        _sync_log(place.path / "_delta_log", since=table.version())
 
 
 def _now_ms() -> int:
@@ -81,6 +79,17 @@ def _move(source: Path, target: Path) -> None:
             target.unlink(missing_ok=True)
             raise
     _sync(target.parent)
+
+
+def _sync_log(log: Path, *, since: int) -> None:
+    """What the ledger is about to call accepted must outlive a power cut; so must the commit it was built on.
+
+    NOTE: the handle does not know the version of its own commit.
+    """
+    for path in log.glob("*.json"):
+        if int(path.name[:20]) >= since:
+            _sync(path)
+    _sync(log)
 
 
 def _sync(path: Path) -> None:

@@ -15,7 +15,7 @@ from deltalake.exceptions import CommitFailedError
 
 from storage.address import Address
 from storage.datafile import data_file, sink
-from storage.delta import open_table, schema_of, within
+from storage.delta import open_table, reading, schema_of, served, within
 from storage.remote import Remote
 from storage.transaction import Action, drop, put, transact
 from validation.errors import ContractError, DefinitionError
@@ -81,15 +81,16 @@ def _bins(files: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _rewrite(files: pl.DataFrame, table: DeltaTable, place: Address, remote: Remote, *, work: Path) -> Action:
+    sources, told = [str(place / name) for name in files["path"]], files["num_records"].sum()
+    rows = pl.scan_parquet(sources, schema=schema_of(table), glob=False, storage_options=reading(place, remote))
     path = work / f"{uuid.uuid4().hex}.parquet"
-    options = remote.storage_options() if place.is_remote else None
-    sources = [str(place / name) for name in files["path"]]
     try:
-        sink(pl.scan_parquet(sources, schema=schema_of(table), glob=False, storage_options=options), path)
+        with served(place, what="reading"):
+            sink(rows, path)
         file = data_file(path)
-        if file.rows != files["num_records"].sum():
-            told = f"{file.rows:,} rows where its log tells of {files['num_records'].sum():,}"
-            raise ContractError(f"{place}: its files hold {told}; restore them from a backup")
+        if file.rows != told:
+            problem = f"its files hold {file.rows:,} rows where its log tells of {told:,}"
+            raise ContractError(f"{place}: {problem}; restore them from a backup")
         return put(file, place, remote, is_new=False)
     finally:
         path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from storage.address import Address
-from storage.delta import open_table, schema_of
+from storage.delta import open_table, rows_of, schema_of, served
 from storage.remote import Remote
 
 _BATCH, _KNOWN_AT = "_batch", "_known_at"
@@ -47,7 +47,8 @@ def repeats(
     meetings = (_meeting(incoming, known, has_several=facts["batches"] > 1) for incoming, known in passes)
     parts = (_compared(rows, old, met, key) for met in _merged(meetings, rows_in_a_pass))
     nothing = pl.DataFrame(schema={**{name: schema[name] for name in [*key, _BATCH]}, "same": pl.Boolean()})
-    return pl.concat([nothing, *parts])
+    with served(place, what="reading"):
+        return pl.concat([nothing, *parts])
 
 
 def newest(
@@ -92,7 +93,7 @@ def _earlier(place: Address, schema: pl.Schema, remote: Remote) -> pl.LazyFrame:
     table = open_table(place, remote)
     if table is None or dict(schema_of(table)) != dict(schema):
         return pl.LazyFrame(schema=schema)
-    return pl.scan_delta(table)
+    return rows_of(table, place, remote)
 
 
 def _hashed(rows: pl.LazyFrame, key: list[str], *columns: str | pl.Expr) -> pl.LazyFrame:
