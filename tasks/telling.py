@@ -10,6 +10,7 @@ from prefect.runtime import flow_run
 
 from registry.ledger import Lease, Recorded
 from tasks.site import Site
+from validation.contract import ContractVerdict
 from validation.verdict import Verdict
 
 log = logging.getLogger("andon")
@@ -30,7 +31,8 @@ def tell(activity: str, verdicts: Sequence[Verdict]) -> None:
         key = f"{activity}-{'-'.join(pipelines)}"[:200].lower().replace("_", "-")
         outcomes = Counter(f"{verdict.kind} {verdict.outcome}" for verdict in verdicts)
         told = ", ".join(f"{outcome} x{count}" if count > 1 else outcome for outcome, count in outcomes.items())
-        create_markdown_artifact(key=key, markdown=as_markdown(activity, verdicts), description=told)
+        markdown = f"{as_markdown(activity, verdicts)}\n{_samples(verdicts)}"
+        create_markdown_artifact(key=key, markdown=markdown, description=told)
 
 
 def run_name() -> str:
@@ -54,6 +56,17 @@ def as_markdown(activity: str, verdicts: Sequence[Verdict]) -> str:
         f"## {activity}\n{left_out}\n| data time | pipeline | rule | about | verdict | why |\n|---|---|---|---|---|---|"
     )
     return "\n".join([head, *rows])
+
+
+def _samples(verdicts: Sequence[Verdict]) -> str:
+    """A Markdown table of the rules that were broken, with some of the rows; empty when none was."""
+    broken = [(item, rule) for item in verdicts if isinstance(item, ContractVerdict) for rule in item.rules]
+    rows = [
+        f"| {_cell(item.subject)} | {_cell(rule.name)} | {rule.rows:,} | {'<br>'.join(map(_cell, rule.sample))} |"
+        for item, rule in broken[:_ROWS]
+    ]
+    head = "\n## rows set aside\n\n| file | rule | rows | such as |\n|---|---|---|---|"
+    return "\n".join([head, *rows, "", "All of them: `andon quarantine list`"]) if rows else ""
 
 
 def _cell(text: str) -> str:
