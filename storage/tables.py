@@ -19,10 +19,10 @@ from storage.markers import markers_in
 from storage.remote import Remote
 from storage.transaction import put, transact
 from storage.upkeep import Maintained, maintain
-from storage.versions import newest, repeats
+from storage.versions import among, newest, repeats
 from validation.errors import DefinitionError, RefusedError, ServiceDownError
 
-__all__ = ("Maintained", "append", "commit", "committed", "maintain", "newest", "repeats", "scan", "sink")
+__all__ = ("Maintained", "among", "append", "commit", "committed", "maintain", "newest", "repeats", "scan", "sink")
 
 _ATTEMPTS = 5
 

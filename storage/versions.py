@@ -14,7 +14,7 @@ from storage.delta import open_table, rows_of, schema_of, served
 from storage.remote import Remote
 
 _BATCH, _KNOWN_AT = "_batch", "_known_at"
-_HASH, _CONTENT, _TURN, _NEWEST = "_hash", "_content", "_turn", "_newest"
+_HASH, _CONTENT, _TURN = "_hash", "_content", "_turn"
 _RANGED_TYPES = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.String, pl.Date, pl.Datetime)
 # A hash takes about 60 bytes in a join or a group; where all meet, a key with what belongs to it some 200.
 ROWS_IN_A_PASS = 3_000_000
@@ -51,6 +51,12 @@ def repeats(
         return pl.concat([nothing, *parts])
 
 
+def among(found: pl.DataFrame, *, key: Sequence[str]) -> pl.Expr:
+    """Is a row one of `found`, by key and `_batch`? NOTE: a join would say the same, and take thrice the memory."""
+    columns = [*key, _BATCH]
+    return pl.struct(columns).is_in(found.select(columns).to_struct().implode())
+
+
 def newest(
     table: pl.LazyFrame,
     *,
@@ -64,11 +70,8 @@ def newest(
     """
     moment = pl.lit(as_known_at, pl.Datetime("us", "UTC"))
     rows = table.filter(pl.col(_BATCH).is_in(list(accepted)), pl.col(_KNOWN_AT) <= moment)
-    several = _several(rows, list(key), rows_in_a_pass)
-    if several.is_empty():
-        return rows
-    told = rows.join(several.lazy(), on=list(key), how="left", nulls_equal=True)
-    return told.filter(pl.col(_BATCH) == pl.col(_NEWEST).fill_null(pl.col(_BATCH))).drop(_NEWEST)
+    older = _older(rows, list(key), rows_in_a_pass)
+    return rows if older.is_empty() else rows.filter(~among(older, key=key))
 
 
 def _facts(key: list[str], schema: pl.Schema) -> Iterator[pl.Expr]:
@@ -152,11 +155,18 @@ def _contents(rows: pl.LazyFrame, met: pl.DataFrame, key: list[str]) -> pl.DataF
     return mine.select(*key, _BATCH, pl.struct(columns).hash().alias(_CONTENT)).collect(engine="streaming")
 
 
-def _several(rows: pl.LazyFrame, key: list[str], rows_in_a_pass: int) -> pl.DataFrame:
-    """The keys with more than one version, and the number of each one's newest batch."""
-    count = rows.select(pl.len()).collect(engine="streaming").item()
+def _older(rows: pl.LazyFrame, key: list[str], rows_in_a_pass: int) -> pl.DataFrame:
+    """Key and batch of each version that a later one replaces."""
+    schema, count = rows.collect_schema(), rows.select(pl.len()).collect(engine="streaming").item()
     passes = _passes(count, rows_in_a_pass, _hashed(rows, key))
-    found = pl.concat(_twice(hashes).collect(engine="streaming") for (hashes,) in passes)
-    mine = rows.filter(pl.struct(key).hash().is_in(found[_HASH].implode()))
-    grouped = mine.group_by(key).agg(pl.len().alias(_TURN), pl.col(_BATCH).max().alias(_NEWEST))
-    return grouped.filter(pl.col(_TURN) > 1).drop(_TURN).collect(engine="streaming")
+    met = _merged((_twice(hashes).collect(engine="streaming") for (hashes,) in passes), rows_in_a_pass)
+    nothing = pl.DataFrame(schema={name: schema[name] for name in [*key, _BATCH]})
+    return pl.concat([nothing, *(_replaced(rows, part, key) for part in met)])
+
+
+def _replaced(rows: pl.LazyFrame, met: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """The versions of a key one below the other: the one above is replaced."""
+    mine = rows.filter(pl.struct(key).hash().is_in(met[_HASH].implode())).select(*key, _BATCH)
+    is_key_of_below = (pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in key)
+    ordered = mine.collect(engine="streaming").sort(*key, _BATCH)
+    return ordered.filter(pl.col(_BATCH) < pl.col(_BATCH).shift(-1), *is_key_of_below)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from storage.address import Address
 from storage.remote import Remote
-from storage.tables import append, newest, repeats, scan
+from storage.tables import among, append, newest, repeats, scan
 from storage.versions import ROWS_IN_A_PASS
 
 LOCAL = Remote()
@@ -139,6 +139,16 @@ def test_files_whose_keys_lie_elsewhere_are_not_read(tmp_path: Path) -> None:
     assert repeated(place, frame(2, ("c", 1, 0.5, [1]))) == []
 
 
+def test_rows_are_taken_apart_by_what_was_found_of_them(tmp_path: Path) -> None:
+    place = table_of(tmp_path, frame(1, ("a", 1, 0.5, [1]), (None, 1, 0.5, [1])))
+    incoming = pl.concat([frame(2, ("a", 2, 0.5, [1]), ("b", 1, 0.5, [1])), frame(3, (None, 1, 0.5, [1]))])
+    found = repeats(place, incoming.lazy(), key=["key"], batch_numbers=[2, 3], remote=LOCAL)
+    repeated = incoming.lazy().filter(among(found, key=["key"])).collect()
+    fresh = incoming.lazy().filter(~among(found, key=["key"])).collect()
+    assert (repeated["key"].to_list(), fresh["key"].to_list()) == (["a", None], ["b"])
+    assert incoming.filter(among(found.clear(), key=["key"])).is_empty()
+
+
 VALUES = st.tuples(
     st.sampled_from(["a", "b", "c", "d", None]),
     st.sampled_from([1, 2, None]),
@@ -204,3 +214,21 @@ def test_of_several_versions_the_newest_accepted_and_known_one_holds(
 def test_rows_without_versions_are_left_as_they_are(tmp_path: Path) -> None:
     place = table_of(tmp_path, frame(1, ("a", 1, 0.5, [1])), frame(2, ("b", 2, 0.5, [1])))
     assert held(place, accepted=[1, 2], on_day=2) == [("a", 1, 1), ("b", 2, 2)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    batches=st.lists(BATCH, min_size=1, max_size=5),
+    accepted=st.sets(st.integers(min_value=0, max_value=4)),
+    on_day=st.integers(min_value=0, max_value=4),
+    rows_in_a_pass=st.sampled_from([1, 3, 100]),
+)
+def test_what_any_history_comes_to_is_what_a_dictionary_would_keep(
+    batches: list[list[Row]], accepted: set[int], on_day: int, rows_in_a_pass: int
+) -> None:
+    table = pl.concat([frame(number, *rows) for number, rows in reversed(list(enumerate(batches)))])
+    moment = START + timedelta(days=on_day)
+    rows = newest(table.lazy(), key=["key"], accepted=accepted, as_known_at=moment, rows_in_a_pass=rows_in_a_pass)
+    counting = [(number, part) for number, part in enumerate(batches) if number in accepted and number <= on_day]
+    kept = {row[0]: (row[0], row[1], number) for number, part in counting for row in part}
+    assert sorted(rows.select("key", "n", "_batch").collect().rows(), key=str) == sorted(kept.values(), key=str)
