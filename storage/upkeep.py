@@ -88,7 +88,7 @@ def _rewrite(files: pl.DataFrame, table: DeltaTable, place: Address, remote: Rem
         with served(place, what="reading"):
             sink(rows, path)
         file = data_file(path)
-        if file.rows != told:
+        if files["num_records"].null_count() == 0 and file.rows != told:  # other tools may say nothing of rows
             problem = f"its files hold {file.rows:,} rows where its log tells of {told:,}"
             raise ContractError(f"{place}: {problem}; restore them from a backup")
         return put(file, place, remote, is_new=False)
