@@ -13,7 +13,7 @@ import polars as pl
 from validation.columns import Columns
 from validation.rules import Rule
 from validation.tracing import calls_python, is_builtin
-from validation.uniqueness import repeats
+from validation.uniqueness import Values, repeats
 
 _MAX_FAULT = 300
 T = TypeVar("T")
@@ -67,11 +67,17 @@ def ask(rules: Sequence[Rule], columns: Columns, scan: pl.LazyFrame, *, rows: in
     told = [*_whole(_of(rules, "whole"), frame), *_masks(_of(rules, "mask"), frame, rows=rows)]
     for rule in rules:
         if rule.kind == "unique":
-            found = repeats(frame, rule.columns, schema=columns.known, rows=rows)
+            found = repeats(_values(rule, columns, frame, rows=rows))
             told.append(outcome(rule, rows=len(found.later), failures=found.sharing, found=found.later))
         elif rule.kind in ("nested", "alone"):
             told.append(_left_to_pandera(rule, frame, rows=rows))
     return told
+
+
+def _values(rule: Rule, columns: Columns, frame: pl.LazyFrame, *, rows: int) -> Values:
+    return Values(
+        frame=frame, fields=rule.columns, schema=columns.known, rows=rows, nulls_count=rule.origin is not None
+    )
 
 
 def _of(rules: Iterable[Rule], kind: str) -> list[Rule]:

@@ -6,9 +6,9 @@ MAX_VALUE_LENGTH = 60  # characters shown of a cell
 _UNSHOWABLE = "(cannot be shown)"
 
 
-def samples(rows: pl.DataFrame, *, position: str) -> tuple[str, ...]:
-    """One line for each row: its position in the file, then name=cell for all other columns."""
-    names = [name for name in rows.columns if name != position]
+def told(rows: pl.DataFrame) -> tuple[str, ...]:
+    """One line for each row: its position in the file (the first column), then name=cell for all others."""
+    position, *names = rows.columns
     cells = [_texts(rows[name]) for name in names]
     return tuple(
         ", ".join([f"row {row}", *(f"{name}={cell[at]}" for name, cell in zip(names, cells, strict=True))])

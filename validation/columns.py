@@ -11,10 +11,11 @@ from typing import Any
 
 import polars as pl
 
+from validation.positions import ROW
 from validation.texts import read_number, read_text
 from validation.tracing import HELPER
 
-ROW, RULES = "_row", "_rules"  # position in the file and names of broken rules, beside a bad row
+RULES = "_rules"  # names of broken rules, beside a bad row
 AS_TEXT = "andon_text"  # key of a column's metadata: "number" when text is a number though the type is left open
 _RAW, _TYPED = f"{HELPER}raw ", f"{HELPER}typed "
 _NESTED = (pl.List, pl.Array, pl.Struct)
@@ -52,10 +53,11 @@ class Columns:
         raw = [pl.col(name).alias(_RAW + name) for name in self.nan]
         return frame.with_columns(*raw, *(pl.col(name).fill_nan(None) for name in self.nan)) if self.nan else frame
 
-    def raw(self) -> Iterator[pl.Expr]:
-        """The columns as they came, out of a prepared frame without NaN."""
+    def raw(self, *, is_without_nan: bool) -> Iterator[pl.Expr]:
+        """The columns as they came, out of a prepared frame."""
         for name in self.got:
-            yield pl.col(_RAW + name).alias(name) if name in self.made or name in self.nan else pl.col(name)
+            is_changed = name in self.made or (is_without_nan and name in self.nan)
+            yield pl.col(_RAW + name).alias(name) if is_changed else pl.col(name)
 
     def is_filled(self, name: str) -> bool:
         """Whether a null in the file gets the contract's default."""

@@ -16,11 +16,11 @@ import polars as pl
 from validation import dead_letter as letters
 from validation import judging
 from validation.asking import Outcome
-from validation.columns import ROW
 from validation.errors import ContractError, DefinitionError
 from validation.fingerprint import contract_fingerprint
 from validation.judging import Findings
 from validation.plan import Plan, plan_of
+from validation.positions import Marked, without
 from validation.rules import in_reach, is_named, rule_names, schema_of
 from validation.terms import MAX_AHEAD, ContractVerdict, Judged, Quarantine, RuleCount, Terms
 
@@ -86,7 +86,7 @@ class _Subject:
 
 def _judged(subject: _Subject, scan: pl.LazyFrame, *, text: bool) -> Judged:
     terms = subject.terms
-    plan = plan_of(terms.contract, scan.collect_schema(), key=terms.key, time=terms.time, text=text)
+    plan = plan_of(terms.contract, _schema(scan), key=terms.key, time=terms.time, text=text)
     rows = int(scan.select(pl.len()).collect(engine="streaming").item())
     if faults := plan.faults or (() if rows else ("the batch has no rows",)):
         verdict = _verdict(subject, reasons=faults, outcome="refuse", rows_in=rows)
@@ -95,23 +95,27 @@ def _judged(subject: _Subject, scan: pl.LazyFrame, *, text: bool) -> Judged:
         plan, scan, rows=rows, time=terms.time, path=subject.path, wants_newest=terms.max_age is not None,
         reach=in_reach(terms.time, as_of=subject.as_of, ahead=terms.max_ahead),
     )  # fmt: skip
-    verdict = _weighed(subject, plan, scan, findings, rows=rows)
+    verdict = _weighed(subject, plan, findings, rows=rows)
     return Judged(
         verdict=verdict,
-        good=_good(plan, scan, None if verdict.outcome == "refuse" else findings, subject.path),
+        good=_good(plan, scan, None if verdict.outcome == "refuse" else findings, subject.path, rows=rows),
         bad=subject.path if findings.bad else None,
         outcomes=findings.outcomes,
     )
 
 
-def _weighed(subject: _Subject, plan: Plan, scan: pl.LazyFrame, findings: Findings, *, rows: int) -> ContractVerdict:
+def _schema(scan: pl.LazyFrame) -> pl.Schema:
+    """NOTE: of a copy. A scan that was asked for its schema filters and numbers rows no more while it reads them."""
+    return scan.clone().collect_schema()
+
+
+def _weighed(subject: _Subject, plan: Plan, findings: Findings, *, rows: int) -> ContractVerdict:
     enforced = [item for item in findings.outcomes if not item.rule.only_warns]
-    counted = [
-        _counted(item, plan, scan, subject) for item in sorted(enforced, key=lambda item: -item.rows) if item.rows
-    ]
+    broken = sorted((item for item in enforced if item.rows), key=lambda item: -item.rows)
+    counted = [_counted(item, findings) for item in broken]
     faults = [item.fault for item in enforced if item.fault]
     faults += [*_stale(subject, findings.newest), *_over_limit(counted, findings.bad, rows, subject.terms.policy)]
-    told = [_told(item, count, rows) for item, count in _with_counts(enforced, counted)]
+    told = [_told(item, count, rows) for item, count in zip(broken, counted, strict=True)]
     asked = sum(not rule.only_warns for rule in plan.rules)
     return _verdict(
         subject,
@@ -121,7 +125,7 @@ def _weighed(subject: _Subject, plan: Plan, scan: pl.LazyFrame, findings: Findin
         rows_accepted=0 if faults else rows - findings.bad,
         rows_quarantined=findings.bad,
         rules=tuple(counted),
-        warnings=tuple(_warnings(findings, plan, scan, subject, rows)),
+        warnings=tuple(_warnings(findings, rows)),
     )
 
 
@@ -136,16 +140,15 @@ def _verdict(subject: _Subject, *, reasons: Sequence[str], **numbers: Any) -> Co
     )
 
 
-def _good(plan: Plan, scan: pl.LazyFrame, findings: Findings | None, path: Path) -> pl.LazyFrame:
+def _good(plan: Plan, scan: pl.LazyFrame, findings: Findings | None, path: Path, *, rows: int) -> pl.LazyFrame:
     """The accepted rows; they are not asked again, since the positions of all others are known."""
     columns = plan.columns
     if findings is None:
         return columns.parsed(scan).select(columns.order).clear()
     if not findings.bad:
         return columns.parsed(scan).select(columns.order)
-    bad = letters.positions(path).to_frame().lazy()
-    kept = scan.with_row_index(ROW).join(bad, on=ROW, how="anti", maintain_order="left").drop(ROW)
-    return columns.parsed(kept).select(columns.order)
+    bad = Marked(name="bad", positions=letters.positions(path), rows=rows)
+    return columns.parsed(without(scan, bad)).select(columns.order)
 
 
 def _stale(subject: _Subject, newest: datetime | None) -> Iterator[str]:
@@ -154,14 +157,8 @@ def _stale(subject: _Subject, newest: datetime | None) -> Iterator[str]:
         yield f"the newest row is of {newest:%Y-%m-%d %H:%M}, {as_of - newest} old; at most {max_age} is allowed"
 
 
-def _counted(item: Outcome, plan: Plan, scan: pl.LazyFrame, subject: _Subject) -> RuleCount:
-    sample = judging.shown(item, plan.columns, scan, subject.path)
-    return RuleCount(name=item.rule.name, rows=item.rows, sample=sample)
-
-
-def _with_counts(outcomes: Sequence[Outcome], counted: Sequence[RuleCount]) -> Iterator[tuple[Outcome, RuleCount]]:
-    by_name = {item.rule.name: item for item in outcomes}
-    return ((by_name[count.name], count) for count in counted)
+def _counted(item: Outcome, findings: Findings) -> RuleCount:
+    return RuleCount(name=item.rule.name, rows=item.rows, sample=findings.samples[item.rule.name])
 
 
 def _told(item: Outcome, count: RuleCount, rows: int) -> str:
@@ -172,13 +169,10 @@ def _told(item: Outcome, count: RuleCount, rows: int) -> str:
     )
 
 
-def _warnings(findings: Findings, plan: Plan, scan: pl.LazyFrame, subject: _Subject, rows: int) -> Iterator[str]:
-    warned = [item for item in findings.outcomes if item.rule.only_warns]
+def _warnings(findings: Findings, rows: int) -> Iterator[str]:
+    warned = [item for item in findings.outcomes if item.rule.only_warns and (item.fault or item.rows)]
     for item in warned[:MAX_REASONS]:
-        if item.fault:
-            yield item.fault
-        elif item.rows:
-            yield _told(item, _counted(item, plan, scan, subject), rows)
+        yield item.fault or _told(item, _counted(item, findings), rows)
 
 
 def _over_limit(counts: Sequence[RuleCount], bad: int, rows: int, policy: Quarantine) -> Iterator[str]:

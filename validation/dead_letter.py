@@ -1,80 +1,122 @@
 """The one query that asks all row rules of a file: its bad rows go to the dead letter, with position and broken rules.
 
-Good rows are never written or counted here. What is known of single rules is read from the dead letter, which is small.
+It lets through what may be bad, which is little, and nothing else is done to all rows; what was let through is asked
+again, rule by rule. Good rows are never written or counted here.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from validation.cells import samples
-from validation.columns import ROW, RULES, Columns
+from validation.cells import told
+from validation.columns import RULES, Columns
+from validation.positions import ROW, Marked, numbered
 from validation.rules import Rule
-from validation.tracing import HELPER
 
 # NOTE: filtered rows keep the buffers of their pages alive until their row group is written: with more, gigabytes.
 ROWS_IN_GROUP = 2_000
 MAX_SAMPLES = 5  # rows shown for each rule
-_MARK = f"{HELPER}mark "
 
 
-def bad_rows(
-    columns: Columns,
-    scan: pl.LazyFrame,
-    rules: Sequence[Rule],
-    found: Mapping[str, pl.Series],
-    *,
-    careful: bool = False,
-) -> pl.LazyFrame:
-    """The rows that break a rule: columns as they came, `_row` and `_rules`.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Question:
+    """What is asked of a file. `found`: rows that break a rule that cannot be asked row by row, by the rule's name.
 
-    `found`: by rule's name the positions of the rows that break it, for rules that cannot be asked of a row by itself.
-    NaN is made null only in rows that have one: rows without are judged alike either way. `careful`: in all of them,
-    for checks that fail on NaN.
+    `careful`: NaN is made null before anything is asked, for checks that fail on it. Otherwise rows with NaN are let
+    through and asked again, as null; rows without are judged alike either way, and that is much cheaper.
     """
-    frame = columns.prepared(scan.with_row_index(ROW))
-    broken = {rule.name: rule.broken for rule in rules if rule.broken is not None and rule.kind == "row"}
-    read = {name for expr in broken.values() for name in expr.meta.root_names()}
-    with_nan = [pl.col(name).is_nan() for name in columns.nan if name in read]
-    for number, (name, positions) in enumerate(found.items()):
-        mark = f"{_MARK}{number}"
-        marked = pl.LazyFrame({ROW: positions}).with_columns(pl.lit(value=True).alias(mark))
-        frame = frame.join(marked, on=ROW, how="left", maintain_order="left")
-        broken[name] = pl.col(mark)
-    names = [pl.when(broken[rule.name]).then(pl.lit(rule.name)) for rule in rules if rule.name in broken]
-    if careful:
-        suspects = columns.without_nan(frame).filter(pl.any_horizontal(*broken.values()))
+
+    columns: Columns
+    rules: tuple[Rule, ...]
+    found: Mapping[str, Marked]
+    careful: bool = False
+
+    @property
+    def broken(self) -> dict[str, pl.Expr]:
+        """By name of rule: does the row break it?"""
+        of_row = {rule.name: rule.broken for rule in self.rules if rule.broken is not None and rule.kind == "row"}
+        return of_row | {name: marked.expr for name, marked in self.found.items()}
+
+
+def suspects(asked: Question, scan: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows that may break a rule: `_row`, columns as they came, and the columns that mark rows."""
+    columns, broken = asked.columns, asked.broken
+    frame = columns.prepared(numbered(scan, *asked.found.values()))
+    if asked.careful:
+        let_through = columns.without_nan(frame).filter(pl.any_horizontal(*broken.values()))
     else:
-        suspects = columns.without_nan(frame.filter(pl.any_horizontal(*broken.values(), *with_nan)))
-    told = suspects.with_columns(pl.concat_list(names).list.drop_nulls().alias(RULES)).filter(
-        pl.col(RULES).list.len() > 0
+        read = {name for expr in broken.values() for name in expr.meta.root_names()}
+        with_nan = [pl.col(name).is_nan() for name in columns.nan if name in read]
+        let_through = frame.filter(pl.any_horizontal(*broken.values(), *with_nan))
+    if not columns.made and not asked.careful:
+        return let_through
+    marks = [marked.column for marked in asked.found.values() if marked.column]
+    return let_through.select(ROW, *columns.raw(is_without_nan=asked.careful), *marks)
+
+
+def bad_rows(asked: Question, suspected: pl.LazyFrame) -> pl.LazyFrame:
+    """Of the suspects those that break a rule: columns as they came, `_row` and `_rules`."""
+    columns, broken = asked.columns, asked.broken
+    # NOTE: by number and as text first: a list of 40 columns takes ten times as long to make.
+    names = {str(at): rule.name for at, rule in enumerate(asked.rules) if rule.name in broken}
+    numbers = pl.concat_str(
+        (pl.when(broken[name]).then(pl.lit(f"{at},")) for at, name in names.items()), ignore_nulls=True
     )
-    return told.select(*columns.raw(), pl.col(ROW).cast(pl.Int64), RULES)
+    named = pl.col(RULES).str.strip_chars_end(",").str.split(",").list.eval(pl.element().replace_strict(names))
+    frame = columns.without_nan(columns.prepared(suspected))
+    bad = frame.with_columns(numbers.alias(RULES)).filter(pl.col(RULES) != "")
+    return bad.select(*columns.raw(is_without_nan=True), pl.col(ROW).cast(pl.Int64), named)
 
 
-def write(bad: pl.LazyFrame, path: Path) -> int:
+def write(asked: Question, scan: pl.LazyFrame, path: Path) -> int:
     """Write the dead letter; how many rows it has. Where there is none, there is no file."""
-    bad.sink_parquet(path, row_group_size=ROWS_IN_GROUP, engine="streaming")
-    rows = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    suspected = path.with_name(f"{path.name}.part")
+    try:
+        rows = _write(suspects(asked, scan), suspected)
+        if rows:
+            rows = _write(bad_rows(asked, pl.scan_parquet(suspected)), path)
+    finally:
+        suspected.unlink(missing_ok=True)
     if not rows:
-        path.unlink()
+        path.unlink(missing_ok=True)
     return rows
 
 
-def counts(path: Path) -> dict[str, int]:
-    """By name of rule how many rows of the dead letter break it."""
-    named = pl.scan_parquet(path).select(pl.col(RULES).explode()).group_by(RULES).len()
-    return dict(named.collect(engine="streaming").iter_rows())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """How many rows of the dead letter break a rule, and the positions of the first few."""
+
+    rows: int
+    first: tuple[int, ...]
 
 
-def first_rows(path: Path, rule: Rule) -> tuple[str, ...]:
-    """A few rows that break the rule, as text."""
-    shown = [name for name in rule.columns if name in pl.read_parquet_schema(path)]
-    rows = pl.scan_parquet(path).filter(pl.col(RULES).list.contains(rule.name)).head(MAX_SAMPLES)
-    return samples(rows.select(ROW, *shown).collect(engine="streaming"), position=ROW)
+def broken_rules(path: Path, names: Sequence[str]) -> dict[str, Broken]:
+    """What of these rules the dead letter holds, by name."""
+    exploded = pl.scan_parquet(path).select(ROW, RULES).explode(RULES).with_columns(pl.col(RULES).cast(pl.Enum(names)))
+    counted = exploded.group_by(RULES).agg(pl.len(), pl.col(ROW).bottom_k(MAX_SAMPLES)).collect(engine="streaming")
+    return {name: Broken(rows=rows, first=tuple(sorted(first))) for name, rows, first in counted.iter_rows()}
+
+
+def samples(path: Path, broken: Mapping[str, Broken], shown: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The first rows that break each rule, as text; `shown`: by rule's name the columns to show."""
+    there = pl.read_parquet_schema(path)
+    wanted = sorted({row for item in broken.values() for row in item.first})
+    cells = {rule: [name for name in shown[rule] if name in there] for rule in broken}
+    needed = dict.fromkeys(name for names in cells.values() for name in names)
+    rows = pl.scan_parquet(path).filter(pl.col(ROW).is_in(wanted)).select(ROW, *needed).collect(engine="streaming")
+    return {
+        rule: told(rows.filter(pl.col(ROW).is_in(item.first)).select(ROW, *cells[rule]))
+        for rule, item in broken.items()
+    }
 
 
 def positions(path: Path) -> pl.Series:
     """Where in the file the bad rows are, ascending."""
     return pl.scan_parquet(path).select(pl.col(ROW).cast(pl.get_index_type())).collect(engine="streaming").to_series()
+
+
+def _write(rows: pl.LazyFrame, path: Path) -> int:
+    rows.sink_parquet(path, row_group_size=ROWS_IN_GROUP, engine="streaming")
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())

@@ -169,7 +169,10 @@ def _not_null(name: str, columns: Columns) -> Rule:
 
 
 def _unique(fields: tuple[str, ...], *, origin: Origin | None = None) -> Rule:
-    """The first row of a value is kept, all later ones are set aside; null counts as a value, as in Pandera."""
+    """The first row of a value is kept, all later ones are set aside.
+
+    Null counts as a value, as in Pandera; for our own rule about keys, which has no origin, it is no key.
+    """
     return Rule(
         name=f"{'+'.join(fields)}.unique", asks="each value once; the first in the file counts", kind="unique",
         columns=fields, must_fail=True, origin=origin,

@@ -217,11 +217,11 @@ class _Recorder(pl.LazyFrame):
         inputs = _part(self, "_own_selected")
         if inputs is None:
             raise _NotRecordedError("it answers with the frame itself")
+        if len(inputs) == 1 and isinstance(inputs[0], pl.Expr) and not inputs[0].meta.has_multiple_outputs():
+            return inputs[0]
         width = len(pl.LazyFrame(schema=schema).select(*inputs).collect_schema())  # also finds twin names
         if not width:
             raise _NotRecordedError("it selects nothing")
-        if width == 1 and len(inputs) == 1 and isinstance(inputs[0], pl.Expr):
-            return inputs[0]
         return pl.all_horizontal(*inputs)
 
 

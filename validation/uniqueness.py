@@ -1,20 +1,39 @@
-"""Which rows repeat a value that an earlier row of the file has? Exact, in memory that does not grow with the file.
+"""Which rows repeat a value that an earlier row of the file has? Exact, with some eight bytes held of each row.
 
-Only eight bytes of each row are held: the value itself where it is a number, a hash where it is not. Values whose eight
-bytes are seen twice are looked at again in full. Above a budget the file is read in several passes, a share of all
-values in each.
+That is the value itself where it is a number, a hash where it is not; values whose hash is seen twice are looked at
+again in full. Above a budget the file is read in several passes, a share of all values in each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from validation.errors import ContractError
+from validation.positions import ROW, Marked, numbered
 from validation.tracing import HELPER
 
-ROWS_IN_MEMORY = 16_000_000  # 8 bytes each, and as much again to sort them
-_PRINT, _AT = f"{HELPER}print", f"{HELPER}at"
+ROWS_IN_MEMORY = 16_000_000  # 8 bytes each, and as much again to compare them
+_MOSTLY = 64  # numbers count up "mostly" when at most one in so many does not
+_AT_ONCE = 1 << 14
+_PRINT = f"{HELPER}print"
+Numbers = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Values:
+    """The values of `fields` in a frame with `rows` rows. `nulls_count`: null is a value like any other; otherwise rows
+    with one are left out.
+    """
+
+    frame: pl.LazyFrame
+    fields: tuple[str, ...]
+    schema: pl.Schema
+    rows: int
+    nulls_count: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -25,60 +44,140 @@ class Repeats:
     sharing: int
 
 
-def repeats(
-    frame: pl.LazyFrame, fields: Sequence[str], *, schema: pl.Schema, rows: int, in_memory: int = ROWS_IN_MEMORY
-) -> Repeats:
-    """Of a frame with `rows` rows. Null is a value like any other. ContractError when fewer or more rows are read."""
-    printed = _print(fields, schema)
-    parts = max(1, -(-rows // in_memory))
+def repeats(values: Values, *, in_memory: int = ROWS_IN_MEMORY) -> Repeats:
+    """ContractError when fewer or more rows are read than the file says that it has."""
+    parts = max(1, -(-values.rows // in_memory))
     seen, found = 0, list[Repeats]()
     for part in range(parts):
-        prints = _prints(frame, printed, part=part, parts=parts)
-        seen += len(prints)
-        if not _all_differ(prints):
-            twice = prints.filter(prints.is_duplicated())
-            found.append(_exact(frame, fields, printed, twice))
-    if seen != rows:
-        raise ContractError(f"the file says that it has {rows:,} rows, {seen:,} were read; upload it again")
-    later = pl.concat([item.later for item in found]) if found else pl.Series(_AT, dtype=pl.get_index_type())
+        prints = _prints(values, part=part, parts=parts)
+        seen += prints.height
+        twice = _twice(prints, nulls_count=values.nulls_count)
+        if twice.height:
+            found.append(_repeated(values, twice))
+    if seen != values.rows:
+        raise ContractError(f"the file says that it has {values.rows:,} rows, {seen:,} were read; upload it again")
+    later = pl.concat([item.later for item in found]) if found else pl.Series(dtype=pl.get_index_type())
     return Repeats(later=later.sort(), sharing=sum(item.sharing for item in found))
 
 
-def _print(fields: Sequence[str], schema: pl.Schema) -> pl.Expr:
-    """Eight bytes that are the same for equal values."""
-    whole = pl.struct(pl.col(name).cast(pl.String) if schema[name] == pl.Categorical else name for name in fields)
-    if len(fields) > 1:
-        return whole.hash().alias(_PRINT)
-    dtype, cell = schema[fields[0]], pl.col(fields[0])
-    if (dtype.is_integer() and dtype not in (pl.Int128, pl.UInt128)) or dtype.is_temporal():
-        return cell.to_physical().alias(_PRINT)
-    return (cell.cast(pl.String) if dtype == pl.Categorical else cell).hash().alias(_PRINT)
+def _is_number(values: Values) -> bool:
+    """Whether eight bytes hold the value itself."""
+    dtype = values.schema[values.fields[0]]
+    is_long = dtype in (pl.Int128, pl.UInt128)
+    return len(values.fields) == 1 and (dtype.is_integer() or dtype.is_temporal()) and not is_long
 
 
-def _prints(frame: pl.LazyFrame, printed: pl.Expr, *, part: int, parts: int) -> pl.Series:
-    all_of_them = frame.select(printed)
-    if parts > 1:
-        all_of_them = all_of_them.filter((pl.col(_PRINT) % parts).fill_null(0) == part)
-    return all_of_them.collect(engine="streaming").to_series()
+def _printed(values: Values) -> pl.Expr:
+    """Eight bytes that are the same for equal values; null for rows that are left out."""
+    if _is_number(values):
+        return pl.col(values.fields[0]).to_physical().alias(_PRINT)
+    # Codes of categories are told apart by their text: they may differ between parts of a file.
+    cells = [
+        pl.col(name).cast(pl.String) if values.schema[name] == pl.Categorical else pl.col(name)
+        for name in values.fields
+    ]
+    hashed = cells[0].hash() if len(cells) == 1 else pl.struct(cells).hash()
+    if values.nulls_count:
+        return hashed.alias(_PRINT)
+    return pl.when(pl.all_horizontal(pl.col(name).is_not_null() for name in values.fields)).then(hashed).alias(_PRINT)
 
 
-def _all_differ(prints: pl.Series) -> bool:
-    if prints.is_sorted():  # as numbers that are counted up often are
-        return not bool((prints.eq_missing(prints.shift(1)))[1:].any())
-    return prints.n_unique() == len(prints)
+def _prints(values: Values, *, part: int, parts: int) -> pl.DataFrame:
+    """The prints of a share of all values, with their positions where these do not follow from the order."""
+    printed = values.frame.select(_printed(values))
+    if parts == 1:
+        return printed.collect(engine="streaming")
+    mine = (pl.col(_PRINT) % parts).fill_null(0) == part
+    return printed.with_row_index(ROW).filter(mine).collect(engine="streaming")
 
 
-def _exact(frame: pl.LazyFrame, fields: Sequence[str], printed: pl.Expr, twice: pl.Series) -> Repeats:
-    """Look again at the rows whose prints came twice: different values may have one hash."""
-    prints = twice.unique()
-    suspects = (
-        frame.select(*dict.fromkeys(fields), printed)
-        .with_row_index(_AT)
-        .join(prints.to_frame().lazy(), on=_PRINT, how="semi", nulls_equal=True, maintain_order="left")
-    )
-    value = pl.col(fields[0]) if len(fields) == 1 else pl.struct(fields)
-    later = suspects.filter(~value.is_first_distinct()).select(_AT).collect(engine="streaming").to_series()
-    if len(twice) - len(later) == len(prints):  # as many firsts as prints: no two values had one hash
-        return Repeats(later=later, sharing=len(twice))
-    groups = suspects.select(fields).group_by(fields).len(_AT).filter(pl.col(_AT) > 1)
-    return Repeats(later=later, sharing=groups.select(pl.col(_AT).sum()).collect(engine="streaming").item())
+def _twice(prints: pl.DataFrame, *, nulls_count: bool) -> pl.DataFrame:
+    """The rows whose print is there more than once, with their positions."""
+    again = pl.Series(_again(prints[_PRINT]))
+    nulls = prints[_PRINT].null_count() > 1 and nulls_count
+    if not len(again) and not nulls:
+        return prints.clear()
+    placed = prints if ROW in prints.columns else prints.with_row_index(ROW)
+    return placed.filter(pl.col(_PRINT).is_in(again.implode()).fill_null(value=nulls))
+
+
+def _again(prints: pl.Series) -> Numbers:
+    """The numbers that are there more than once, ascending.
+
+    Ids mostly count up: then those that do not are few, and only they can repeat one another or one that does.
+    """
+    climbed, late, most = list[_Climb](), list[Numbers](), len(prints) // _MOSTLY
+    for part in _climbs(prints):
+        climbed.append(part)
+        if len(part.late):
+            late.append(part.late)
+            most -= len(part.late)
+        if most < 0:
+            ordered = prints.drop_nulls().sort().to_numpy()
+            return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    return _again_of_few(climbed, np.concatenate(late)) if late else np.array([], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Climb:
+    """A part of the numbers; for each the highest up to it; and those that are `late`: no higher than one before."""
+
+    numbers: Numbers
+    highest: Numbers
+    late: Numbers
+
+
+def _again_of_few(climbed: Sequence[_Climb], late: Numbers) -> Numbers:
+    """Of `late` those that are there twice, or among the numbers that climb."""
+    found, times = np.unique(late, return_counts=True)
+    is_twice = times > 1
+    part_of = np.searchsorted(np.array([part.highest[-1] for part in climbed]), found)  # the first to climb as high
+    for at in np.unique(part_of):
+        mine, part = np.flatnonzero(part_of == at), climbed[at]
+        is_twice[mine] |= part.numbers[np.searchsorted(part.highest, found[mine])] == found[mine]
+    return found[is_twice]
+
+
+def _climbs(prints: pl.Series) -> Iterator[_Climb]:
+    top: Any = None
+    for chunk in prints.get_chunks():
+        for start in range(0, len(chunk), _AT_ONCE):
+            piece = chunk.slice(start, _AT_ONCE)
+            numbers = (piece.drop_nulls() if piece.null_count() else piece).to_numpy()
+            if len(numbers):
+                part = _climb(numbers, top)
+                top = part.highest[-1]
+                yield part
+
+
+def _climb(numbers: Numbers, top: Any) -> _Climb:
+    is_above = top is None or bool(numbers[0] > top)
+    if is_above and bool((numbers[1:] > numbers[:-1]).all()):
+        return _Climb(numbers=numbers, highest=numbers, late=numbers[:0])
+    highest = np.maximum.accumulate(numbers)
+    is_late = np.empty(len(numbers), dtype=np.bool_)
+    is_late[0] = not is_above
+    if not is_above:
+        highest = np.maximum(highest, top)
+    np.less_equal(numbers[1:], highest[:-1], out=is_late[1:])
+    return _Climb(numbers=numbers, highest=highest, late=numbers[is_late])
+
+
+def _repeated(values: Values, twice: pl.DataFrame) -> Repeats:
+    if _is_number(values):
+        later = twice.filter(~pl.col(_PRINT).is_first_distinct())[ROW]
+        return Repeats(later=later, sharing=twice.height)
+    return _looked_up(values, twice)
+
+
+def _looked_up(values: Values, twice: pl.DataFrame) -> Repeats:
+    """Look again at the rows whose hashes came twice: different values may have one."""
+    fields = values.fields
+    marked = Marked(name="twice", positions=twice[ROW], rows=values.rows)
+    suspects = numbered(values.frame.select(*dict.fromkeys(fields)), marked).filter(marked.expr)
+    value = pl.col(fields[0]) if len(fields) == 1 else pl.struct(*fields)
+    later = suspects.filter(~value.is_first_distinct()).select(ROW).collect(engine="streaming").to_series()
+    if twice.height - len(later) == twice[_PRINT].n_unique():  # as many firsts as hashes: no two values had one
+        return Repeats(later=later, sharing=twice.height)
+    groups = suspects.select(fields).group_by(fields).len(ROW).filter(pl.col(ROW) > 1)
+    return Repeats(later=later, sharing=groups.select(pl.col(ROW).sum()).collect(engine="streaming").item())
