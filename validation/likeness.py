@@ -7,6 +7,7 @@ so far, whatever the column's unit, season or trend.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf, log, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -65,20 +66,20 @@ class NumberPast:
     def distance_of(self, quantiles: Floats) -> Distance:
         """How far a number with these quantiles is from it."""
         place = float((np.abs(quantiles - self.quantiles) @ _WEIGHTS).min()) / self.usual_place
-        if not self.has_unit:
-            return Distance(place=place)
-        range_now, middle = spread_of(quantiles), float(quantiles[_MIDDLE])
-        medians, spreads = self.quantiles[:, _MIDDLE] * np.sign(middle), spread_of(self.quantiles)
-        signed = bool((medians > 0).all())
-        out = _outside(quantiles @ _WEIGHTS, self.quantiles @ _WEIGHTS, least=self.usual_place)
-        if signed:
-            out = max(out, _outside(np.log(abs(middle)), np.log(medians), least=self.usual_level))
-        out_spread = _outside(np.log(range_now), np.log(spreads), least=self.usual_spread) if range_now > 0 else np.inf
+        outside = _outside(float(quantiles @ _WEIGHTS), self.quantiles @ _WEIGHTS, least=self.usual_place)
+        spread, middle = float(spread_of(quantiles)), float(quantiles[_MIDDLE])
+        if not self.has_unit or spread <= 0:
+            return Distance(place=place, spread=inf if self.has_unit else 0.0)
+        level = 0.0
+        if (medians := self.quantiles[:, _MIDDLE] * np.sign(middle)).min() > 0:
+            level = _nearest(log(abs(middle)), np.log(medians)) / self.usual_level
+            outside = max(outside, _outside(log(abs(middle)), np.log(medians), least=self.usual_level))
+        logs = np.log(spread_of(self.quantiles))
         return Distance(
             place=place,
-            level=_nearest_log(abs(middle), medians) / self.usual_level if signed else 0.0,
-            spread=_nearest_log(range_now, spreads) / self.usual_spread,
-            outside=float(np.sqrt(out * out_spread)),
+            level=level,
+            spread=_nearest(log(spread), logs) / self.usual_spread,
+            outside=sqrt(outside * _outside(log(spread), logs, least=self.usual_spread)),
         )
 
 
@@ -150,7 +151,7 @@ def _usual(between: Floats) -> float:
 def _outside(now: float, then: Floats, *, least: float) -> float:
     """How far from the median, as a multiple of the farthest that it was."""
     centre = float(np.median(then))
-    return abs(float(now) - centre) / max(float(np.abs(then - centre).max()), least)
+    return abs(now - centre) / max(float(np.abs(then - centre).max()), least)
 
 
 def _step(quantiles: Floats) -> float:
@@ -165,8 +166,8 @@ def _usual_log(values: Floats) -> float:
     return _usual(np.abs(logs[:, None] - logs))
 
 
-def _nearest_log(value: float, values: Floats) -> float:
-    return float(np.abs(np.log(values) - np.log(value)).min()) if value > 0 else np.inf
+def _nearest(now: float, then: Floats) -> float:
+    return float(np.abs(then - now).min())
 
 
 def _rows(of: Sequence[Shares], names: Sequence[str]) -> Floats:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from validation.batch_profile import Shares
+from validation.batch_profile import LEAST_SHARE, Shares
 from validation.compared import Column, Limits, NullShare
 from validation.likeness import NumberPast
 
@@ -22,8 +22,9 @@ def find_nulls(share: NullShare, limits: Limits) -> str | None:
     """The share of nulls jumped far above its usual range."""
     if not _jumped(share.now, share.then, least=limits.nulls, reach=limits.reach):
         return None
+    usual = _range(share.then, nothing="none")
     return (
-        f"{share.name}: {share.now:.1%} of its values are missing where {_range(share.then)} were before; "
+        f"{share.name}: {share.now:.1%} of its values are missing where {usual} were before; "
         "a part of the source was probably not delivered"
     )
 
@@ -34,9 +35,10 @@ def find_stuck(column: Column, limits: Limits) -> str | None:
     many = np.median([each.distinct for each in column.then]) >= MANY
     if not many or not _jumped(column.now.top, tops, least=limits.stuck, reach=limits.reach):
         return None
+    value, usual = column.now.shares[0][0], _range(tops, nothing=f"less than {LEAST_SHARE:.1%}")
     return (
-        f"{column.name}: {column.now.top:.1%} of its values are {column.now.shares[0][0]!r} where the most frequent "
-        f"value made up {_range(tops)} before; a sensor or an export probably hangs at this value"
+        f"{column.name}: {column.now.top:.1%} of its values are {value!r} where the most frequent value made up "
+        f"{usual} before; a sensor or an export probably hangs at this value"
     )
 
 
@@ -103,7 +105,7 @@ def _new_values(column: Column, unseen: Shares) -> str | None:
 def _new_shapes(column: Column, unseen: Shares) -> str:
     total = sum(share for _, share in unseen)
     return (
-        f"{column.name}: {total:.1%} of its values have a shape that was never seen before, "
+        f"{column.name}: {total:.1%} of its values have a shape that was never seen, "
         f"{unseen[0][0]!r} where {column.then[-1].shapes[0][0]!r} was most frequent (A: capitals, a: small letters, "
         "9: digits); another column's values, another source or another coding"
     )
@@ -128,5 +130,9 @@ _WRITINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
 )
 
 
-def _range(shares: Sequence[float]) -> str:
-    return f"{min(shares):.1%} to {max(shares):.1%}"
+def _range(shares: Sequence[float], *, nothing: str) -> str:
+    """The usual range in words."""
+    least, most = min(shares), max(shares)
+    if most == 0:
+        return nothing
+    return f"{most:.1%}" if f"{least:.1%}" == f"{most:.1%}" else f"{least:.1%} to {most:.1%}"

@@ -13,6 +13,7 @@ from validation.likeness import NumberPast
 from validation.units import FITS
 
 MAX_NAMED = 10
+MAX_PAIRED = 100
 LAST = 5  # batches before, in which the columns must have been different
 _ENOUGH = 1e9  # a distance that may as well be infinite
 
@@ -22,7 +23,8 @@ Ring = tuple[str, ...]
 def find_rings(columns: Sequence[Column], limits: Limits) -> tuple[Ring, ...]:
     """Groups of columns, each of which looks like the next one did, and the last like the first."""
     strange = {column.name: column for column in columns if _strangeness(column) > 1}
-    like = {name: other for name, column in strange.items() if (other := _looks_like(column, strange.values()))}
+    in_order = list(strange.values())
+    like = {each.name: other for each in in_order if (other := _looks_like(each, _candidates(each, in_order)))}
     rings: list[Ring] = []
     for name in like:
         ring = () if any(name in found for found in rings) else _ring(name, like)
@@ -42,6 +44,14 @@ def tell_ring(ring: Ring) -> str:
 def _strangeness(column: Column) -> float:
     """The logarithm of the median is no sign here: it is far from everything when a temperature passes zero."""
     return min(max(column.distance.place, column.distance.spread), _ENOUGH)
+
+
+def _candidates(column: Column, strange: Sequence[Column]) -> Sequence[Column]:
+    """All strange columns; of very many, only the neighbours on either side, around the ends."""
+    if len(strange) <= MAX_PAIRED:
+        return strange
+    place = strange.index(column)
+    return strange[place - 1], strange[(place + 1) % len(strange)]
 
 
 def _looks_like(column: Column, others: Iterable[Column]) -> str | None:
@@ -68,7 +78,8 @@ def _differed(column: Column, other: Column) -> bool:
 
 def _ring(name: str, like: Mapping[str, str]) -> Ring:
     """The ring that starts with this column; empty when it is in none."""
-    ring = [name]
-    while (following := like.get(ring[-1])) not in (None, *ring):
+    ring, following = [name], like.get(name)
+    while following and following not in ring:
         ring.append(following)
+        following = like.get(following)
     return tuple(ring) if following == name else ()

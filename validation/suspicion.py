@@ -97,8 +97,8 @@ def _empty(profile: BatchProfile, before: Sequence[BatchProfile], policy: Suspic
     for share in null_shares(profile, before, ignore=policy.ignore):
         if share.now == 1 and len(share.then) >= FULL and max(share.then) <= 0.5:
             yield (
-                f"{share.name}: all values are missing where at most {max(share.then):.1%} were before; "
-                "the column was probably not delivered"
+                f"{share.name}: all of its values are missing where at most {max(share.then):.1%} were before; "
+                "it was probably not delivered"
             )
 
 
@@ -109,10 +109,8 @@ def _size(profile: BatchProfile, before: Sequence[BatchProfile]) -> Iterator[str
         ("seconds from first to last moment", profile.span_seconds, [batch.span_seconds for batch in before]),
     ):
         if min(then) > 0 and not min(then) / SIZE <= now <= max(then) * SIZE:
-            yield (
-                f"has {now:,.0f} {what} where {min(then):,.0f} to {max(then):,.0f} were before; "
-                "probably a part of a batch, or several in one"
-            )
+            usual = f"{min(then):,.0f} to {max(then):,.0f}"
+            yield (f"has {now:,.0f} {what} where {usual} were before; probably a part of a batch, or several in one")
 
 
 def _columns(profile: BatchProfile, before: Sequence[BatchProfile], policy: Suspicion) -> Iterator[str]:

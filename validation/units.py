@@ -4,6 +4,7 @@ A batch is mapped back by each of the conversions that people forget, and by the
 bring it back to where the column always was.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose, pi
 
@@ -20,6 +21,7 @@ MIN_FACTOR = 1.5  # of a factor that belongs to no known unit
 MIN_SHAPE = 5  # distinct ones of the nine quantiles, or no shape can be seen that has been kept
 CAPPED = 0.3  # share from which on the most frequent value, such as a range's end, tells of a unit by itself
 MANY = 5  # distinct values, from which on a number is no code
+MAX_NAMED = 2  # conversions of about the same factor, the more usual first
 _HOUR = 3600.0
 
 
@@ -42,8 +44,8 @@ class Conversion:
         return np.sort((quantiles - self.offset) / self.factor)
 
     def __str__(self) -> str:
-        times = f"times {self.factor:.4g}" if self.factor != 1 else ""
-        plus = f"{'plus' if self.offset > 0 else 'minus'} {abs(self.offset):.4g}" if self.offset else ""
+        times = f"times {_shown(self.factor)}" if self.factor != 1 else ""
+        plus = f"{'plus' if self.offset > 0 else 'minus'} {_shown(abs(self.offset))}" if self.offset else ""
         return f"{times} {plus}".strip()
 
 
@@ -81,7 +83,7 @@ CONVERSIONS = tuple(each for one in _ONE_WAY for each in (one, one.inverse))
 SIGN = Conversion("the values", "their negatives", -1.0)
 # One hour more or less comes with summer time.
 CLOCKS = tuple(
-    Conversion("one time zone", f"a time zone {abs(hours)} hours away", 1.0, hours * _HOUR)
+    Conversion("one time zone", f"another one ({hours:+} hours)", 1.0, hours * _HOUR)
     for hours in range(-14, 15)
     if abs(hours) > 1
 )
@@ -98,14 +100,15 @@ def find_unit(column: Column, limits: Limits) -> str | None:
     return found or _capped(column)
 
 
-def _known(column: Column, past: NumberPast, limits: Limits, known: tuple[Conversion, ...]) -> str | None:
+def _known(column: Column, past: NumberPast, limits: Limits, known: Sequence[Conversion]) -> str | None:
     quantiles, far = np.array(column.now.quantiles), column.distance
     candidates = [each for each in known if _has_moved(far, limits, scaled=abs(each.factor) != 1)]
-    distances = [past.distance_of(each.back(quantiles)).most for each in candidates]
-    if not distances or min(distances) > max(FITS, min(FITS_AT_MOST, far.most / FITS_FAR)):
+    fitting = _fitting(candidates, quantiles, past, fits=max(FITS, min(FITS_AT_MOST, far.most / FITS_FAR)))
+    if not fitting:
         return None
-    best = candidates[int(np.argmin(distances))]
-    return f"{column.name}: looks like {best.after} where {best.before} came before ({best}): {_medians(column)}"
+    found = [each for outside, each in fitting if outside <= 1] or [min(fitting, key=lambda pair: pair[0])[1]]
+    words = " or ".join(f"{each.after} where {each.before} came before ({each})" for each in found[:MAX_NAMED])
+    return f"{column.name}: looks like {words}: {_medians(column)}"
 
 
 def _unknown(column: Column, past: NumberPast, limits: Limits) -> str | None:
@@ -119,11 +122,19 @@ def _unknown(column: Column, past: NumberPast, limits: Limits) -> str | None:
         candidates += [Conversion("", "", each) for each in factors if each > MIN_FACTOR or 0 < each < 1 / MIN_FACTOR]
     if far.place > ALONE**2 * limits.distance and far.spread <= FITS:
         candidates += [Conversion("", "", 1.0, each) for each in np.median(quantiles - past.quantiles, axis=1)]
-    distances = [past.distance_of(each.back(quantiles)).most for each in candidates]
-    if not distances or min(distances) > FITS:
+    fitting = _fitting(candidates, quantiles, past, fits=FITS)
+    if not fitting:
         return None
-    best = candidates[int(np.argmin(distances))]
+    best = min(fitting, key=lambda pair: pair[0])[1]
     return f"{column.name}: its unit has probably changed, as it has kept its shape ({best}): {_medians(column)}"
+
+
+def _fitting(
+    candidates: Sequence[Conversion], quantiles: Floats, past: NumberPast, *, fits: float
+) -> list[tuple[float, Conversion]]:
+    """Those that bring a column back into its past, and how far from the middle of it (1: to the end of its range)."""
+    distances = [past.distance_of(each.back(quantiles)) for each in candidates]
+    return [(far.outside, each) for far, each in zip(distances, candidates, strict=True) if far.most <= fits]
 
 
 def _has_moved(far: Distance, limits: Limits, *, scaled: bool) -> bool:
@@ -139,11 +150,11 @@ def _capped(column: Column) -> str | None:
     if column.now.kind != "number" or column.now.top < CAPPED or not always:
         return None
     before, after = float(tops[0]), float(column.now.shares[0][0])
-    for each in CONVERSIONS if before else ():
+    for each in CONVERSIONS if before and before != after else ():
         if isclose(before * each.factor + each.offset, after, rel_tol=0.002):
             return (
                 f"{column.name}: looks like {each.after} where {each.before} came before ({each}): "
-                f"its most frequent value is {after:g} where it was {before:g}"
+                f"its most frequent value is {_shown(after)} where it was {_shown(before)}"
             )
     return None
 
@@ -152,4 +163,9 @@ def _medians(column: Column) -> str:
     middle = len(column.now.quantiles) // 2
     medians = [each.quantiles[middle] for each in column.then]
     now = column.now.quantiles[middle]
-    return f"its median is {now:,.4g} where {min(medians):,.4g} to {max(medians):,.4g} were before"
+    return f"its median is {_shown(now)} where {_shown(min(medians))} to {_shown(max(medians))} were before"
+
+
+def _shown(value: float) -> str:
+    """Four significant digits."""
+    return f"{float(f'{value:.4g}'):,}".removesuffix(".0")
