@@ -10,6 +10,7 @@ from tasks.each import for_each
 from tasks.reconcile import Unfinished, repair, start_by_deployment, unfinished
 from tasks.site import Site, moment, open_sites
 from tasks.telling import run_name
+from tasks.upkeep import look_after
 from validation.deeds import Repair
 from validation.verdict import Verdict
 
@@ -23,7 +24,8 @@ def reconcile(pipeline: str | None = None, as_of: datetime | None = None) -> tup
 
 def _sweep(site: Site, now: datetime) -> list[Verdict]:
     repaired = [*repair(site, now), *reexamine(site, now)]
-    return [*repaired, *(verdict for work in unfinished(site) for verdict in _resume(work, now))]
+    resumed = [verdict for work in unfinished(site) for verdict in _resume(work, now)]
+    return [*repaired, *resumed, *look_after(site, now)]
 
 
 def _resume(work: Unfinished, now: datetime) -> tuple[Verdict, ...]:

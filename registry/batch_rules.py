@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from registry.chain import clean, utc
-from registry.ledger import Arrival, Batch, BatchKind, BatchState, Settled
+from registry.ledger import GONE, Arrival, Batch, BatchKind, BatchState, Settled
 from validation.errors import RefusedError, RegistryError
 
 _FINAL = ("accepted", "suspect", "refused", "duplicate")
@@ -25,7 +25,8 @@ def registered(
     """The batch of each arrival: the `known` one of its bytes and name, with the newest stamp, or a new one.
 
     `known` are the batches of this pipeline and kind with these bytes, under any name. A duplicate that was not told
-    yet, and whose twins were refused meanwhile (their file was taken away), is claimed after all.
+    yet, and whose twins were refused meanwhile (their file was taken away), is claimed after all. One whose file was
+    gone is claimed again: here it is.
     """
     twins: dict[str, dict[str, Batch]] = defaultdict(dict)
     for batch in known:
@@ -38,6 +39,8 @@ def registered(
                 pipeline, kind, number=next_number, name=name, sha256=arrival.sha256, state=state, now=now
             )
             next_number += 1
+        elif same[name].stamp == GONE:
+            same[name] = replace(same[name], state=state, stamp="", verdict_seq=None)
         elif same[name].state == "duplicate" and same[name].verdict_seq is None:
             same[name] = replace(same[name], state=state)
         same[name] = replace(same[name], stamp=arrival.stamp or same[name].stamp)
@@ -50,7 +53,8 @@ def finished(stored: Batch, batch: Batch, *, verdict_seq: int) -> Batch:
         raise RefusedError(
             f"{told(batch)} cannot be finished as {batch.state}; give its final state: {', '.join(_FINAL)}"
         )
-    return replace(_counted(stored, batch), state=batch.state, verdict_seq=verdict_seq)
+    stamp = GONE if batch.stamp == GONE else stored.stamp
+    return replace(_counted(stored, batch), state=batch.state, stamp=stamp, verdict_seq=verdict_seq)
 
 
 def settled(stored: Batch, batch: Batch, *, state: Settled, settled_seq: int) -> Batch:

@@ -25,6 +25,7 @@ IntentState = Literal["open", "claimed", "deferred", "closed"]
 BatchKind = str  # "rows", "labels", or the name of a reference table
 BatchState = Literal["claimed", "accepted", "suspect", "refused", "duplicate", "dropped"]
 Settled = Literal["accepted", "dropped"]
+GONE = "gone"  # the stamp of a batch that was refused as its file was not there any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ class Arrival:
 class Batch:
     """An arrived file. `number` grows by one per pipeline and kind; `sha256` is of its bytes; `stamp` as last seen.
 
-    `span`: first and last event time of its accepted rows. `verdict_seq`: the verdict that finished it, or None;
+    `span`: first and last event time of its accepted rows. `verdict_seq`: the newest verdict that finished it, or None;
     `settled_seq`: the one by which a person released or dropped it.
     """
 
@@ -218,7 +219,8 @@ class Ledger(Protocol):
         """Register arrived files in one transaction: for each its batch, new ones "claimed" under the next numbers.
 
         When the same bytes were claimed before under this name, that batch is returned (finish it, or it is done), with
-        the new stamp. Under another name, also of the same call, a new batch is created in the state "duplicate"; but
+        the new stamp; one that was finished with the stamp GONE is not finished any more, since its file has come
+        again. Under another name, also of the same call, a new batch is created in the state "duplicate"; but
         "claimed" when nothing was taken of these bytes: all their batches were refused or dropped. The same becomes of
         a duplicate that is not finished yet.
         """
@@ -228,7 +230,7 @@ class Ledger(Protocol):
     ) -> tuple[Batch, ...]:
         """Write the batches' final states and counts together with their verdicts, in one transaction; one that is
         finished already ("suspect" too) is returned as it is, and no second verdict is written. A "duplicate" may be
-        finished as well: its one verdict says so.
+        finished as well: its one verdict says so. Of stamps, only GONE is written.
         """
 
     def settle_batch(self, batch: Batch, verdict: Verdict, *, state: Settled, actor: str) -> Batch:

@@ -2,7 +2,7 @@
 
 A batch leaves `<number>.parquet` (its bad rows, with `_row` and `_rules`), `<number>.repeated.parquet` (rows whose key
 another file had brought with other values), or `<number>.json` (why the file was refused) beside `<number>.<file name>`
-(its bytes). Beside the quarantine wait the verdicts of files that are being taken in, by the first batch of each group.
+(its bytes). Beside the quarantine wait the verdicts of files that are being taken in.
 """
 
 import json
@@ -17,6 +17,7 @@ from storage.objects import Objects
 _NAME_BYTES = 150  # of the refused file's name; file systems hold 255, and a draft's name is longer
 _OF_BATCH = re.compile(r"(\d+)\.(.+)")
 _BAD, _REPEATED, _REFUSAL = "parquet", "repeated.parquet", "json"
+_STAGED = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +70,20 @@ class Quarantine:
         reasons = json.dumps(asdict(refusal), indent=2).encode()
         self._put_text(reasons, self.folder / f"{refusal.batch}.{_REFUSAL}")
 
-    def stage(self, first: int, text: bytes) -> None:
+    def stage(self, name: str, text: bytes) -> None:
         """Keep what is about to be written to the ledger, so that a successor can finish it without the files."""
-        self._put_text(text, self.staging / f"{first}.json")
+        self._put_text(text, self.staging / f"{name}.{_STAGED}")
 
-    def staged(self) -> tuple[bytes, ...]:
-        """What was staged and not forgotten."""
-        return tuple(self.objects.read(self.staging / name) for name in self.objects.names(self.staging))
+    def staged(self) -> dict[str, bytes]:
+        """What was staged and not forgotten, by name; what a killed process had half written is not staged."""
+        names = (name.rpartition(".") for name in self.objects.names(self.staging))
+        return {
+            name: self.objects.read(self.staging / f"{name}.{_STAGED}") for name, _, kind in names if kind == _STAGED
+        }
 
-    def unstage(self) -> None:
-        """Forget what was staged."""
-        self.remove(*(self.staging / name for name in self.objects.names(self.staging)))
+    def unstage(self, *names: str) -> None:
+        """Forget what was staged under these names."""
+        self.remove(*(self.staging / f"{name}.{_STAGED}" for name in names))
 
     def entries(self) -> tuple[Entry, ...]:
         """All that is set aside, by batch."""

@@ -15,7 +15,10 @@ MAX_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Files of one kind that are taken in together. `gone`: batches that were claimed, and whose file is no more."""
+    """Files of one kind that are taken in together. `gone`: batches that were claimed, and whose file is no more.
+
+    With neither, verdicts that a process has left behind are told or forgotten.
+    """
 
     intake: Intake
     files: tuple[Found, ...] = ()
@@ -25,6 +28,8 @@ class Group:
     def title(self) -> str:
         """What it is, for people."""
         names = [*(file.name for file in self.files), *(batch.name for batch in self.gone)]
+        if not names:
+            return f"what is staged of {self.intake.kind}"
         return self.intake.subject(names[0]) if len(names) == 1 else f"{len(names)} files of {self.intake.kind}"
 
 
@@ -41,7 +46,8 @@ def _of_kind(intake: Intake) -> Iterator[Group]:
     files = arrived(site.lake, intake.path, known=known)
     listed = {file.name for file in files}
     gone = tuple(batch for batch in batches if batch.verdict_seq is None and batch.name not in listed)
-    if gone:
+    # What waits to be told, of a process that died, is told or forgotten first.
+    if gone or intake.quarantine.staged():
         yield Group(intake=intake, gone=gone)
     yield from (Group(intake=intake, files=part) for part in _together(files))
 

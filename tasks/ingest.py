@@ -4,13 +4,16 @@ Every step can be repeated: the ledger knows the files' bytes, the Delta tables 
 be said stands staged in the quarantine. A process that dies anywhere leaves claimed batches, which the next finishes.
 """
 
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
 from prefect import task
 
@@ -20,6 +23,7 @@ from tasks import aside, writing
 from tasks.arrivals import Group
 from tasks.events import announce
 from tasks.failpoints import reached
+from tasks.held import Held, held
 from tasks.intake import Intake
 from tasks.judging import Judgement, claim, gone, judge_all, left_for_later
 from tasks.leases import holding
@@ -27,9 +31,11 @@ from tasks.policies import PLAIN
 from tasks.telling import log
 from validation.contract import ContractVerdict
 from validation.deeds import Skipped, skipped
-from validation.errors import AndonError
+from validation.errors import AndonError, RefusedError
 from validation.verdict import Verdict
 
+_PREFIX = "ingest-"
+_OLD_SECONDS = 86_400
 _STATE: dict[str, BatchState] = {
     "accept": "accepted",
     "quarantine": "accepted",
@@ -68,26 +74,31 @@ def _take_safely(group: Group, as_of: datetime, lease: Lease) -> Iterator[Verdic
 def take_group(group: Group, as_of: datetime, lease: Lease) -> tuple[Verdict, ...]:
     """The work itself, without Prefect: one verdict for each file that is finished or left for later."""
     intake, site = group.intake, group.intake.site
+    # Polars would read many row groups ahead: three times the memory, and no less time.
+    os.environ.setdefault("POLARS_ROW_GROUP_PREFETCH_SIZE", "2")
     now, settle = site.ledger.now(), site.settings.settle
     with (
         work_folder(site.work) as work,
         admitted(group.files, site.lake, work=work, now=now, settle=settle) as arrived,
     ):
         postponed = [skipped("ingest", site.name, f"{item.name}: {item.reason}", as_of) for item in arrived.postponed]
+        reached("ingest.admitted")
         claimed = claim(intake, arrived.files)
         reached("ingest.claimed")
         batches = [*(batch for batch, _ in claimed), *group.gone]
         recovered = aside.recover(intake, batches, as_of)
         known = {judged.batch.number for judged in recovered}
         fresh = [(batch, file) for batch, file in claimed if batch.number not in known]
-        judged, later = _apart(judge_all(intake, fresh, as_of, work))
+        judged, later = _apart(judge_all(intake, fresh, as_of, work, before=recovered))
         reached("ingest.judged")
         lost = [gone(intake, batch, as_of) for batch in group.gone if batch.number not in known]
-        kept, unkept = _apart(aside.keep(intake, [*lost, *writing.prepare(intake, judged, as_of, work)], as_of))
+        ready = [*lost, *writing.prepare(intake, judged, as_of, work)]
+        reached("ingest.prepared")
+        kept, unkept = _apart(aside.keep(intake, ready, as_of))
         reached("ingest.quarantined")
-        done = writing.commit(intake, kept)
+        done = writing.commit(intake, _founded(ready, kept), lease)
         reached("ingest.appended")
-        verdicts = _finish(intake, [*recovered, *_settled(done)], lease)
+        verdicts = _finish(intake, _settled(intake, [*recovered, *done]), lease)
         reached("ingest.finished")
     return (*verdicts, *postponed, *later, *unkept)
 
@@ -95,20 +106,30 @@ def take_group(group: Group, as_of: datetime, lease: Lease) -> tuple[Verdict, ..
 @contextmanager
 def work_folder(parent: Path) -> Iterator[Path]:
     """A folder for files that are being made, gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="ingest-", dir=parent))
+    _remove_old(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _remove_old(parent: Path) -> None:
+    """What killed runs have left; whoever works in a folder for a day has used it meanwhile."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # somebody else removes it, too
+            if time.time() - folder.stat().st_mtime > _OLD_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _finish(intake: Intake, judged: Sequence[Judgement], lease: Lease) -> tuple[ContractVerdict, ...]:
     """Write all verdicts in one transaction, tell them, and forget what was staged."""
-    site, spans = intake.site, writing.spans(intake, [item.batch.number for item in judged if item.is_written])
-    pairs = [(_finished(item, spans.get(item.batch.number)), item.verdict) for item in judged]
+    site, there = intake.site, held(intake, [item.batch.number for item in judged if item.is_written])
+    pairs = [(_finished(item, there.get(item.batch.number)), item.verdict) for item in judged]
     site.ledger.finish_batches(pairs, actor=site.actor, lease=lease)
     reached("ingest.recorded")
-    intake.quarantine.unstage()
+    aside.forget(intake)
+    reached("ingest.forgotten")
     verdicts = tuple(verdict for _, verdict in pairs)
     for verdict in verdicts:
         log.info("%s", verdict)
@@ -116,14 +137,30 @@ def _finish(intake: Intake, judged: Sequence[Judgement], lease: Lease) -> tuple[
     return verdicts
 
 
-def _settled(judged: Sequence[Judgement]) -> list[Judgement]:
-    """NOTE: where a file was refused, the one with the same bytes is no duplicate of anything; it is judged next."""
-    refused = {item.batch.sha256 for item in judged if item.is_refused}
-    return [item for item in judged if item.batch.state != "duplicate" or item.batch.sha256 not in refused]
+def _founded(ready: Sequence[Judgement], kept: Sequence[Judgement]) -> list[Judgement]:
+    """NOTE: rows that repeat those of a file that is left for later repeat nothing yet; they wait with it."""
+    left = {item.batch.number for item in ready} - {item.batch.number for item in kept}
+    return [item for item in kept if not item.repeated or item.batch.number < min(left, default=item.batch.number + 1)]
 
 
-def _finished(judged: Judgement, span: tuple[datetime, datetime] | None) -> Batch:
-    verdict = judged.verdict
+def _settled(intake: Intake, judged: Sequence[Judgement]) -> list[Judgement]:
+    """NOTE: where a file was refused, or is left for later, the one with the same bytes is no duplicate of anything
+    yet; it is judged next.
+    """
+    if all(item.batch.state != "duplicate" for item in judged):
+        return list(judged)
+    site, states = intake.site, cast("tuple[BatchState, ...]", ("accepted", "suspect"))
+    taken = {batch.sha256 for batch in site.ledger.batches(site.name, kind=intake.kind, states=states)}
+    taken |= {item.batch.sha256 for item in judged if item.batch.state != "duplicate" and not item.is_refused}
+    return [item for item in judged if item.batch.state != "duplicate" or item.batch.sha256 in taken]
+
+
+def _finished(judged: Judgement, there: Held | None) -> Batch:
+    verdict, number = judged.verdict, judged.batch.number
+    if judged.is_written and (there is None or there.rows != verdict.rows_accepted):
+        told = f"{verdict.subject}: {verdict.rows_accepted:,} rows were to be taken in as batch {number}"
+        found = there.rows if there else 0
+        raise RefusedError(f"{told}, the table holds {found:,}; another process wrote them meanwhile: run it again")
     return replace(
         judged.batch,
         state=_STATE[verdict.outcome],
@@ -131,7 +168,7 @@ def _finished(judged: Judgement, span: tuple[datetime, datetime] | None) -> Batc
         rows_accepted=verdict.rows_accepted,
         rows_quarantined=verdict.rows_quarantined,
         rows_duplicate=verdict.rows_in if judged.batch.state == "duplicate" else judged.repeated,
-        span=span,
+        span=there.span if there else None,
     )
 
 

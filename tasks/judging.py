@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from registry.ledger import Arrival, Batch
-from storage.landing import LandedFile, scan
+from registry.ledger import GONE, Arrival, Batch
+from storage.landing import LandedFile, scan, still_the_same
 from tasks.intake import Intake
 from tasks.telling import log
 from validation.contract import ContractVerdict, contract_fingerprint, duplicate, judge_batch, refused
@@ -54,13 +54,22 @@ def claim(intake: Intake, files: Sequence[LandedFile]) -> tuple[tuple[Batch, Lan
 
 
 def judge_all(
-    intake: Intake, claimed: Sequence[tuple[Batch, LandedFile]], as_of: datetime, work: Path
+    intake: Intake,
+    claimed: Sequence[tuple[Batch, LandedFile]],
+    as_of: datetime,
+    work: Path,
+    *,
+    before: Sequence[Judgement] = (),
 ) -> Iterator[Judgement | Skipped]:
-    """One judgement for each file; a file that brings the judge down is told, and those behind it are judged."""
+    """One judgement for each file; a file that brings the judge down is told, and those behind it are judged.
+
+    `before`: what was judged already, and the ledger does not know of yet.
+    """
     rows_of = _rows_by_digest(intake) if any(batch.state == "duplicate" for batch, _ in claimed) else {}
+    rows_of |= {item.batch.sha256: item.verdict.rows_in for item in before}
     for batch, file in claimed:
         try:
-            judged = _judge(intake, batch, file, as_of, work)
+            judged = _as_it_was(intake, _judge(intake, batch, file, as_of, work))
         except AndonError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a file brings about, those behind it are taken in
@@ -88,7 +97,14 @@ def refuse(intake: Intake, judged: Judgement, reason: str) -> Judgement:
 def gone(intake: Intake, batch: Batch, as_of: datetime) -> Judgement:
     """A batch whose file was taken away, or overwritten, before it was taken in."""
     reason = f"{batch.name} was taken away or overwritten before it was taken in; let it land again"
-    return Judgement(batch=batch, verdict=_refusal(intake, batch, reason, as_of))
+    return Judgement(batch=replace(batch, stamp=GONE), verdict=_refusal(intake, batch, reason, as_of))
+
+
+def overwritten(intake: Intake, judged: Judgement) -> Judgement:
+    """A batch whose file became another one while it was read: its bytes are gone, and nothing of it is kept."""
+    reason = f"{judged.batch.name} was overwritten while it was read; what it holds now is taken in next"
+    verdict = _refusal(intake, judged.batch, reason, judged.verdict.data_time)
+    return Judgement(batch=replace(judged.batch, stamp=GONE), verdict=verdict)
 
 
 def left_for_later(intake: Intake, name: str, error: Exception, as_of: datetime) -> Skipped:
@@ -116,6 +132,13 @@ def _judge(intake: Intake, batch: Batch, file: LandedFile, as_of: datetime, work
     good = judged.good if judged.verdict.rows_accepted else None
     refused_for = _difference(intake, rows, text=text) if judged.verdict.outcome == "refuse" else ()
     return Judgement(batch=batch, file=file, verdict=judged.verdict, good=good, bad=judged.bad, difference=refused_for)
+
+
+def _as_it_was(intake: Intake, judged: Judgement) -> Judgement:
+    """NOTE: what was overwritten in the middle of its reading looks broken."""
+    if judged.is_refused and judged.file is not None and not still_the_same(judged.file):
+        return overwritten(intake, judged)
+    return judged
 
 
 def _difference(intake: Intake, rows: pl.LazyFrame, *, text: bool) -> tuple[str, ...]:

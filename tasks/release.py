@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 import polars as pl
 
-from registry.ledger import Batch, Recorded
+from registry.ledger import GONE, Batch, Recorded
 from storage.address import Address
 from storage.objects import Found, objects_for
 from storage.quarantine import Entry
 from tasks.arrivals import Group
 from tasks.events import announce
+from tasks.failpoints import reached
 from tasks.ingest import take_group, work_folder
 from tasks.intake import Intake, intake_of
 from tasks.leases import holding
@@ -63,12 +65,15 @@ def release(site: Site, kind: str, number: int, *, why: str, as_of: datetime) ->
             raise RefusedError(f"another process takes in files of {site.name} just now; try again in a minute")
         with _anew(intake, found) as file:
             verdicts = take_group(Group(intake=_lenient(intake, found), files=(file,)), as_of, lease)
-    refused = any(verdict.outcome in ("refuse", "failed", "skipped") for verdict in verdicts)
-    told = _released(found, "still refused" if refused else "released", why, as_of)
+    reached("ingest.released")
+    again = _named(site, kind, file.name)
+    # A repetition has no verdict of its own: what became of the batch is what counts.
+    is_taken = again is not None and again.verdict_seq is not None and again.state != "refused"
+    told = _released(found, "released" if is_taken else "still refused", why, as_of)
     note(site, told)
     # What is refused again lies there twice: it stays under its old number.
-    settled = intake.quarantine.entry(_newest(site, kind)) if refused else found.entry
-    if settled is not None and settled.batch != (number if refused else None):
+    settled = found.entry if is_taken else intake.quarantine.entry(again.number) if again is not None else None
+    if settled is not None:
         intake.quarantine.discard(settled)
     return (*verdicts, told)
 
@@ -92,8 +97,20 @@ def _lenient(intake: Intake, found: Held) -> Intake:
     return replace(intake, terms=replace(intake.terms, policy=Quarantine(max_bad_share=1.0)))
 
 
-def _newest(site: Site, kind: str) -> int:
-    return max(batch.number for batch in site.ledger.batches(site.name, kind=kind))
+def _named(site: Site, kind: str, name: str) -> Batch | None:
+    found = [batch for batch in site.ledger.batches(site.name, kind=kind) if batch.name == name]
+    return found[-1] if found else None
+
+
+def _name(site: Site, batch: Batch) -> str:
+    """What is judged again is a file of its own. NOTE: a name is used again after a kill, never after a refusal: the
+    ledger does not look at the same bytes of the same name again.
+    """
+    batches = site.ledger.batches(site.name, kind=batch.kind, states=("refused",))
+    spent = {item.name for item in batches if item.stamp != GONE}
+    first = f"released {batch.number} {batch.name}"
+    again = (f"released {batch.number} ({attempt}) {batch.name}" for attempt in count(2))
+    return next(name for name in chain([first], again) if name not in spent)
 
 
 def _kinds(site: Site) -> tuple[str, ...]:
@@ -140,7 +157,7 @@ def _subject(batch: Batch) -> str:
 @contextmanager
 def _anew(intake: Intake, found: Held) -> Iterator[Found]:
     """The file that is judged again: the refused one, or the bad rows without what the quarantine wrote to them."""
-    entry, name = found.entry, f"released {found.batch.number} {found.batch.name}"
+    entry, name = found.entry, _name(intake.site, found.batch)
     assert entry is not None  # noqa: S101 - the caller has found it
     if entry.copy is None and _CSV in name:
         name = name.partition(_CSV)[0] + _CSV  # what was compressed is written plain

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
+from registry.ledger import BatchState
 from storage import tables
+from tasks.failpoints import reached
 from tasks.intake import Intake
 from tasks.judging import Judgement, refuse
 
@@ -25,21 +27,22 @@ def without_repeats(intake: Intake, judged: Sequence[Judgement], path: Path, wor
         batch_numbers=[*numbers, *_without_weight(intake)],
         remote=intake.site.lake.remote,
     )
+    reached("ingest.compared")
     if found.is_empty():
         return [replace(item, part=path) for item in judged]
     left_out = found.filter(pl.col("same")) if intake.on_repeat == "last" else found
     rest = path
     if not left_out.is_empty():
         rest = path.with_stem(f"{path.stem}-once")
-        tables.sink(rows.join(left_out.lazy(), on=[_BATCH, *intake.key], how="anti", nulls_equal=True), rest)
+        tables.sink(rows.filter(~tables.among(left_out, key=intake.key)), rest)
     parts = found.partition_by(_BATCH, as_dict=True)
     return [_judged(intake, replace(item, part=rest), parts.get((item.batch.number,)), rows, work) for item in judged]
 
 
 def _without_weight(intake: Intake) -> list[int]:
-    """Batches whose rows do not count: nothing repeats what a person has dropped."""
-    batches = intake.site.ledger.batches(intake.site.name, kind=intake.kind)
-    return [batch.number for batch in batches if batch.state in ("dropped", "refused")]
+    """Batches whose rows do not count: nothing repeats what a person has dropped, or may drop yet."""
+    states: tuple[BatchState, ...] = ("dropped", "refused", "suspect")
+    return [batch.number for batch in intake.site.ledger.batches(intake.site.name, kind=intake.kind, states=states)]
 
 
 def _judged(intake: Intake, judged: Judgement, found: pl.DataFrame | None, rows: pl.LazyFrame, work: Path) -> Judgement:
@@ -55,8 +58,7 @@ def _judged(intake: Intake, judged: Judgement, found: pl.DataFrame | None, rows:
     again = None
     if changed:
         again = work / f"{judged.batch.number}.repeated.parquet"
-        other = found.filter(~pl.col("same")).lazy()
-        rows.join(other, on=[_BATCH, *intake.key], how="semi", nulls_equal=True).sink_parquet(again)
+        tables.sink(rows.filter(tables.among(found.filter(~pl.col("same")), key=intake.key)), again)
     return replace(_counted(judged, left_out=found.height, corrected=0), again=again)
 
 

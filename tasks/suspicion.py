@@ -76,5 +76,6 @@ def _profiles(intake: Intake, count: int) -> list[BatchProfile]:
     site, objects = intake.site, intake.site.lake.objects
     accepted = {batch.number for batch in site.ledger.batches(site.name, kind=intake.kind) if batch.state == "accepted"}
     names = objects.names(site.lake.profiles(site.name, intake.kind))
-    known = sorted({int(name.partition(".")[0]) for name in names} & accepted)[-count:]
+    numbers = (name.removesuffix(".json") for name in names)  # beside them lie drafts that killed processes have left
+    known = sorted({int(number) for number in numbers if number.isdecimal()} & accepted)[-count:]
     return [BatchProfile.from_json(objects.read(_place(intake, number)).decode()) for number in known]

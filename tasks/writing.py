@@ -1,5 +1,6 @@
 """From judged files to rows in the table: what repeats is left out, what is strange is held, all is one commit."""
 
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -8,12 +9,13 @@ from pathlib import Path
 
 import polars as pl
 
+from registry.ledger import Lease
 from storage import tables
 from storage.landing import reading, still_the_same
 from tasks import aside
 from tasks.failpoints import reached
 from tasks.intake import Intake, intakes
-from tasks.judging import Judgement, refuse
+from tasks.judging import Judgement, overwritten, refuse
 from tasks.repeats import without_repeats
 from tasks.suspicion import examined
 from validation.errors import ContractError
@@ -31,23 +33,13 @@ def prepare(intake: Intake, judged: Sequence[Judgement], as_of: datetime, work: 
     return sorted([*rest, *done], key=lambda item: item.batch.number)
 
 
-def commit(intake: Intake, judged: Sequence[Judgement]) -> list[Judgement]:
+def commit(intake: Intake, judged: Sequence[Judgement], lease: Lease) -> list[Judgement]:
     """Append the prepared rows of these batches: one commit for each lot, exactly once for each batch."""
     lots: dict[Path | None, list[Judgement]] = {}
     for item in judged:
         lots.setdefault(item.part, []).append(item)
-    done = [item for lot in lots.values() for item in _appended(intake, lot)]
+    done = [item for lot in lots.values() for item in _appended(intake, lot, lease)]
     return sorted(done, key=lambda item: item.batch.number)
-
-
-def spans(intake: Intake, numbers: Sequence[int]) -> dict[int, tuple[datetime, datetime]]:
-    """First and last event time of each batch that is in the table."""
-    rows = tables.scan(intake.place, intake.site.lake.remote) if numbers else None
-    if rows is None:
-        return {}
-    mine = rows.filter(pl.col(BATCH_COLUMN).is_in(list(numbers))).group_by(BATCH_COLUMN)
-    found = mine.agg(first=pl.col(intake.time).min(), last=pl.col(intake.time).max()).collect(engine="streaming")
-    return {number: (first, last) for number, first, last in found.rows()}
 
 
 def _by_schema(judged: Sequence[Judgement]) -> Iterator[list[Judgement]]:
@@ -71,13 +63,43 @@ def _prepared(intake: Intake, judged: list[Judgement], as_of: datetime, work: Pa
             return [refuse(intake, judged[0], str(error))]
         reached("ingest.sunk")
         changed = [item for item in judged if item.file is not None and not still_the_same(item.file)]
-        why = "it was overwritten while it was read; what it holds now is taken in next"
-        refused += [refuse(intake, item, why) for item in changed]
+        refused += [overwritten(intake, item) for item in changed]
         judged = [item for item in judged if item not in changed]
         if not changed:
-            lot = without_repeats(intake, judged, path, work)
-            return [*refused, *examined(intake, lot, work)]
+            return [*refused, *_weighed(intake, judged, path, work)]
     return refused
+
+
+def _weighed(intake: Intake, judged: list[Judgement], path: Path, work: Path) -> list[Judgement]:
+    """Compared with the table and with each other, and examined.
+
+    NOTE: a row repeats nothing when its twin is in a file that is refused, or is held, as that one may be dropped: then
+    the rest is compared again.
+    """
+    done: list[Judgement] = []
+    while judged:
+        lot = without_repeats(intake, judged, path, work)
+        refused = [item for item in lot if item.is_refused]
+        if len(refused) > 1:
+            apart = refused[:1]
+        else:
+            lot = examined(intake, lot, work)
+            apart = [item for item in lot if item.verdict.outcome == "suspect"]
+            if not any(item.repeated for item in lot if apart and item.batch.number > apart[0].batch.number):
+                return [*done, *lot]
+        done += apart
+        numbers = {item.batch.number for item in apart}
+        judged = [item for item in judged if item.batch.number not in numbers]
+        path = _only(path, judged, work)
+    return done
+
+
+def _only(path: Path, judged: Sequence[Judgement], work: Path) -> Path:
+    """A file with the rows of these batches alone."""
+    numbers = [item.batch.number for item in judged]
+    rest = work / f"rows-{uuid.uuid4().hex}.parquet"
+    tables.sink(pl.scan_parquet(path).filter(pl.col(BATCH_COLUMN).is_in(numbers)), rest)
+    return rest
 
 
 def _known_at(intake: Intake, as_of: datetime) -> datetime:
@@ -107,20 +129,21 @@ def _stamped(judged: Judgement, known_at: datetime) -> pl.LazyFrame:
     )
 
 
-def _appended(intake: Intake, judged: list[Judgement]) -> list[Judgement]:
-    path = judged[0].part
+def _appended(intake: Intake, judged: list[Judgement], lease: Lease) -> list[Judgement]:
+    path, site = judged[0].part, intake.site
     if path is None:
         return judged
-    numbers, rows = [item.batch.number for item in judged], pl.scan_parquet(path)
-    if rows.select(pl.len()).collect().item() != sum(item.verdict.rows_accepted for item in judged):
+    if pl.scan_parquet(path).select(pl.len()).collect().item() != sum(item.verdict.rows_accepted for item in judged):
         # Of a batch whose bad rows could not be kept, or that is refused, nothing may be committed.
-        path = path.with_stem(f"{path.stem}-fewer")
-        tables.sink(rows.filter(pl.col(BATCH_COLUMN).is_in(numbers)), path)
+        path = _only(path, judged, path.parent)
     aside.stage(intake, judged)
     reached("ingest.staged")
-    markers = [intake.marker(number) for number in numbers]
+    # Whoever was paused for longer than its lease lived must not commit what others may have decided about since.
+    site.ledger.heartbeat(lease, ttl=site.settings.lease_ttl)
+    markers = [intake.marker(item.batch.number) for item in judged]
     try:
-        tables.commit(intake.place, path, markers=markers, remote=intake.site.lake.remote)
+        if not tables.commit(intake.place, path, markers=markers, remote=site.lake.remote):
+            return aside.recover(intake, [item.batch for item in judged], judged[0].verdict.data_time)
     except ContractError as error:  # the table holds other columns or types
         refused = [refuse(intake, item, str(error)) for item in judged]
         kept = aside.keep(intake, refused, judged[0].verdict.data_time)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from registry import chain
-from registry.ledger import Batch, BatchState, Ledger, Settled
+from registry.ledger import GONE, Batch, BatchState, Ledger, Settled
 from registry.sql import open_ledger
 from tests.contract.ledger_world import MONDAY, arrival, claimed, note
 from validation.errors import RefusedError, RegistryError
@@ -375,3 +375,21 @@ def test_a_ledger_of_an_older_andon_gets_the_new_columns_and_keeps_its_batches(t
     assert (batch.name, batch.rows_in, batch.verdict_seq, batch.stamp, batch.settled_seq) == ("a", 5, 1, "", None)
     assert claimed(ledger, "a", "aa", "10 bytes") == replace(batch, stamp="10 bytes")
     assert finish(ledger, claimed(ledger, "b", "bb"), "suspect").verdict_seq == 2
+
+
+def test_a_batch_whose_file_was_gone_is_claimed_again_when_the_file_lands_again(ledger: Ledger) -> None:
+    """With the same stamp too, as in S3, whose stamps know the bytes alone."""
+    batch = claimed(ledger, "a", "aa", "monday")
+    gone = finish(ledger, replace(batch, stamp=GONE), "refused")
+    assert (gone.stamp, gone.state) == (GONE, "refused")
+    again = claimed(ledger, "a", "aa", "monday")
+    assert again == batch
+    assert finish(ledger, again, "accepted").verdict_seq != gone.verdict_seq
+    assert claimed(ledger, "a", "aa", "tuesday").state == "accepted"
+
+
+def test_what_was_gone_is_a_duplicate_where_its_bytes_have_come_under_another_name(ledger: Ledger) -> None:
+    finish(ledger, replace(claimed(ledger, "a", "aa"), stamp=GONE), "refused")
+    assert claimed(ledger, "b", "aa").state == "claimed"
+    again = claimed(ledger, "a", "aa", "tuesday")
+    assert (again.number, again.state, again.verdict_seq) == (1, "duplicate", None)

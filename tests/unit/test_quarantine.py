@@ -64,7 +64,7 @@ def test_the_list_is_by_batch_number_and_repetitions_change_nothing(place: Quara
 
 def test_nothing_was_set_aside_where_there_is_no_folder(place: Quarantine) -> None:
     assert place.entries() == ()
-    assert place.staged() == ()
+    assert place.staged() == {}
 
 
 def test_what_is_discarded_is_gone_as_a_whole_and_the_rest_stays(place: Quarantine, tmp_path: Path) -> None:
@@ -96,8 +96,9 @@ def test_a_file_whose_name_is_as_long_as_names_can_be_is_kept(place: Quarantine,
 
 
 def test_what_is_staged_is_there_until_it_is_forgotten(place: Quarantine) -> None:
-    place.stage(1, b"one")
-    place.stage(20, b"twenty")
-    assert place.staged() == (b"one", b"twenty")
-    place.unstage()
-    assert place.staged() == ()
+    place.stage("1", b"one")
+    place.stage("20", b"twenty")
+    (place.staging.path / ".0123.tmp").write_bytes(b"half of what a killed process")
+    assert place.staged() == {"1": b"one", "20": b"twenty"}
+    place.unstage("1")
+    assert place.staged() == {"20": b"twenty"}
