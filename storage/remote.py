@@ -38,6 +38,7 @@ class Remote:
         options = {
             "timeout": f"{self.seconds:g}s",
             "connect_timeout": f"{self.connect_seconds:g}s",
+            "aws_conditional_put": "etag",  # or commits would be lost; whatever the environment says
         }
         if self.endpoint:
             options["aws_endpoint_url"] = self.endpoint

@@ -13,6 +13,7 @@ from registry.ledger import Ledger
 from registry.sql import open_ledger
 from registry.store import ModelStore
 from storage.lake import Lake, open_lake
+from storage.probe import require_conditional_writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +43,14 @@ class Site:
 def open_sites(pipeline: str | None, settings: Settings | None = None, *, actor: str | None = None) -> tuple[Site, ...]:
     """The site of one pipeline, or of all (None), where a wrong file is told and the others go on.
 
-    DefinitionError for an unknown name or a wrong file, ServiceDownError when the ledger does not answer.
+    DefinitionError for an unknown name or a wrong file, ServiceDownError when the ledger does not answer, or the lake is
+    in a store that would lose commits.
     """
     settings = settings or Settings()
     folders = settings.pipeline_folders
     pipelines = [find(pipeline, folders)] if pipeline else list(loadable(folders).values())
     ledger, store, lake = open_ledger(settings.ledger), open_store(settings), open_lake(settings)
+    require_conditional_writes(lake.root, lake.remote)
     return tuple(
         Site(pipeline=found, settings=settings, ledger=ledger, store=store, lake=lake, actor=actor or who(settings))
         for found in pipelines
