@@ -43,8 +43,8 @@ class Site:
 def open_sites(pipeline: str | None, settings: Settings | None = None, *, actor: str | None = None) -> tuple[Site, ...]:
     """The site of one pipeline, or of all (None), where a wrong file is told and the others go on.
 
-    DefinitionError for an unknown name or a wrong file, ServiceDownError when the ledger does not answer, or the lake is
-    in a store that would lose commits.
+    DefinitionError for an unknown name or a wrong file, ServiceDownError when the ledger does not answer, or when the
+    lake is in a store that would lose commits.
     """
     settings = settings or Settings()
     folders = settings.pipeline_folders
