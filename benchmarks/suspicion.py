@@ -49,9 +49,9 @@ class Tally:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bikes", type=Path, help="the real bike rentals (Parquet); made-up ones otherwise")
-    parser.add_argument("--histories", type=int, default=40, help="made-up histories of 60 batches")
-    parser.add_argument("--faults", type=int, default=8, help="random batches for each kind of fault and column")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--histories", type=int, default=20, help="made-up histories of 60 batches")
+    parser.add_argument("--faults", type=int, default=4, help="random batches for each kind of fault and column")
+    parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--policy", type=json.loads, default={}, help="fields of Suspicion as JSON")
     parser.add_argument("--no-costs", dest="costs", action="store_false", help="rates only")
     parser.add_argument("--verbose", action="store_true", help="tell every false hold and the columns behind the rates")

@@ -150,7 +150,7 @@ def _profile(values: pl.Series, *, nulls: int, shapes: pl.DataFrame) -> ColumnPr
 
 def _of_numbers(values: pl.Series, *, nulls: int, kind: Kind) -> ColumnProfile:
     numbers = values.to_numpy()
-    finite = np.sort(numbers[np.isfinite(numbers)])
+    finite = np.sort(numbers[np.isfinite(numbers)] + 0.0)  # and no -0.0, which comes where it stood
     if not len(finite):
         return ColumnProfile(name=values.name, kind=kind, nulls=nulls)
     starts = np.flatnonzero(np.diff(finite, prepend=np.nan) != 0)

@@ -22,9 +22,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NullShare:
-    """The share of nulls of a column, now and in the batches before, oldest first."""
+    """The share of nulls of a column, now (of so many rows) and in the batches before, oldest first."""
 
     name: str
+    rows: int
     now: float
     then: tuple[float, ...]
 
@@ -51,7 +52,12 @@ def null_shares(profile: BatchProfile, before: Sequence[BatchProfile], *, ignore
         for column in batch.columns:
             then.setdefault(column.name, []).append(column.nulls / batch.rows)
     return [
-        NullShare(name=column.name, now=column.nulls / profile.rows, then=tuple(then.get(column.name, ())))
+        NullShare(
+            name=column.name,
+            rows=profile.rows,
+            now=column.nulls / profile.rows,
+            then=tuple(then.get(column.name, ())),
+        )
         for column in profile.columns
         if column.name not in set(ignore)
     ]

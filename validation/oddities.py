@@ -11,6 +11,7 @@ from validation.batch_profile import LEAST_SHARE, Shares
 from validation.compared import Column, Limits, NullShare
 from validation.likeness import NumberPast
 
+NOISE = 3.0  # standard errors of a share that are chance
 MANY = 5  # distinct values, from which on a column is no code with a few levels
 FEW_LEVELS = 3  # a text with fewer is a code: a new level is nothing strange
 UNSEEN_BEYOND = 3.0  # unseen values must be so many times as frequent as they ever were
@@ -20,7 +21,7 @@ MOST = 0.9  # what makes up this share is all that counts
 
 def find_nulls(share: NullShare, limits: Limits) -> str | None:
     """The share of nulls jumped far above its usual range."""
-    if not _jumped(share.now, share.then, least=limits.nulls, reach=limits.reach):
+    if not _jumped(share.now, share.then, of=share.rows, least=limits.nulls, reach=limits.reach):
         return None
     usual = _range(share.then, nothing="none")
     return (
@@ -33,7 +34,7 @@ def find_stuck(column: Column, limits: Limits) -> str | None:
     """One value makes up much more of the column than any did before."""
     tops = [each.top for each in column.then]
     many = np.median([each.distinct for each in column.then]) >= MANY
-    if not many or not _jumped(column.now.top, tops, least=limits.stuck, reach=limits.reach):
+    if not many or not _jumped(column.now.top, tops, of=column.now.seen, least=limits.stuck, reach=limits.reach):
         return None
     value, usual = column.now.shares[0][0], _range(tops, nothing=f"less than {LEAST_SHARE:.1%}")
     return (
@@ -53,9 +54,10 @@ def find_writing(column: Column, limits: Limits) -> str | None:
     return _new_shapes(column, unseen) if unseen else None
 
 
-def _jumped(share: float, before: Sequence[float], *, least: float, reach: float) -> bool:
-    highest = max(before)
-    return share - highest > max(least, reach * (highest - float(np.median(before))))
+def _jumped(share: float, before: Sequence[float], *, of: int, least: float, reach: float) -> bool:
+    """Above all shares before, by more than they differ, and by more than the chance of a share of so many rows."""
+    highest, by_chance = max(before), NOISE * float(np.sqrt(share * (1 - share) / of))
+    return share - highest > max(least, by_chance, reach * (highest - float(np.median(before))))
 
 
 def _unseen(shares: Shares, before: Sequence[Shares], *, least: float) -> Shares:

@@ -6,6 +6,7 @@ right. What moves by season, weekday or trend has moved before, and that is the 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 
@@ -82,7 +83,9 @@ def suspect(profile: BatchProfile, previous: Sequence[BatchProfile], *, policy: 
     found = list(_empty(profile, before, policy)) if len(before) >= FULL else []
     if len(before) >= policy.min_batches:
         found += _size(profile, before)
-        found += _columns(profile, before, policy) if profile.rows >= policy.min_rows else ()
+    if len(before) >= policy.min_batches and profile.rows >= policy.min_rows:
+        with np.errstate(all="ignore"):  # numbers near the ends of their range: what cannot be told is not strange
+            found += _columns(profile, before, policy)
     more = len(found) - MAX_TOLD
     return (*found[:MAX_TOLD], f"and {more} findings more of this kind") if more > 0 else tuple(found)
 
@@ -104,13 +107,14 @@ def _empty(profile: BatchProfile, before: Sequence[BatchProfile], policy: Suspic
 
 def _size(profile: BatchProfile, before: Sequence[BatchProfile]) -> Iterator[str]:
     """Rows, or the time that they span, utterly unlike before."""
-    for what, now, then in (
-        ("rows", float(profile.rows), [float(batch.rows) for batch in before]),
-        ("seconds from first to last moment", profile.span_seconds, [batch.span_seconds for batch in before]),
-    ):
-        if min(then) > 0 and not min(then) / SIZE <= now <= max(then) * SIZE:
-            usual = f"{min(then):,.0f} to {max(then):,.0f}"
-            yield (f"has {now:,.0f} {what} where {usual} were before; probably a part of a batch, or several in one")
+    why = "it is probably a part of a batch, or several in one"
+    rows = [batch.rows for batch in before]
+    if not min(rows) / SIZE <= profile.rows <= max(rows) * SIZE:
+        yield f"has {profile.rows:,} rows where {min(rows):,} to {max(rows):,} were before; {why}"
+    spans = [batch.span_seconds for batch in before]
+    if min(spans) > 0 and not min(spans) / SIZE <= profile.span_seconds <= max(spans) * SIZE:
+        now, least, most = (timedelta(seconds=round(span)) for span in (profile.span_seconds, min(spans), max(spans)))
+        yield f"spans {now} (h:mm:ss) where batches spanned {least} to {most} before; {why}"
 
 
 def _columns(profile: BatchProfile, before: Sequence[BatchProfile], policy: Suspicion) -> Iterator[str]:
