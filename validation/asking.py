@@ -5,7 +5,7 @@ does: it becomes the rule's fault.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import polars as pl
@@ -120,7 +120,7 @@ def _together(rules: Sequence[Rule], frame: pl.LazyFrame) -> Iterator[tuple[Rule
 def _row_by_row(rule: Rule, broken: pl.Series, *, rows: int) -> Outcome:
     if len(broken) != rows:
         fault = f"{rule.name} answered for {len(broken):,} rows, the batch has {rows:,}"
-        return Outcome(rule=rule, failures=int(broken.sum()), fault=fault)
+        return replace(outcome(rule, rows=0, failures=int(broken.sum())), fault=fault)
     found = broken.fill_null(value=False).arg_true()
     return outcome(rule, rows=len(found), found=found)
 

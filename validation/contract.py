@@ -71,6 +71,8 @@ def judge_batch(
     try:
         return _judged(subject, scan, text=text)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as cause:
+        if judging.is_readable(scan):
+            raise  # not for the data owner: a full disk, or a fault of ours
         reason = str(cause).partition("\n")[0][:200]
         raise ContractError(f"{batch} cannot be read: {reason}; upload it again") from cause
 
@@ -93,7 +95,7 @@ def _judged(subject: _Subject, scan: pl.LazyFrame, *, text: bool) -> Judged:
         return Judged(verdict=verdict, good=pl.LazyFrame(), bad=None)
     findings = judging.find(
         plan, scan, rows=rows, time=terms.time, path=subject.path, wants_newest=terms.max_age is not None,
-        reach=in_reach(terms.time, as_of=subject.as_of, ahead=terms.max_ahead),
+        reach=in_reach(terms.time, as_of=subject.as_of, ahead=terms.max_ahead, taken=plan.rules),
     )  # fmt: skip
     verdict = _weighed(subject, plan, findings, rows=rows)
     return Judged(

@@ -7,6 +7,7 @@ again, rule by rule. Good rows are never written or counted here.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -71,16 +72,16 @@ def bad_rows(asked: Question, suspected: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def write(asked: Question, scan: pl.LazyFrame, path: Path) -> int:
-    """Write the dead letter; how many rows it has. Where there is none, there is no file."""
-    suspected = path.with_name(f"{path.name}.part")
-    try:
+    """Write the dead letter, as a whole or not at all; how many rows it has. Where there is none, there is no file."""
+    path.unlink(missing_ok=True)
+    # NOTE: a query that has failed may go on writing its file for a while: no other may have the same name.
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True) as folder:
+        suspected, bad = Path(folder, "suspects.parquet"), Path(folder, "bad.parquet")
         rows = _write(suspects(asked, scan), suspected)
         if rows:
-            rows = _write(bad_rows(asked, pl.scan_parquet(suspected)), path)
-    finally:
-        suspected.unlink(missing_ok=True)
-    if not rows:
-        path.unlink(missing_ok=True)
+            rows = _write(bad_rows(asked, pl.scan_parquet(suspected)), bad)
+        if rows:
+            bad.replace(path)
     return rows
 
 

@@ -12,7 +12,6 @@ from validation import dead_letter
 from validation.asking import Failed, Outcome, ask, attempt, outcome, unasked
 from validation.cells import told
 from validation.columns import Columns
-from validation.errors import ContractError
 from validation.plan import Plan
 from validation.positions import ROW, Marked
 from validation.rules import Rule
@@ -55,6 +54,11 @@ def find(
         bad=bad,
         newest=None if newest is None else newest.collect(engine="streaming").item(),
     )
+
+
+def is_readable(scan: pl.LazyFrame) -> bool:
+    """Whether the file can be read to its end, without asking anything of it."""
+    return not isinstance(attempt(lambda: [None for _ in scan.collect_batches()]), Failed)
 
 
 def _rows(broken: Mapping[str, dead_letter.Broken], rule: Rule) -> int:
@@ -112,15 +116,13 @@ def _set_aside(asked: dead_letter.Question, scan: pl.LazyFrame, path: Path) -> t
     if not isinstance(written, Failed):
         return written, {}
     failed = _that_fail(asked.columns, scan, [rule for rule in asked.rules if rule.kind == "row"])
-    if not failed:
-        raise ContractError(f"the file cannot be read: {written.why}; upload it again")
     left = tuple(rule for rule in asked.rules if rule.name not in failed)
     return dead_letter.write(replace(asked, rules=left), scan, path), failed
 
 
 def _that_fail(columns: Columns, scan: pl.LazyFrame, rules: Sequence[Rule]) -> dict[str, Outcome]:
-    """Which rules cannot be asked; none when the file itself cannot be read."""
-    if isinstance(attempt(lambda: [None for _ in scan.collect_batches()]), Failed):
+    """Which rules cannot be asked; none when it is for another reason that the query failed."""
+    if not is_readable(scan):
         return {}
     frame = columns.without_nan(columns.prepared(scan))
     asked = ((rule, attempt(lambda rule=rule: _counts([rule], frame))) for rule in rules)  # type: ignore[misc]

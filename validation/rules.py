@@ -4,15 +4,16 @@ Each check of the contract is traced once (validation/tracing.py); names are mad
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, Literal
 
 import polars as pl
 
-from validation.columns import Columns, dtype_of
+from validation.columns import Columns
+from validation.conversion import dtype_of, is_schema
 from validation.tracing import Traced, trace
 
 Kind = Literal["row", "mask", "whole", "unique", "nested", "alone"]
@@ -68,7 +69,7 @@ def rules_of(schema: Any, columns: Columns) -> list[Rule]:
     rules += [
         _of_check(check, None, index, columns.known, origin=schema.name) for index, check in enumerate(schema.checks)
     ]
-    return list(_numbered(rules))
+    return rules
 
 
 def own_rules(*, key: Sequence[str], time: str, columns: Columns) -> list[Rule]:
@@ -77,12 +78,12 @@ def own_rules(*, key: Sequence[str], time: str, columns: Columns) -> list[Rule]:
 
 
 def with_own(asked: Sequence[Rule], own: Sequence[Rule]) -> tuple[Rule, ...]:
-    """The contract's rules, and of our own those that it does not have."""
-    names = {rule.name for rule in asked}
-    return (*asked, *(rule for rule in own if rule.name not in names))
+    """The contract's rules, and of our own those that it does not have; a check that only has such a name is none."""
+    there = {(rule.asks, rule.columns) for rule in asked if rule.check is None}
+    return tuple(_numbered([*asked, *(rule for rule in own if (rule.asks, rule.columns) not in there)]))
 
 
-def in_reach(time: str, *, as_of: datetime, ahead: timedelta) -> Rule:
+def in_reach(time: str, *, as_of: datetime, ahead: timedelta, taken: Sequence[Rule] = ()) -> Rule:
     """The event time is neither before 1900 nor further than `ahead` after the data time.
 
     One row of the far future would make every window before it look judged; Python cannot even hold the year 10000.
@@ -90,8 +91,9 @@ def in_reach(time: str, *, as_of: datetime, ahead: timedelta) -> Rule:
     latest = pl.lit(as_of, dtype=pl.Datetime("us", "UTC")) + ahead
     # NOTE: fill_null keeps the Parquet reader from believing the file's statistics, which may lie, over its rows.
     holds = pl.col(time).is_between(_EARLIEST, latest).fill_null(value=True)
+    *_, name = _unique_names([*(rule.name for rule in taken), f"{time}.in_reach"])
     return Rule(
-        name=f"{time}.in_reach",
+        name=name,
         asks=f"not before 1900, and at most {ahead} after the data time: source.max_ahead",
         kind="row",
         columns=(time,),
@@ -119,7 +121,7 @@ def is_named(name: str, names: Sequence[str], schema: Any) -> bool:
 def _names_of_column(schema: Any, name: str, column: Any) -> Iterator[str]:
     if dtype_of(schema, column) is not None:
         yield f"{name}.type"
-    if getattr(dtype_of(schema, column), "schema", None) is not None:
+    if is_schema(dtype_of(schema, column)):
         yield f"{name}.schema"
     if not column.nullable:
         yield f"{name}.not_null"
@@ -132,7 +134,7 @@ def _of_column(schema: Any, name: str, column: Any, columns: Columns) -> Iterato
     dtype, typed = dtype_of(schema, column), columns.is_typed(name)
     if typed is not None:
         yield _typed(name, typed, dtype, schema)
-    if getattr(dtype, "schema", None) is not None:
+    if is_schema(dtype):
         yield _nested(name, dtype, schema)
     if not column.nullable:
         yield _not_null(name, columns)
@@ -229,7 +231,9 @@ def _numbered(rules: Sequence[Rule]) -> Iterator[Rule]:
 
 
 def _unique_names(names: Iterable[str]) -> Iterator[str]:
-    seen: Counter[str] = Counter()
+    seen = set[str]()
     for name in names:
-        seen[name] += 1
-        yield name if seen[name] == 1 else f"{name}#{seen[name]}"
+        numbered = (name if number == 1 else f"{name}#{number}" for number in count(1))
+        free = next(candidate for candidate in numbered if candidate not in seen)
+        seen.add(free)
+        yield free

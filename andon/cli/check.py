@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from time import perf_counter
 
 import httpx
 import typer
@@ -16,10 +17,12 @@ from andon.catalogue import load
 from andon.cli.options import Json
 from andon.cli.output import coloured, grid, people, print_json
 from andon.cli.setup import settings
+from andon.pipeline import Pipeline
 from andon.settings import Settings
 from validation.errors import AndonError, DefinitionError, ServiceDownError
 
 _USAGE, _SERVICE = DefinitionError.exit_code, ServiceDownError.exit_code
+_TIMES = {1: "once", 2: "twice"}
 _TEST_PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "postgresql": ("pg_ctl", "psql")}
 
 
@@ -98,7 +101,23 @@ def _pipelines(place: Settings) -> Iterator[Finding]:
             else:
                 detail = f"{found.task}, {len(found.inputs)} inputs, {path}"
                 yield Finding(what=f"pipeline {found.name}", state="ok", detail=detail)
+                yield from _rules(found)
             names.add(found.name)
+
+
+def _rules(pipeline: Pipeline) -> Iterator[Finding]:
+    """Rules that cannot be asked in the one pass over a file, and what they cost."""
+    from validation.costs import ROWS, costs
+
+    asked = [(f"rules of {pipeline.name}", pipeline.contract, pipeline.source.key, pipeline.source.time)]
+    asked += [(f"rules of {t.name}", t.contract, (*t.key, t.time), t.time) for t in pipeline.tables]
+    for what, contract, key, time in asked:
+        told = [
+            f"{cost.rule} reads {', '.join(cost.columns)} {_TIMES.get(cost.scans, f'{cost.scans} times')} more, "
+            f"{cost.milliseconds:.0f} ms for {ROWS:,} rows: {cost.why}"
+            for cost in costs(contract, key=key, time=time, clock=perf_counter)
+        ]
+        yield Finding(what=what, state="ok", detail=f"all in one pass over a file, but: {'; '.join(told)}")
 
 
 def _ledger(place: Settings) -> Iterator[Finding]:
