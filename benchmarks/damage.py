@@ -202,7 +202,7 @@ def _show(results: Sequence[Result]) -> None:
         told = [counts[outcome, guard] for guard in GUARDS]
         style = "bold red" if outcome in MUST_BE_ZERO and any(told) else None
         shown.add_row(outcome, *(f"{count:,}" for count in (*told, sum(told))), style=style)
-    show.wide(shown)
+    show.CONSOLE.print(shown)
     for result in _worst(results):
         show.CONSOLE.print(f"{result.outcome}: file {result.number}, {result.sent}, {result.damage}: {result.reason}")
 

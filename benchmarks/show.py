@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,8 +15,8 @@ from rich.table import Table
 
 from benchmarks.measure import Run
 
-_LEAST_WIDTH = 110
-CONSOLE = Console(stderr=True)
+_WIDTH = 120  # where no terminal says one
+CONSOLE = Console(stderr=True, width=None if sys.stderr.isatty() else _WIDTH)
 _COSTS = ("cpu_s", "wall_s", "process_cpu_s", "peak_mb", "max_rss_mb")
 
 
@@ -87,12 +88,7 @@ def table(title: str, rows: Iterable[tuple[str, Figures]], *, base: Figures | No
             name, f"{got.cpu_s:.2f}", f"{ratio(got, base) or '':}", f"{got.cpu_spread:.0%}", f"{got.wall_s:.2f}",
             f"{got.peak_mb:,.0f}", f"{got.max_rss_mb:,.0f}", "yes" if got.agree else "NO",
         )  # fmt: skip
-    wide(shown)
-
-
-def wide(shown: Table) -> None:
-    """Print a table whole, also where a terminal's width is not known."""
-    CONSOLE.print(shown, width=max(_LEAST_WIDTH, CONSOLE.width))
+    CONSOLE.print(shown)
 
 
 def finish(answer: Mapping[str, Any], raw: Mapping[str, Figures]) -> None:

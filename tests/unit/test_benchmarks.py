@@ -80,16 +80,20 @@ def test_the_answer_of_the_contract_benchmark() -> None:
         "dataframely": replace(FIGURES, cpu_s=5.0, agree=False),
         "dataframely_lazy": replace(FIGURES, cpu_s=3.0),
         "pointblank": replace(FIGURES, failed="killed"),
+        "great_expectations_1m": replace(FIGURES, cpu_s=8.0),
     }
-    assert contract.answer(raw, rows=100) == {
+    assert contract.answer(raw, rows=10_000_000) == {
         "benchmark": "contract",
-        "rows": 100,
+        "rows": 10_000_000,
         "cpu_vs_hand": 1.25,
         "cpu_vs_hand_36": 2.0,
         "cpu_vs_scan": None,
         "pandera_lazy_vs_ours": 3.0,
         "pandera_eager_vs_ours": None,
         "ge_vs_ours": None,
+        "ge_basic_vs_ours": None,
+        "ge_vs_ours_with_imports": None,
+        "ge_vs_ours_per_row": 40.0,
         "dataframely_vs_ours": 1.5,
         "pointblank_vs_ours": None,
         "peak_mb_10m": 400,
