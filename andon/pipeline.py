@@ -17,9 +17,10 @@ from typing import Any
 import polars as pl
 
 from andon.places import Delivery, Labels, Lookup, Source, Table
-from andon.schemas import check_lookup, check_moment, looked_up_schema, typed_columns
+from andon.schemas import check_lookup, check_moment, check_table, looked_up_schema, typed_columns
 from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task
 from validation.contract import Quarantine, check_limits
+from validation.definition import check_contract
 from validation.drift import Drift
 from validation.errors import DefinitionError
 from validation.fields import check_types
@@ -81,6 +82,9 @@ class Pipeline:
             )
 
     def _check_contract(self) -> None:
+        check_contract(self.contract)
+        for table in self.tables:
+            check_table(table)
         columns = self.source_schema
         for name, field_name in ((self.source.time, "source.time"), *((key, "source.key") for key in self.source.key)):
             if name not in columns:

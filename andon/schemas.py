@@ -4,7 +4,8 @@ from typing import Any
 
 import polars as pl
 
-from andon.places import Lookup
+from andon.places import Lookup, Table
+from validation.definition import check_contract
 from validation.errors import DefinitionError
 from validation.rules import schema_of
 
@@ -22,10 +23,21 @@ def looked_up_schema(lookup: Lookup) -> dict[str, pl.DataType]:
     return {name: columns[name] for name in wanted}
 
 
-def typed_columns(contract: Any, *, field: str) -> dict[str, pl.DataType]:
-    """Column names and Polars dtypes that a contract asks for, in its order."""
+def check_table(table: Table) -> None:
+    """DefinitionError, with the table's name, unless its contract can be kept."""
     try:
-        return dict(pl.Schema({name: col.dtype.type for name, col in schema_of(contract).columns.items()}))
+        check_contract(table.contract)
+    except DefinitionError as error:
+        raise DefinitionError(f"table {table.name}: {error}") from error
+
+
+def typed_columns(contract: Any, *, field: str) -> dict[str, pl.DataType]:
+    """Column names and Polars dtypes that a contract asks for, in its order; without those that a pattern names, which
+    are judged and kept, but which no feature can count on.
+    """
+    try:
+        columns = {name: column for name, column in schema_of(contract).columns.items() if not column.regex}
+        return dict(pl.Schema({name: column.dtype.type for name, column in columns.items()}))
     except AttributeError as cause:
         raise DefinitionError(
             f"{field} must be a pandera.polars DataFrameModel or DataFrameSchema with typed columns, got {contract!r}"
