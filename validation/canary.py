@@ -5,43 +5,31 @@ the plain rows beside them, each rule must set aside those that Pandera's own ch
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 
 import polars as pl
 
 from validation.asking import Failed, ask, attempt
 from validation.columns import RULES, Columns
 from validation.dead_letter import Question, bad_rows, suspects
+from validation.made_up import made_up
 from validation.positions import ROW
 from validation.rules import Rule
 
-_PLAIN: dict[Any, tuple[Any, Any]] = {
-    pl.String: ("", "a"),
-    pl.Boolean: (False, True),
-    pl.Date: (date(1970, 1, 1), date(2000, 2, 29)),
-    pl.Time: (time(0), time(12, 30)),
-    pl.Duration: (timedelta(0), timedelta(hours=1)),
-}
-_MOMENTS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2000, 2, 29, 12, tzinfo=UTC))
-_NULLS = 2  # rows of nothing but nulls: two, so that uniqueness can be broken
 _TWIN = 4  # the row that is as the one before
-
-
-def canary(schema: pl.Schema) -> pl.DataFrame:
-    """Two rows of nothing but nulls, then two of plain values, and the last of them once more."""
-    return pl.DataFrame([pl.Series(name, _cells(dtype), dtype=dtype) for name, dtype in schema.items()])
 
 
 def dead_rules(rules: Sequence[Rule], columns: Columns) -> Iterator[str]:
     """One sentence for each rule that does not do its work; none when all is well."""
-    rows = canary(columns.got)
+    rows = made_up(columns.got)
     by_row = [rule for rule in rules if rule.kind == "row"]
     told = attempt(lambda: _told(by_row, columns, rows))
     if isinstance(told, Failed):
         # A check that fails on made-up values may be right about real ones: without it, then.
         by_row = [rule for rule in by_row if rule.must_fail]
-        told = _told(by_row, columns, rows)
+        told = attempt(lambda: _told(by_row, columns, rows))
+    if isinstance(told, Failed):
+        yield f"the rules could not be asked of made-up rows: {told.why}; report this"
+        return
     for rule in by_row:
         if rule.must_fail and (0, rule.name) not in told:
             yield f"{rule.name} did not run: a row of nothing but nulls passed it; report this"
@@ -75,14 +63,3 @@ def _pandera_says(rule: Rule, columns: Columns, rows: pl.DataFrame) -> set[int] 
     frame = columns.parsed(rows.lazy()).collect().lazy()
     result = attempt(lambda: ~PolarsCheckBackend(rule.check)(frame, rule.key).check_output.collect()[CHECK_OUTPUT_KEY])
     return None if isinstance(result, Failed) else set(result.arg_true())
-
-
-def _cells(dtype: pl.DataType) -> list[Any]:
-    plain: tuple[Any, Any] = (None, None)
-    if dtype.is_numeric() and not isinstance(dtype, pl.Decimal):
-        plain = (0, 1)
-    elif isinstance(dtype, pl.Datetime):
-        plain = _MOMENTS if dtype.time_zone else (_MOMENTS[0].replace(tzinfo=None), _MOMENTS[1].replace(tzinfo=None))
-    else:
-        plain = _PLAIN.get(type(dtype), plain)
-    return [*[None] * _NULLS, *plain, plain[1]]

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from validation.made_up import made_up
 from validation.texts import read_number, read_text
 
 AS_TEXT = "andon_text"  # key of a column's metadata: "number" when text is a number though the type is left open
@@ -79,7 +80,7 @@ def _converted(name: str, column: Any, dtype: Any, got: pl.Schema, *, read: pl.E
     if read is None:
         return Planned(faults=(_wrong(name, dtype.type, got[name]),))
     try:
-        result = pl.DataFrame(schema={name: got[name]}).select(read).schema[name]
+        result = made_up(pl.Schema({name: got[name]})).select(read).schema[name]
     except pl.exceptions.PolarsError:
         return Planned(faults=(_wrong(name, dtype.type, got[name]),))
     can_fail = result != got[name] or (dtype is not None and _categories(dtype) is not None)

@@ -8,7 +8,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from validation.asking import ask
-from validation.canary import canary
+from validation.made_up import made_up
 from validation.plan import compiled
 from validation.rules import Rule, schema_of
 
@@ -34,8 +34,8 @@ def costs(contract: Any, *, key: Sequence[str], time: str, clock: Callable[[], f
     typed = {name: column.dtype for name, column in schema.columns.items() if not column.regex}
     declared = pl.Schema({name: dtype.type if dtype is not None else pl.String for name, dtype in typed.items()})
     plan = compiled(schema, declared, key=key, time=time)
-    made_up = canary(declared)
-    frame = pl.concat([made_up] * (ROWS // made_up.height))
+    rows = made_up(declared)
+    frame = pl.concat([rows] * (ROWS // rows.height))
     return tuple(_cost(rule, plan.columns, frame, clock) for rule in plan.rules if rule.kind != "row")
 
 

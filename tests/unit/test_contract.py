@@ -1,7 +1,5 @@
-import tempfile
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated, Any
 
 import pandera.polars as pa
@@ -11,20 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandera.errors import SchemaErrors
 
-from validation.contract import (
-    ContractVerdict,
-    Quarantine,
-    RuleCount,
-    Terms,
-    check_limits,
-    duplicate,
-    judge_batch,
-    refused,
-)
+from tests.unit.contract_world import NOON, TIME, Result, judge
+from validation.contract import Quarantine, RuleCount, check_limits, duplicate, refused
 from validation.errors import DefinitionError
-
-NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
-TIME = pl.Datetime("us", "UTC")
 
 
 class Flights(pa.DataFrameModel):
@@ -50,32 +37,8 @@ def flights(**columns: list[Any]) -> pl.DataFrame:
     return pl.DataFrame(whole | columns, schema_overrides={"at": TIME}, strict=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """A judgement with its rows at hand."""
-
-    verdict: ContractVerdict
-    good: pl.DataFrame
-    bad: pl.DataFrame
-
-
-def judged(
-    frame: pl.DataFrame, contract: Any = Flights, *, as_of: datetime = NOON, text: bool = False, **terms: Any
-) -> Result:
-    """Judge the frame; `bad` has the dead letter's columns also where there is none."""
-    asked = Terms(
-        **{"contract": contract, "policy": Quarantine(max_bad_share=1.0), "key": ("flight_id",), "time": "at"} | terms
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "1.parquet")
-        result = judge_batch(
-            frame.lazy(), asked, pipeline="flights", batch="1", as_of=as_of, dead_letter=path, text=text
-        )
-        assert path.exists() == (result.bad is not None)
-        bad = None if result.bad is None else pl.read_parquet(result.bad)
-        good = result.good.collect()
-    nothing = frame.clear().with_columns(_row=pl.lit(0, pl.Int64), _rules=pl.lit([], pl.List(pl.String)))
-    return Result(verdict=result.verdict, good=good, bad=nothing if bad is None else bad)
+def judged(frame: pl.DataFrame, contract: Any = Flights, **asked: Any) -> Result:
+    return judge(frame, contract, **asked)
 
 
 def test_a_batch_that_keeps_its_contract_is_accepted_whole() -> None:
