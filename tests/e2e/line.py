@@ -27,9 +27,7 @@ class Line:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        settings = Settings(
-            home=home, pipelines=str(home / "pipelines"), lease_seconds=LEASE_SECONDS, settle_seconds=0
-        )
+        settings = Settings(home=home, pipelines=str(home / "pipelines"), lease_seconds=LEASE_SECONDS, settle_seconds=0)
         self.stack = Stack(settings, schedules=False)
         self.env = self.stack.env
 

@@ -78,7 +78,7 @@ def test_a_value_can_be_known_at_once_or_later() -> None:
             lambda: define(lookups=(lookup(), lookup(weather(name="storms")))),
             "the lookup in storms brings 'temp', which weather has as well",
         ),
-        (lambda: define(lookups=(lookup(weather(contract=object())),)), "table weather: contract must be a pandera.polars"),
+        (lambda: define(lookups=(lookup(weather(contract=object())),)), "table weather: contract must be a"),
         (lambda: source(on_repeat="newest"), "source.on_repeat must be one of first, last, refuse, got 'newest'"),
     ],
 )
