@@ -12,7 +12,7 @@ import polars as pl
 
 from validation.columns import Columns
 from validation.rules import Rule
-from validation.tracing import calls_python, is_builtin
+from validation.tracing import calls_python, function_of, is_builtin
 from validation.uniqueness import Values, repeats
 
 _MAX_FAULT = 300
@@ -138,29 +138,35 @@ def _left_to_pandera(rule: Rule, frame: pl.LazyFrame, *, rows: int) -> Outcome:
 
 
 def _alone(rule: Rule, frame: pl.LazyFrame) -> bool | pl.Series:
-    """Pandera's own way to ask a check, without the failure cases that it would collect; marks broken rows."""
+    """The check's own function, asked as Pandera asks it, without its failure cases; marks broken rows."""
     from pandera.api.polars.types import PolarsData
-    from pandera.backends.polars.checks import PolarsCheckBackend
-    from pandera.constants import CHECK_OUTPUT_KEY
 
     # Pandera's own checks look at their column alone; what others look at, Polars finds out.
     seen = frame.select(rule.key) if is_builtin(rule.check) and rule.key != "*" else frame
-    answer: Any = PolarsCheckBackend(rule.check).apply(PolarsData(seen, rule.key))
+    answer: Any = function_of(rule.check)(PolarsData(seen, rule.key))
     if isinstance(answer, bool):
         return answer
     if not isinstance(answer, pl.LazyFrame):
         what = f"it answers with a {type(answer).__name__}"
         raise TypeError(f"{what}; return True, False or data.lazyframe.select(...) with a boolean for each row")
-    holds = pl.col(CHECK_OUTPUT_KEY)
-    passed = (holds | holds.is_null()) if rule.check.ignore_na else holds.fill_null(value=False)
-    # Python code is called with whole columns, as Pandera does: it may look at other rows without saying so.
-    engine: Literal["in-memory", "streaming"] = (
-        "in-memory" if calls_python(answer.explain(optimized=False)) else "streaming"
+    return ~_passed(answer, ignore_na=rule.check.ignore_na)
+
+
+def _passed(answer: pl.LazyFrame, *, ignore_na: bool) -> pl.Series:
+    """A check's answer in one column, with Pandera's rules for several columns and for nulls."""
+    names = answer.collect_schema().names()
+    holds = (
+        pl.col(names[0]) if len(names) == 1 else pl.fold(pl.lit(value=True), lambda all_of, one: all_of & one, pl.all())
     )
+    passed = (holds | holds.is_null()) if ignore_na else holds.fill_null(value=False)
+    # Python code is called with whole columns, as Pandera does: it may look at other rows without saying so.
+    engine: Literal["in-memory", "streaming"] = "streaming"
+    if calls_python(answer.explain(optimized=False)):
+        engine = "in-memory"
     collected = answer.select(passed).collect(engine=engine).to_series()
     if collected.dtype != pl.Boolean:
         raise TypeError(f"it answers with {collected.dtype}, not with booleans; compare in it")
-    return ~collected
+    return collected
 
 
 def _nested(rule: Rule, frame: pl.LazyFrame) -> bool | pl.Series:

@@ -89,7 +89,6 @@ def in_reach(time: str, *, as_of: datetime, ahead: timedelta, taken: Sequence[Ru
     One row of the far future would make every window before it look judged; Python cannot even hold the year 10000.
     """
     latest = pl.lit(as_of, dtype=pl.Datetime("us", "UTC")) + ahead
-    # NOTE: fill_null keeps the Parquet reader from believing the file's statistics, which may lie, over its rows.
     holds = pl.col(time).is_between(_EARLIEST, latest).fill_null(value=True)
     *_, name = _unique_names([*(rule.name for rule in taken), f"{time}.in_reach"])
     return Rule(

@@ -61,7 +61,7 @@ class Unrecorded:
 
 def recorded(check: Any, key: str, schema: pl.Schema) -> pl.Expr | bool | Unrecorded:
     """What the check's function selects, or answers without looking at the rows."""
-    function, names = _function(check), [key]
+    function, names = function_of(check), [key]
     if key == "*" and is_builtin(check):
         names = schema.names()  # NOTE: "*" would also stand for the columns that our own query adds
     try:
@@ -83,7 +83,8 @@ def calls_python(plan: str) -> bool:
     return _UDF in plan
 
 
-def _function(check: Any) -> Callable[..., Any]:
+def function_of(check: Any) -> Callable[..., Any]:
+    """What the check calls, with the values that it was made with."""
     import pandera.backends.polars.builtin_checks  # noqa: F401  # registers Pandera's own checks for Polars
 
     function = check._check_fn  # noqa: SLF001  # Pandera's backends read it, too
@@ -93,7 +94,7 @@ def _function(check: Any) -> Callable[..., Any]:
 
 
 def _each_cell(check: Any, name: str) -> pl.Expr:
-    return pl.col(name).map_elements(_function(check), return_dtype=pl.Boolean)
+    return pl.col(name).map_elements(function_of(check), return_dtype=pl.Boolean)
 
 
 def _ask(function: Callable[..., Any], key: str, schema: pl.Schema) -> pl.Expr | bool:
