@@ -94,13 +94,14 @@ def _rewritten(column: Column, unseen: Shares) -> str | None:
 
 def _new_values(column: Column, unseen: Shares) -> str | None:
     """Values that nobody knows, in a column that had several."""
+    known = _known([each.shares for each in column.then])
     levels, top = np.median([[len(each.shares), each.top] for each in column.then], axis=0)
     total = sum(share for _, share in unseen)
     if levels < FEW_LEVELS or top > MOST or total < UNKNOWN:
         return None
     return (
         f"{column.name}: {total:.1%} of its values were never seen before, such as {unseen[0][0]!r} where "
-        f"{column.then[-1].shares[0][0]!r} was most frequent; another column's values, another source or another coding"
+        f"{known} came; another column's values, another source or another coding"
     )
 
 
@@ -108,9 +109,14 @@ def _new_shapes(column: Column, unseen: Shares) -> str:
     total = sum(share for _, share in unseen)
     return (
         f"{column.name}: {total:.1%} of its values have a shape that was never seen, "
-        f"{unseen[0][0]!r} where {column.then[-1].shapes[0][0]!r} was most frequent (A: capitals, a: small letters, "
+        f"{unseen[0][0]!r} where {_known([each.shapes for each in column.then])} came (A: capitals, a: small letters, "
         "9: digits); another column's values, another source or another coding"
     )
+
+
+def _known(before: Sequence[Shares]) -> str:
+    """The most frequent value of the newest batch in which not all were rare."""
+    return next((repr(shares[0][0]) for shares in reversed(before) if shares), "rare ones")
 
 
 def _recoded(value: str) -> str:

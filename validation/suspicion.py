@@ -27,7 +27,7 @@ REACH = 2.0  # how far a share must leave its range, as a multiple of the way fr
 FRAGMENT = 0.5  # of the smallest batch before: what is less need not look like a whole one, and limits are doubled
 # Of fewer batches than 20 the range is known less well, and of more columns than 20 one is farther out by chance.
 ENOUGH_BATCHES, ENOUGH_COLUMNS = 20, 20
-WIDER_FOR_FEW, WIDER_FOR_MANY = 8.0, 0.5
+WIDER_FOR_FEW, WIDER_FOR_MANY = 8.0, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

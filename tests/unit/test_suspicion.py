@@ -1,5 +1,5 @@
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -124,6 +124,36 @@ def test_a_batch_like_an_earlier_one_is_suspect_as_its_duplicate_only(
     assert suspect(again, history, policy=policy) == (
         f"holds exactly the 60 rows of {again.name}; probably the same data under another name",
     )
+
+
+COLUMNS: dict[str, Callable[[np.random.Generator, int], Any]] = {
+    "numbers": lambda rng, rows: rng.normal(0, 1, rows) * 10.0 ** rng.integers(-300, 300),
+    "whole": lambda rng, rows: rng.integers(-3, 3, rows) * rng.integers(0, 2),
+    "ends": lambda rng, rows: rng.choice([0.0, -0.0, np.inf, -np.inf, np.nan, 1.7e308, 5e-324], rows),
+    "levels": lambda rng, rows: rng.choice([f" {level}É" for level in range(rng.integers(1, 9))], rows),
+    "names": lambda rng, rows: [f"{number:x}" for number in rng.integers(0, 10 ** rng.integers(1, 12), rows)],
+    "flags": lambda rng, rows: rng.random(rows) < rng.random(),
+    "nothing": lambda _, rows: [None] * rows,
+    "moments": lambda rng, rows: [START + timedelta(seconds=float(s)) for s in rng.normal(0, 1e6, rows)],
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.data())
+def test_whatever_comes_there_is_an_answer_and_profiles_from_json_give_the_same(seed: int, data: st.DataObject) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = data.draw(st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=4))
+    batches = []
+    for number in range(9):
+        rows = int(rng.choice([50, 60, 400]))
+        other = data.draw(st.sampled_from([*COLUMNS, None])) if number == 8 else None
+        made = {f"c{at}": pl.Series(COLUMNS[other or kind](rng, rows)) for at, kind in enumerate(kinds)}
+        at = [START + number * WEEK + timedelta(seconds=second) for second in range(rows)]
+        batches.append(profiled(pl.DataFrame({"id": np.arange(rows), "at": at, **made})))
+    found = suspect(batches[-1], batches[:-1], policy=Suspicion(nulls=0.01, stuck=0.01, unseen=0.01, distance=1.01))
+    again = [BatchProfile.from_json(batch.to_json()) for batch in batches]
+    assert found == suspect(again[-1], again[:-1], policy=Suspicion(nulls=0.01, stuck=0.01, unseen=0.01, distance=1.01))
+    assert all(isinstance(sentence, str) and sentence for sentence in found)
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
@@ -301,14 +331,14 @@ def test_a_conversion_and_its_inverse_are_nothing(conversion: Conversion) -> Non
         (
             pl.when(share(0.6)).then(pl.lit("ZZ")).otherwise("carrier").alias("carrier"),
             (
-                "carrier: 60.0% of its values were never seen before, such as 'ZZ' where 'UA' was most frequent; "
+                "carrier: 60.0% of its values were never seen before, such as 'ZZ' where 'UA' came; "
                 "another column's values, another source or another coding"
             ),
         ),
         (
             pl.col("tailnum").str.to_lowercase(),
             (
-                "tailnum: 100.0% of its values have a shape that was never seen, 'a9' where 'A9' was most frequent "
+                "tailnum: 100.0% of its values have a shape that was never seen, 'a9' where 'A9' came "
                 "(A: capitals, a: small letters, 9: digits); another column's values, another source or another coding"
             ),
         ),
@@ -353,6 +383,22 @@ def test_of_few_rows_some_more_are_missing_by_chance(rows: int, held: bool) -> N
     weeks = [profiled(flights(week, rows=rows)) for week in range(20)]
     some = flights(20, rows=rows).with_columns(pl.when(~share(0.11)).then("pressure").alias("pressure"))
     assert bool(suspect(profiled(some), weeks, policy=Suspicion())) is held
+
+
+def test_new_values_where_all_were_rare_are_named() -> None:
+    """Of texts that occur once or twice no value is kept, so there is none to show."""
+    levels = [f"{letter}{digit}" for letter in "ABCDEFGHIJ" for digit in range(9)]
+    early = [profiled(flights(week).with_columns(origin=pl.Series(levels[:3] * 100))) for week in range(12)]
+    late = [
+        profiled(flights(week).with_columns(origin=pl.Series(str(number) for number in range(300))))
+        for week in (12, 13)
+    ]
+    now = NOW.with_columns(origin=pl.Series(["new", "newer"] * 150))
+    (found,) = suspect(profiled(now), [*early, *late], policy=Suspicion())
+    assert found == (
+        "origin: 100.0% of its values were never seen before, such as 'new' where 'A0' came; "
+        "another column's values, another source or another coding"
+    )
 
 
 def test_columns_that_changed_places_are_named() -> None:
