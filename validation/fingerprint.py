@@ -66,10 +66,11 @@ def _column(column: Any) -> dict[str, Any]:
 
 
 def _check(check: Any) -> dict[str, Any]:
-    kept = ("name", "error", "ignore_na", "raise_warning", "element_wise")
+    kept = ("name", "ignore_na", "raise_warning", "element_wise")
     told = {name: getattr(check, name) for name in kept}
     told["values"] = _plain({**check.statistics, **check._check_kwargs})  # noqa: SLF001  # Pandera's backends read it, too
     if not is_builtin(check):
+        told["error"] = check.error  # Pandera's own are the values again, with sets in any order
         told["source"] = list(_sources(check._check_fn, 0))  # noqa: SLF001
     return told
 
