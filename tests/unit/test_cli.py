@@ -246,6 +246,13 @@ def test_check_is_content_with_a_fresh_installation_and_changes_nothing(andon: S
     assert not andon.home.exists()
 
 
+def test_check_names_the_rules_that_need_a_pass_of_their_own(andon: Shell) -> None:
+    findings = {row["what"]: row for row in json.loads(andon("check", "--json").out)}
+    detail = findings["rules of trips"]["detail"]
+    assert detail.startswith("all in one pass over a file, but: trip_id.unique reads trip_id ")
+    assert detail.endswith("ms for 10,000 rows: it compares all rows")
+
+
 def test_check_names_two_files_of_one_name(andon: Shell) -> None:
     (andon.home.parent / "pipelines" / "twin.py").write_text(PIPELINE)
     ran = andon("check", "--json")
