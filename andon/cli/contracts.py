@@ -100,7 +100,7 @@ def _contract(side: str) -> Any:
 def _sample(source: str) -> "pl.DataFrame":
     """Rows from all files of the source, the same number from each; all columns, as they came."""
     import tempfile
-    from datetime import UTC, datetime
+    from datetime import UTC, datetime, timedelta
 
     import polars as pl
 
@@ -111,7 +111,7 @@ def _sample(source: str) -> "pl.DataFrame":
     found = _found(source, lake)[:_SAMPLE_FILES]
     with (
         tempfile.TemporaryDirectory() as work,
-        admitted(found, lake, work=Path(work), now=datetime.now(UTC)) as arrived,
+        admitted(found, lake, work=Path(work), now=datetime.now(UTC), settle=timedelta(0)) as arrived,
     ):
         whole = [file for file in arrived.files if not file.flaw]
         most = _SAMPLE_ROWS // max(len(whole), 1)
