@@ -74,10 +74,15 @@ def test_what_cannot_be_printed_is_shown_with_backslashes() -> None:
 
 
 def test_a_remote_says_how_it_is_reached() -> None:
-    assert Remote().storage_options() == {"timeout": "60s", "connect_timeout": "5s"}
+    assert Remote().storage_options() == {
+        "timeout": "60s",
+        "connect_timeout": "5s",
+        "aws_conditional_put": "etag",
+    }
     assert Remote(endpoint="http://h:9", seconds=3).storage_options() == {
         "timeout": "3s",
         "connect_timeout": "1s",
+        "aws_conditional_put": "etag",
         "aws_endpoint_url": "http://h:9",
         "aws_virtual_hosted_style_request": "false",
         "aws_allow_http": "true",
