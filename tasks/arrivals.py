@@ -15,14 +15,16 @@ MAX_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Files of one kind that are taken in together. `gone`: batches that were claimed, and whose file is no more.
+    """Files of one kind that are taken in together. `gone`: batches that were claimed, and whose file is no more;
+    `left`: the numbers of those that somebody has claimed and not finished: perhaps he died of one of them.
 
-    With neither, verdicts that a process has left behind are told or forgotten.
+    With no files and none gone, verdicts that a process has left behind are told or forgotten.
     """
 
     intake: Intake
     files: tuple[Found, ...] = ()
     gone: tuple[Batch, ...] = ()
+    left: frozenset[int] = frozenset()
 
     @property
     def title(self) -> str:
@@ -45,11 +47,13 @@ def _of_kind(intake: Intake) -> Iterator[Group]:
     known = {(batch.name, batch.stamp) for batch in batches if batch.verdict_seq is not None}
     files = arrived(site.lake, intake.path, known=known)
     listed = {file.name for file in files}
-    gone = tuple(batch for batch in batches if batch.verdict_seq is None and batch.name not in listed)
+    unfinished = [batch for batch in batches if batch.verdict_seq is None]
+    gone = tuple(batch for batch in unfinished if batch.name not in listed)
+    left = frozenset(batch.number for batch in unfinished)
     # What waits to be told, of a process that died, is told or forgotten first.
     if gone or intake.quarantine.staged():
         yield Group(intake=intake, gone=gone)
-    yield from (Group(intake=intake, files=part) for part in _together(files))
+    yield from (Group(intake=intake, files=part, left=left) for part in _together(files))
 
 
 def _together(files: Sequence[Found]) -> Iterator[tuple[Found, ...]]:

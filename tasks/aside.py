@@ -17,6 +17,7 @@ from storage.quarantine import Refusal
 from tasks.held import held
 from tasks.intake import Intake
 from tasks.judging import Judgement, left_for_later
+from tasks.policies import MISHAPS
 from validation.contract import ContractVerdict
 from validation.deeds import Skipped
 from validation.errors import AndonError
@@ -38,7 +39,7 @@ def keep(intake: Intake, judged: Sequence[Judgement], as_of: datetime) -> Iterat
             _keep(intake, item)
         except AndonError:
             raise
-        except Exception as error:  # noqa: BLE001 - the batches behind it are taken in
+        except MISHAPS as error:  # the batches behind it are taken in
             yield left_for_later(intake, item.batch.name, error, as_of)
         else:
             yield item

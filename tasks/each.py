@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from tasks.policies import MISHAPS
 from tasks.site import Site
 from tasks.telling import log, tell
 from validation.errors import AndonError
@@ -11,11 +12,11 @@ from validation.verdict import Verdict
 def for_each(activity: str, sites: Iterable[Site], work: Callable[[Site], Sequence[Verdict]]) -> tuple[Verdict, ...]:
     """The verdicts of `work` for all sites, told as one artefact. Errors are raised when every site had its turn."""
     verdicts: list[Verdict] = []
-    errors: list[Exception] = []
+    errors: list[BaseException] = []
     for site in sites:
         try:
             verdicts += work(site)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is raised when the others had their turn
+        except MISHAPS as error:  # whatever it is, it is raised when the others had their turn
             log.error("%s: %s failed: %s", site.name, activity, error)
             errors.append(error)
     tell(activity, verdicts)

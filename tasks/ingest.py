@@ -19,6 +19,7 @@ from prefect import task
 
 from registry.ledger import Batch, BatchState, Lease
 from storage.landing import admitted
+from storage.trial import deadly
 from tasks import aside, writing
 from tasks.arrivals import Group
 from tasks.events import announce
@@ -27,7 +28,7 @@ from tasks.held import Held, held
 from tasks.intake import Intake
 from tasks.judging import Judgement, claim, gone, judge_all, left_for_later
 from tasks.leases import holding
-from tasks.policies import PLAIN
+from tasks.policies import MISHAPS, PLAIN
 from tasks.telling import log
 from validation.contract import ContractVerdict
 from validation.deeds import Skipped, skipped
@@ -62,7 +63,7 @@ def _take_safely(group: Group, as_of: datetime, lease: Lease) -> Iterator[Verdic
         yield from take_group(group, as_of, lease)
     except AndonError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and tried again the next time
+    except MISHAPS as error:  # whatever it is, it is told, and tried again the next time
         if len(group.files) == 1 or not group.files:
             yield left_for_later(group.intake, group.title, error, as_of)
             return
@@ -77,6 +78,7 @@ def take_group(group: Group, as_of: datetime, lease: Lease) -> tuple[Verdict, ..
     # Polars would read many row groups ahead: three times the memory, and no less time.
     os.environ.setdefault("POLARS_ROW_GROUP_PREFETCH_SIZE", "2")
     now, settle = site.ledger.now(), site.settings.settle
+    reached("ingest.listed")
     with (
         work_folder(site.work) as work,
         admitted(group.files, site.lake, work=work, now=now, settle=settle) as arrived,
@@ -89,7 +91,8 @@ def take_group(group: Group, as_of: datetime, lease: Lease) -> tuple[Verdict, ..
         recovered = aside.recover(intake, batches, as_of)
         known = {judged.batch.number for judged in recovered}
         fresh = [(batch, file) for batch, file in claimed if batch.number not in known]
-        judged, later = _apart(judge_all(intake, fresh, as_of, work, before=recovered))
+        tried = deadly([file for batch, file in fresh if batch.number in group.left], work)
+        judged, later = _apart(judge_all(intake, fresh, as_of, work, before=recovered, deadly=tried))
         reached("ingest.judged")
         lost = [gone(intake, batch, as_of) for batch in group.gone if batch.number not in known]
         ready = [*lost, *writing.prepare(intake, judged, as_of, work)]

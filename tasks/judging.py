@@ -1,15 +1,17 @@
 """What each landed file is worth: claimed in the ledger, judged against its contract. Writes nothing but the claim."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 
 from registry.ledger import GONE, Arrival, Batch
-from storage.landing import LandedFile, scan, still_the_same
+from storage.landing import LandedFile, reading, scan, still_the_same
 from tasks.intake import Intake
+from tasks.policies import MISHAPS
 from tasks.telling import log
 from validation.contract import ContractVerdict, contract_fingerprint, duplicate, judge_batch, refused
 from validation.deeds import Skipped, failed
@@ -60,19 +62,24 @@ def judge_all(
     work: Path,
     *,
     before: Sequence[Judgement] = (),
+    deadly: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Judgement | Skipped]:
     """One judgement for each file; a file that brings the judge down is told, and those behind it are judged.
 
-    `before`: what was judged already, and the ledger does not know of yet.
+    `before`: what was judged already, and the ledger does not know of yet; `deadly`: by name the files that bring the
+    process down which reads them, and how; they are not read.
     """
     rows_of = _rows_by_digest(intake) if any(batch.state == "duplicate" for batch, _ in claimed) else {}
     rows_of |= {item.batch.sha256: item.verdict.rows_in for item in before}
     for batch, file in claimed:
         try:
-            judged = _as_it_was(intake, _judge(intake, batch, file, as_of, work))
+            if file.name in deadly:
+                judged = _deadly(intake, batch, file, deadly[file.name], as_of)
+            else:
+                judged = _as_it_was(intake, _judge(intake, batch, file, as_of, work))
         except AndonError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a file brings about, those behind it are taken in
+        except MISHAPS as error:  # whatever a file brings about, those behind it are taken in
             yield left_for_later(intake, file.name, error, as_of)
             continue
         if batch.state == "duplicate":
@@ -107,7 +114,7 @@ def overwritten(intake: Intake, judged: Judgement) -> Judgement:
     return Judgement(batch=replace(judged.batch, stamp=GONE), verdict=verdict)
 
 
-def left_for_later(intake: Intake, name: str, error: Exception, as_of: datetime) -> Skipped:
+def left_for_later(intake: Intake, name: str, error: BaseException, as_of: datetime) -> Skipped:
     """What is said of a file that could not be taken in for no fault of its contract."""
     log.warning("%s: %s could not be taken in", intake.site.name, name, exc_info=error)
     return failed("ingest", intake.site.name, f"{name}: {type(error).__name__}: {error}", as_of)
@@ -118,20 +125,26 @@ def _judge(intake: Intake, batch: Batch, file: LandedFile, as_of: datetime, work
         return Judgement(batch=batch, file=file, verdict=_same_bytes(intake, batch, as_of))
     try:
         rows, text = scan(file)
-        judged = judge_batch(
-            rows,
-            intake.terms,
-            pipeline=intake.site.name,
-            batch=intake.subject(batch.name),
-            as_of=as_of,
-            dead_letter=work / f"{batch.number}.parquet",
-            text=text,
-        )
+        with reading(file):
+            judged = judge_batch(
+                rows,
+                intake.terms,
+                pipeline=intake.site.name,
+                batch=intake.subject(batch.name),
+                as_of=as_of,
+                dead_letter=work / f"{batch.number}.parquet",
+                text=text,
+            )
     except ContractError as error:
         return Judgement(batch=batch, file=file, verdict=_refusal(intake, batch, str(error), as_of))
     good = judged.good if judged.verdict.rows_accepted else None
     refused_for = _difference(intake, rows, text=text) if judged.verdict.outcome == "refuse" else ()
     return Judgement(batch=batch, file=file, verdict=judged.verdict, good=good, bad=judged.bad, difference=refused_for)
+
+
+def _deadly(intake: Intake, batch: Batch, file: LandedFile, signal: str, as_of: datetime) -> Judgement:
+    reason = f"{file.name} is damaged: reading it brings the process down ({signal}); upload it again"
+    return Judgement(batch=batch, file=file, verdict=_refusal(intake, batch, reason, as_of))
 
 
 def _as_it_was(intake: Intake, judged: Judgement) -> Judgement:

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import polars as pl
 from prefect.cache_policies import NO_CACHE
+
+# What may happen to one file, or one pipeline, and must not stop the others. NOTE: a panic in Polars is no Exception.
+MISHAPS = (Exception, pl.exceptions.PanicException)
 
 # Frames are never hashed or pickled: what must not be done twice, the ledger remembers.
 PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}

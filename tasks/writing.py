@@ -16,6 +16,7 @@ from tasks import aside
 from tasks.failpoints import reached
 from tasks.intake import Intake, intakes
 from tasks.judging import Judgement, overwritten, refuse
+from tasks.policies import MISHAPS
 from tasks.repeats import without_repeats
 from tasks.suspicion import examined
 from validation.errors import ContractError
@@ -58,11 +59,9 @@ def _prepared(intake: Intake, judged: list[Judgement], as_of: datetime, work: Pa
     while judged:
         path = work / f"rows-{judged[0].batch.number}.parquet"
         try:
-            _sink(judged, known_at, path)
+            changed = _sunk(judged, known_at, path)
         except ContractError as error:
-            return [refuse(intake, judged[0], str(error))]
-        reached("ingest.sunk")
-        changed = [item for item in judged if item.file is not None and not still_the_same(item.file)]
+            return [*refused, refuse(intake, judged[0], str(error))]
         refused += [overwritten(intake, item) for item in changed]
         judged = [item for item in judged if item not in changed]
         if not changed:
@@ -114,6 +113,22 @@ def _known_at(intake: Intake, as_of: datetime) -> datetime:
     return max([as_of, *(moment for moment in newest if moment is not None)])
 
 
+def _sunk(judged: Sequence[Judgement], known_at: datetime, path: Path) -> list[Judgement]:
+    """Those that were overwritten while the rows were written; then nothing else counts, errors neither."""
+    try:
+        _sink(judged, known_at, path)
+    except MISHAPS:
+        if changed := _changed(judged):
+            return changed
+        raise
+    reached("ingest.sunk")
+    return _changed(judged)
+
+
+def _changed(judged: Sequence[Judgement]) -> list[Judgement]:
+    return [item for item in judged if item.file is not None and not still_the_same(item.file)]
+
+
 def _sink(judged: Sequence[Judgement], known_at: datetime, path: Path) -> None:
     """NOTE: a column that no rule looks at is read for the first time here; ContractError when one file cannot be."""
     rows, file = pl.concat([_stamped(item, known_at) for item in judged]), judged[0].file
@@ -140,6 +155,7 @@ def _appended(intake: Intake, judged: list[Judgement], lease: Lease) -> list[Jud
     reached("ingest.staged")
     # Whoever was paused for longer than its lease lived must not commit what others may have decided about since.
     site.ledger.heartbeat(lease, ttl=site.settings.lease_ttl)
+    reached("ingest.committing")
     markers = [intake.marker(item.batch.number) for item in judged]
     try:
         if not tables.commit(intake.place, path, markers=markers, remote=site.lake.remote):

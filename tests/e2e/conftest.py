@@ -8,6 +8,7 @@ import pytest
 from andon.processes import environment, free_port, start_prefect_server
 from andon.settings import Settings
 from tests.e2e import world
+from tests.e2e.ingest_world import Runner, running
 from tests.e2e.line import Line, open_line
 
 
@@ -31,4 +32,11 @@ def line_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def line(line_home: Path) -> Iterator[Line]:
     with open_line(line_home) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    """Does ingest's work in processes that the tests kill, pause and starve."""
+    with running(tmp_path_factory.mktemp("runner")) as started:
         yield started
