@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeVar
 import polars as pl
 
 from validation.columns import Columns
+from validation.recorder import function_of, is_builtin
 from validation.rules import Rule
-from validation.tracing import calls_python, function_of, is_builtin
+from validation.tracing import calls_python
 from validation.uniqueness import Values, repeats
 
 _MAX_FAULT = 300

@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
+from validation.recorder import is_builtin
 from validation.rules import schema_of
-from validation.tracing import is_builtin
 
 _PLAIN = (str, bytes, int, float, bool, type(None), date, time, timedelta, Decimal)
 _DEEPEST = 6  # functions within functions

@@ -13,8 +13,8 @@ import polars as pl
 
 from validation.canary import dead_rules
 from validation.columns import Columns, compare
+from validation.recorder import Unrecorded, is_builtin, recorded
 from validation.rules import Rule, own_rules, rules_of, schema_of, with_own
-from validation.tracing import Unrecorded, is_builtin, recorded
 
 _KEPT = 64  # plans that are remembered
 _plans: OrderedDict[tuple[Any, ...], tuple[Any, "Plan"]] = OrderedDict()

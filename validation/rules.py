@@ -14,7 +14,7 @@ import polars as pl
 
 from validation.columns import Columns
 from validation.conversion import dtype_of, is_schema
-from validation.tracing import Traced, trace
+from validation.tracing import Probes, Traced, trace
 
 Kind = Literal["row", "mask", "whole", "unique", "nested", "alone"]
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -63,12 +63,11 @@ def schema_of(contract: Any) -> Any:
 
 def rules_of(schema: Any, columns: Columns) -> list[Rule]:
     """The rules of a pandera.polars DataFrameSchema over the columns that the file has."""
-    rules = [rule for name, column in columns.governed for rule in _of_column(schema, name, column, columns)]
+    probes = Probes.of(columns.known)
+    rules = [rule for name, column in columns.governed for rule in _of_column(schema, name, column, columns, probes)]
     rules += [_unique(fields, origin=Origin(column=schema.name, check="multiple_fields_uniqueness"))
               for fields in _groups(schema, columns.known.names())]  # fmt: skip
-    rules += [
-        _of_check(check, None, index, columns.known, origin=schema.name) for index, check in enumerate(schema.checks)
-    ]
+    rules += [_of_check(check, None, index, probes, origin=schema.name) for index, check in enumerate(schema.checks)]
     return rules
 
 
@@ -129,7 +128,7 @@ def _names_of_column(schema: Any, name: str, column: Any) -> Iterator[str]:
     yield from (f"{name}.{_label(check)}" for check in column.checks)
 
 
-def _of_column(schema: Any, name: str, column: Any, columns: Columns) -> Iterator[Rule]:
+def _of_column(schema: Any, name: str, column: Any, columns: Columns, probes: Probes) -> Iterator[Rule]:
     dtype, typed = dtype_of(schema, column), columns.is_typed(name)
     if typed is not None:
         yield _typed(name, typed, dtype, schema)
@@ -140,7 +139,7 @@ def _of_column(schema: Any, name: str, column: Any, columns: Columns) -> Iterato
     if column.unique:
         yield _unique((name,), origin=Origin(column=name, check="field_uniqueness"))
     for index, check in enumerate(column.checks):
-        yield _of_check(check, name, index, columns.known, origin=name)
+        yield _of_check(check, name, index, probes, origin=name)
 
 
 def _typed(name: str, typed: pl.Expr, dtype: Any, schema: Any) -> Rule:
@@ -187,9 +186,9 @@ def _groups(schema: Any, present: Sequence[str] | None) -> list[tuple[str, ...]]
     return [fields for fields in there if fields]
 
 
-def _of_check(check: Any, column: str | None, index: int, known: pl.Schema, *, origin: str | None) -> Rule:
+def _of_check(check: Any, column: str | None, index: int, probes: Probes, *, origin: str | None) -> Rule:
     key = column or "*"
-    traced = trace(check, key, known)
+    traced = trace(check, key, probes)
     label = _label(check)
     return Rule(
         name=f"{column}.{label}" if column else label,

@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from validation.tracing import trace
+from validation.tracing import Probes, trace
 
 SCHEMA = pl.Schema({"a": pl.Int64(), "b": pl.Int64(), "s": pl.String(), "l": pl.List(pl.Int64), "d": pl.Datetime("us")})
 a, b, s = pl.col("a"), pl.col("b"), pl.col("s")
@@ -86,7 +86,7 @@ CASES = [(kind, name, expression) for kind, named in KINDS.items() for name, exp
 def test_what_an_expression_looks_at_is_told_by_the_expression(kind: str, name: str, expression: pl.Expr) -> None:
     """What is not proven to look at one row by itself is never asked row by row."""
     check = pa.Check(lambda data: data.lazyframe.select(expression), name=name)
-    assert trace(check, "a", SCHEMA).kind == kind
+    assert trace(check, "a", Probes.of(SCHEMA)).kind == kind
 
 
 def caught(data: Any) -> bool:
@@ -113,7 +113,7 @@ def caught(data: Any) -> bool:
     ],
 )
 def test_a_check_that_does_more_than_select_is_left_to_pandera(check: Callable[[Any], Any], why: str) -> None:
-    traced = trace(pa.Check(check), "a", SCHEMA)
+    traced = trace(pa.Check(check), "a", Probes.of(SCHEMA))
     assert (traced.kind, traced.why) == ("alone", why)
 
 
@@ -128,26 +128,26 @@ def test_a_check_that_does_more_than_select_is_left_to_pandera(check: Callable[[
     ],
 )
 def test_a_check_of_names_and_types_alone_is_about_the_frame(check: Callable[[Any], bool]) -> None:
-    traced = trace(pa.Check(check), "*", SCHEMA)
+    traced = trace(pa.Check(check), "*", Probes.of(SCHEMA))
     assert (traced.kind, traced.answer) == ("whole", True)
 
 
 def test_several_answers_become_one_that_is_true_where_all_are() -> None:
     frame = pl.DataFrame({"a": [1, 1, None, None], "b": [1, 0, 1, 0]})
     two = pa.Check(lambda data: data.lazyframe.select(x=a > 0, y=b > 0))
-    answer = trace(two, "*", frame.schema).answer
+    answer = trace(two, "*", Probes.of(frame.schema)).answer
     assert isinstance(answer, pl.Expr)
     assert frame.select(answer).to_series().to_list() == [True, False, None, False]
 
 
 def test_pandera_own_checks_of_a_whole_frame_ask_each_column() -> None:
     frame = pl.DataFrame({"a": [1, 1, 0], "b": [1, 0, 1]})
-    traced = trace(pa.Check.gt(0), "*", frame.schema)
+    traced = trace(pa.Check.gt(0), "*", Probes.of(frame.schema))
     assert (traced.kind, traced.columns) == ("row", ("a", "b"))
     assert isinstance(traced.answer, pl.Expr)
     assert frame.select(traced.answer).to_series().to_list() == [True, False, False]
 
 
 def test_checks_of_single_cells_are_asked_in_the_same_pass() -> None:
-    traced = trace(pa.Check(lambda value: value > 1, element_wise=True), "a", SCHEMA)
+    traced = trace(pa.Check(lambda value: value > 1, element_wise=True), "a", Probes.of(SCHEMA))
     assert traced.kind == "row"

@@ -48,13 +48,15 @@ def test_repeated_values_of_all_types_are_found_as_pandera_finds_them(
     assert (found.later.to_list(), found.sharing) == expected(frame, fields)
 
 
+@pytest.mark.parametrize("in_memory", [1_000_000, 30_000])
 @pytest.mark.parametrize("spoilt", [[], [5], [0], [3, 70_000], [*range(0, 100_000, 3)]])
-def test_ids_that_mostly_count_up_are_compared_all_the_same(spoilt: list[int]) -> None:
+def test_ids_that_mostly_count_up_are_compared_all_the_same(spoilt: list[int], in_memory: int) -> None:
     """The fast path for ids: whatever is spoilt, a sort says the same."""
     ids = np.arange(100_000)
     ids[spoilt] = ids[-1] - np.arange(len(spoilt)) % 7
     frame = pl.DataFrame({"id": ids})
-    found = repeats(Values(frame=frame.lazy(), fields=("id",), schema=frame.schema, rows=frame.height))
+    values = Values(frame=frame.lazy(), fields=("id",), schema=frame.schema, rows=frame.height)
+    found = repeats(values, in_memory=in_memory)
     assert (found.later.to_list(), found.sharing) == expected(frame, ["id"])
 
 
