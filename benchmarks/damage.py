@@ -35,10 +35,10 @@ _SECONDS = 90.0  # for one file; the imports belong to a worker's first
 _MANIFESTS = 0.2  # share of files that come with one
 _SHOWN = 12  # examples of what must not happen
 
-CRASH, HANG, LEFT = "crash", "hang", "left for later, for ever"
+CRASH, AT_FIRST, HANG, LEFT = "crash", "crash, but refused the next time", "hang", "left for later, for ever"
 AGAINST_PANDERA = "taken, but pandera refuses it"
 UNDETECTED = "taken and changed, though a checksum tells"
-MUST_BE_ZERO = (CRASH, HANG, LEFT, AGAINST_PANDERA, UNDETECTED)
+MUST_BE_ZERO = (CRASH, AT_FIRST, HANG, LEFT, AGAINST_PANDERA, UNDETECTED)
 CHANGED, SET_ASIDE, UNCHANGED, REFUSED = "accepted and changed", "quarantined", "taken as it was sent", "refused"
 OUTCOMES = (*MUST_BE_ZERO, CHANGED, SET_ASIDE, UNCHANGED, REFUSED)  # the worst first
 _DECLINED = {"refuse": REFUSED, "left for later": LEFT}
@@ -178,11 +178,15 @@ def _result(workers: "SimpleQueue[Worker]", folder: Path, plan: _Plan) -> Result
         digest = hashlib.sha256(plan.sent.victim.data).hexdigest()
         path.with_name(f"{path.name}.sha256").write_text(f"{digest}  {path.name}\n", encoding="utf-8")
     worker = workers.get()
-    answer = worker.ask({"kind": plan.sent.kind, "path": str(path)})
+    question = {"kind": plan.sent.kind, "path": str(path)}
+    answer = worker.ask(question)
+    again = worker.ask({**question, "tries": 2}) if answer.ended and not answer.said else answer
     workers.put(worker)
     tells = len(answer.said) > 2 and answer.said[2]["checksums"] == "tell"
     guard = GUARDS[2] if plan.has_manifest else GUARDS[1] if tells else GUARDS[0]
     outcome = outcome_of(answer, plan.sent.taken, guard)
+    if outcome == CRASH and again.said and again.said[0]["outcome"] == "refuse":
+        outcome = AT_FIRST
     if outcome not in MUST_BE_ZERO:
         shutil.rmtree(place)
     reason = str(answer.said[0]["reason"]) if answer.said else f"{answer.ended} {answer.words}"

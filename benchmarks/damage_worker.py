@@ -25,7 +25,7 @@ def main() -> None:
         job = json.loads(line)
         kind, path = known[job["kind"]], Path(job["path"])
         with tempfile.TemporaryDirectory() as work:
-            taken = take(kind, path, Path(work))
+            taken = take(kind, path, Path(work), tries=job.get("tries", 1))
             _tell({"outcome": taken.outcome, "digest": taken.digest, "reason": taken.reason})
             _tell({"pandera": _pandera(kind, path, taken)})
         _tell({"checksums": _checksums(path)})

@@ -13,6 +13,8 @@ from storage.digest import column_digests, frame_digest
 from storage.lake import Lake
 from storage.landing import LandedFile, reading, scan
 from storage.local import LocalObjects
+from storage.trial import deadly
+from tasks.policies import MISHAPS
 from validation.contract import Terms, judge_batch
 from validation.errors import ContractError
 from validation.rules import schema_of
@@ -55,8 +57,10 @@ def kinds() -> dict[str, Kind]:
     }
 
 
-def take(kind: Kind, path: Path, work: Path) -> Taken:
-    """What becomes of the file at `path`; drafts and the dead letter go to `work`."""
+def take(kind: Kind, path: Path, work: Path, *, tries: int = 1) -> Taken:
+    """What becomes of the file at `path`; drafts and the dead letter go to `work`. From the second try on it is known
+    that a process died over it.
+    """
     address = Address.of(path)
     found = LocalObjects().look(address)
     if found is None:
@@ -64,19 +68,29 @@ def take(kind: Kind, path: Path, work: Path) -> Taken:
     with admitted((found,), Lake(path.parent), work=work, now=found.modified_at + _LATER) as arrived:
         if arrived.postponed:
             return Taken(outcome="left for later", reason=arrived.postponed[0].reason)
+        (file,) = arrived.files
+        if tries > 1 and deadly([file], work):
+            return Taken(outcome="refuse", reason="reading it brings the process down")
         try:
-            return _judged(kind, arrived.files[0], work)
+            return _judged(kind, file, work)
         except ContractError as error:
             return Taken(outcome="refuse", reason=str(error))
-        except Exception as error:  # noqa: BLE001 - ingest says so too, and goes on with the next file
+        except MISHAPS as error:  # ingest says so too, and goes on with the next file
             return Taken(outcome="left for later", reason=f"{type(error).__name__}: {error}")
 
 
 def _judged(kind: Kind, file: LandedFile, work: Path) -> Taken:
     rows, text = scan(file)
-    judged = judge_batch(
-        rows, kind.terms, pipeline="flights", batch=file.name, as_of=_AS_OF, dead_letter=work / "bad.parquet", text=text
-    )
+    with reading(file):
+        judged = judge_batch(
+            rows,
+            kind.terms,
+            pipeline="flights",
+            batch=file.name,
+            as_of=_AS_OF,
+            dead_letter=work / "bad.parquet",
+            text=text,
+        )
     verdict = judged.verdict
     if not verdict.rows_accepted:
         return Taken(outcome=verdict.outcome, reason=verdict.reasons[0])
