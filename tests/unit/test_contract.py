@@ -150,6 +150,13 @@ def test_a_limit_for_an_unknown_rule_is_a_wrong_definition() -> None:
     check_limits(named, Flights, key=("flight_id",), time="at")
 
 
+def test_a_limit_may_name_a_rule_of_a_column_that_only_a_pattern_names() -> None:
+    contract = pa.DataFrameSchema({"^x_.$": pa.Column(int, pa.Check.gt(0), regex=True)})
+    check_limits(Quarantine(per_rule={"x_1.greater_than": 0.1}), contract, key=("k",), time="at")
+    with pytest.raises(DefinitionError, match=r"names 'y_1\.greater_than'"):
+        check_limits(Quarantine(per_rule={"y_1.greater_than": 0.1}), contract, key=("k",), time="at")
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_a_limit_is_a_share(share: float) -> None:
     with pytest.raises(DefinitionError, match=r"quarantine\.max_bad_share must be a share"):
@@ -306,3 +313,32 @@ def test_how_far_ahead_rows_may_lie_is_the_pipelines_choice() -> None:
     frame = flights(at=[NOON + timedelta(days=300)])
     assert judged(frame).verdict.outcome == "quarantine"
     assert judged(frame, max_ahead=timedelta(days=300)).verdict.outcome == "accept"
+
+
+rows = st.fixed_dictionaries(
+    {
+        "flight_id": st.sampled_from(["F1", "F2", "F3", "F4", None]),
+        "distance": st.sampled_from([1.0, -1.0, 9_000.0, None, float("nan")]),
+        "carrier": st.sampled_from(["AA", "UA", "XX", None]),
+        "days": st.sampled_from([0, 1, 99]),
+    }
+)
+rank = pa.Check(lambda data: data.lazyframe.select(pl.col("distance").rank() < 9), name="rank")
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=st.lists(rows, min_size=1, max_size=30))
+def test_every_row_is_either_accepted_or_set_aside(drawn: list[dict[str, Any]]) -> None:
+    """None is lost, none is twice, each is as it came and where it was."""
+    whole = pl.DataFrame(
+        drawn, schema={"flight_id": pl.String, "distance": pl.Float64, "carrier": pl.String, "days": int}
+    )
+    at = (pl.lit(NOON, TIME) + pl.duration(days="days")).alias("at")
+    frame = whole.select("flight_id", at, "distance", "carrier")
+    result = judged(frame, pa.DataFrameSchema(Flights.to_schema().columns, checks=rank))
+    numbered = frame.with_columns(pl.col("distance").fill_nan(None)).with_row_index("_row")
+    kept = numbered.filter(~pl.col("_row").is_in(result.bad["_row"].implode())).drop("_row")
+    assert result.good.equals(kept)
+    assert result.bad.drop("_rules", "_row").equals(frame[result.bad["_row"].to_list()])
+    assert result.bad["_rules"].list.len().min() in (None, *range(1, 9))
+    assert result.verdict.rows_in == result.verdict.rows_accepted + result.verdict.rows_quarantined == frame.height
