@@ -107,7 +107,8 @@ def _check_labels(home: Path) -> None:
 
 def _check_scored(home: Path, *, began: str) -> None:
     """Each accepted batch since the first champion: one verdict, all rows in the log, each row delivered once."""
-    due = query(home, "ledger.db", "select * from andon_batches where state = 'accepted' and last_time >= ?", began)
+    asked = "select * from andon_batches where kind = 'rows' and state = 'accepted' and last_time >= ?"
+    due = query(home, "ledger.db", asked, began)
     numbers = sorted(row["number"] for row in due)
     verdicts = query(home, "ledger.db", "select subject from andon_verdicts where kind = 'score'")
     assert sorted(int(row["subject"]) for row in verdicts) == numbers, "each batch has one score verdict"
