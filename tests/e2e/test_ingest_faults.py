@@ -11,6 +11,8 @@ import pytest
 from tests.e2e.accounts import Accounts, Ledger, account, aside, reasons, staged, table_rows
 from tests.e2e.ingest_world import Runner, Yard, arrivals, build, parcels, parquet, weather
 
+pytestmark = pytest.mark.slow  # each starts processes that import the whole line
+
 LEASE_SECONDS = 0.2
 GONE = "was taken away or overwritten before it was taken in; let it land again"
 
@@ -297,7 +299,6 @@ def test_labels_that_come_late_twice_or_corrected(runner: Runner, yard: Yard) ->
     assert account(yard)["labels"] == rows(92, 52, duplicates=40)
 
 
-@pytest.mark.slow
 def test_thousands_of_small_files_in_one_pass_killed_once(runner: Runner, yard: Yard) -> None:
     for number in range(2_000):
         name, start = f"{number:04}.parquet", 5 * number

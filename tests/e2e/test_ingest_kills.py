@@ -14,6 +14,8 @@ import pytest
 from tests.e2e.accounts import Accounts, Kind, account, staged
 from tests.e2e.ingest_world import LIMITS, Runner, Yard, arrivals, build, csv, parcels, parquet, weather
 
+pytestmark = pytest.mark.slow  # each starts processes that import the whole line
+
 LEASE_SECONDS = 0.2
 POINTS = (
     "listed", "admitted", "claimed", "judged", "sunk", "compared", "prepared",
@@ -92,7 +94,6 @@ def test_without_a_kill_each_row_is_where_it_belongs(runner: Runner, yard: Yard)
     assert list((yard.home / "work").iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("point", "group"), KILLS)
 def test_killed_at_a_named_point_the_next_run_finishes_the_work(
     runner: Runner, yard: Yard, point: str, group: str
@@ -104,7 +105,6 @@ def test_killed_at_a_named_point_the_next_run_finishes_the_work(
     assert len(list((yard.home / "work").iterdir())) <= 1, "of the killed run, for a day"
 
 
-@pytest.mark.slow
 def test_killed_again_and_again_at_any_moment_it_comes_to_its_end(runner: Runner, yard: Yard) -> None:
     chance, codes = random.Random(7), [-signal.SIGKILL]
     while codes[-1] != 0:

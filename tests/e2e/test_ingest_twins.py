@@ -8,6 +8,8 @@ import pytest
 from tests.e2e.accounts import Accounts, account, staged
 from tests.e2e.ingest_world import Runner, Yard, build, parcels, parquet
 
+pytestmark = pytest.mark.slow  # each starts processes that import the whole line
+
 LEASE_SECONDS = 0.2
 LOST = "nothing was written: stop, and let reconcile go on"
 AFTER_THE_COMMIT = ("appended", "recorded")
@@ -29,7 +31,6 @@ def outlive_the_lease() -> None:
     time.sleep(2 * LEASE_SECONDS)
 
 
-@pytest.mark.slow
 def test_processes_that_start_at_once_take_each_file_once(runner: Runner, tmp_path: Path) -> None:
     yard = build(tmp_path / "home", ANDON_LEASE_SECONDS="60")
     for number in range(8):
@@ -46,14 +47,14 @@ def test_processes_that_start_at_once_take_each_file_once(runner: Runner, tmp_pa
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param("listed", marks=pytest.mark.slow),
-        pytest.param("claimed", marks=pytest.mark.slow),
-        pytest.param("prepared", marks=pytest.mark.slow),
-        pytest.param("quarantined", marks=pytest.mark.slow),
+        "listed",
+        "claimed",
+        "prepared",
+        "quarantined",
         "staged",
         "committing",
         "appended",
-        pytest.param("recorded", marks=pytest.mark.slow),
+        "recorded",
     ],
 )
 def test_a_process_that_wakes_up_after_another_has_done_its_work_changes_nothing(
