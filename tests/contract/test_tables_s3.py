@@ -178,6 +178,8 @@ from storage.datafile import data_file
 from storage.remote import Remote
 from storage.tables import append, commit, sink
 from storage.transaction import put
+
+pytestmark = pytest.mark.slow  # deadlines are waited for
 place, work, number = Address(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 remote, markers, path = Remote(endpoint=sys.argv[4]), [f"flights/{number}"], work / f"{number}.parquet"
 rows = pl.scan_parquet(work / "rows.parquet").with_columns(pl.lit(number, pl.Int64).alias("_batch"))

@@ -134,6 +134,7 @@ def test_a_strange_batch_is_held_out_of_snapshots_until_it_is_released(suspiciou
     assert waiting(suspicious) == []
 
 
+@pytest.mark.slow  # thirty files, as the test before it
 def test_a_strange_batch_that_is_dropped_never_counts_and_its_keys_can_come_again(suspicious: World) -> None:
     ingest("bikes", as_of=day(2, 1))
     drop(suspicious.site, "rows", 31, why="wrong unit", as_of=day(2, 1))
