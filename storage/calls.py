@@ -42,6 +42,7 @@ _CONNECTIONS = 16
 _THREAD = "andon-s3"
 _FAREWELL_SECONDS = 1.0
 _GRACE_SECONDS = 5.0  # for a loop that is busy with other calls
+_FIRST = threading.Lock()
 
 
 class PreconditionError(Exception):
@@ -56,6 +57,7 @@ class Calls:
 
         self._remote = remote
         self._client: Any = None
+        self._connecting = asyncio.Lock()
         self._store = S3FileSystem(
             asynchronous=True,
             skip_instance_cache=True,
@@ -100,9 +102,10 @@ class Calls:
             raise _refused(where, error) from error
 
     async def _connected(self) -> Any:
-        if self._client is None:
-            self._client = await self._store.set_session()
-            weakref.finalize(self, _hang_up, self._client)
+        async with self._connecting:
+            if self._client is None:
+                self._client = await self._store.set_session()
+                weakref.finalize(self, _hang_up, self._client)
         return self._client
 
 
@@ -189,9 +192,15 @@ def _configuration(remote: Remote) -> dict[str, Any]:
     }
 
 
-@cache
 def _loop() -> asyncio.AbstractEventLoop:
-    """One event loop for all stores of a process, in a thread that dies with it."""
+    """One event loop for all stores of a process. NOTE: `cache` alone lets two threads that come first make two."""
+    with _FIRST:
+        return _started_loop()
+
+
+@cache
+def _started_loop() -> asyncio.AbstractEventLoop:
+    """It runs in a thread that dies with the process."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name=_THREAD, daemon=True).start()
     return loop
