@@ -20,6 +20,8 @@ from tests.faults import Fault, FaultProxy, fault_proxy
 from tests.s3 import create_bucket
 from validation.errors import ContractError, ServiceDownError
 
+pytestmark = pytest.mark.slow  # deadlines are waited for
+
 ROWS = pl.DataFrame(
     {"key": ["a", "b"], "n": [1, None], "_batch": [1, 1], "_known_at": [datetime(2013, 4, 8, tzinfo=UTC)] * 2}
 )
@@ -178,8 +180,6 @@ from storage.datafile import data_file
 from storage.remote import Remote
 from storage.tables import append, commit, sink
 from storage.transaction import put
-
-pytestmark = pytest.mark.slow  # deadlines are waited for
 place, work, number = Address(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 remote, markers, path = Remote(endpoint=sys.argv[4]), [f"flights/{number}"], work / f"{number}.parquet"
 rows = pl.scan_parquet(work / "rows.parquet").with_columns(pl.lit(number, pl.Int64).alias("_batch"))
