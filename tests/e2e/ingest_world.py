@@ -187,6 +187,7 @@ def build(home: Path, *, lake: str = "", landing: str = "", endpoint: str = "", 
         "ANDON_LEASE_SECONDS": "0.5",
         "ANDON_SCORER_URL": "http://127.0.0.1:9",
     }
+    own |= {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     yard = Yard(home=home, lake=lake, landing=landing or f"{lake}/landing", endpoint=endpoint, env={**own, **env})
     yard.define()
     return yard
