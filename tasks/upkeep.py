@@ -26,18 +26,23 @@ _DRAFT_SECONDS = 86_400
 
 
 def look_after(site: Site, as_of: datetime) -> tuple[Repair, ...]:
-    """Tidy up each kind that had 32 batches since the last time, or was not tidied for a week. Cheap to ask: whether it
-    is time, the ledger alone knows.
+    """Tidy up what is due."""
+    kinds = due(site)
+    return tidy_up(site, kinds, as_of) if kinds else ()
+
+
+def due(site: Site) -> tuple[Intake, ...]:
+    """The kinds that had 32 batches since they were tidied up, or that were not for a week. Cheap to ask: the ledger
+    alone knows.
     """
-    due = tuple(intake for intake in intakes(site) if _is_due(intake))
-    return tidy_up(site, due, as_of) if due else ()
+    return tuple(intake for intake in intakes(site) if _is_due(intake))
 
 
 @task(task_run_name="tidy up", **PLAIN)
-def tidy_up(site: Site, due: Sequence[Intake], as_of: datetime) -> tuple[Repair, ...]:
+def tidy_up(site: Site, kinds: Sequence[Intake], as_of: datetime) -> tuple[Repair, ...]:
     """Do it under the ingest lease; while somebody else holds it, it is left to the next sweep."""
     with holding(site, "ingest") as lease:
-        return tuple(_tidied(intake, as_of, lease) for intake in due) if lease else ()
+        return tuple(_tidied(intake, as_of, lease) for intake in kinds) if lease else ()
 
 
 def _subject(intake: Intake) -> str:

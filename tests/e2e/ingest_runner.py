@@ -9,13 +9,14 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from registry.ledger import Batch  # noqa: F401  # what follows is imported for the processes to come
 from storage import admission, s3, tables, versions  # noqa: F401
 from tasks import arrivals, ingest, reconcile, release, repeats, suspicion, upkeep  # noqa: F401
+from tasks.intake import intakes
 from tasks.site import Site, open_sites
 from tasks.snapshots import take_snapshot
 from validation.verdict import Verdict
@@ -35,7 +36,7 @@ def take_in(site: Site, as_of: datetime, *, kill: str = "", stop: str = "", grou
 
 def sweep(site: Site, as_of: datetime) -> Told:
     """As flows/reconcile.py does it, of the work that is ingest's."""
-    told = _told(upkeep.look_after(site, as_of))
+    told = _told(upkeep.tidy_up.fn(site, upkeep.due(site), as_of))
     if any(work.activity == "ingest" for work in reconcile.unfinished(site)):
         told += take_in(site, as_of)
     return told
@@ -59,12 +60,22 @@ def snapshot(site: Site, as_of: datetime) -> list[Any]:
     return [found.digest, found.rows.rows()]
 
 
+def maintain(site: Site, as_of: datetime) -> list[list[int]]:  # noqa: ARG001 - as all acts
+    """Compact each table, however few files it has, and delete what is no part of it any more, however young."""
+    done = [
+        tables.maintain(item.place, site.lake.remote, work=site.work, min_files=2, retention=timedelta(0))
+        for item in intakes(site)
+    ]
+    return [[item.compacted, item.deleted] for item in done]
+
+
 ACTS: dict[str, Callable[..., Any]] = {
     "ingest": take_in,
     "reconcile": sweep,
     "release": let_in,
     "drop": drop,
     "snapshot": snapshot,
+    "maintain": maintain,
 }
 
 
