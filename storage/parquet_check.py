@@ -6,16 +6,16 @@ manifest or the store's own checksum (`storage.evidence`, `storage.s3`) covers a
 """
 
 import zlib
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 from storage.flaws import EMPTY, Flaw
-from storage.thrift import PageHeader, page_header
+from storage.thrift import PageHeader, RowGroup, page_header, row_groups
 
 MAX_ROW_GROUP_BYTES = 2**30  # uncompressed; a row group is read as a whole
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
-_SMALLEST = 12
+_SMALLEST, _TAIL = 12, 8
 _HEADER_BYTES, _CHUNK_BYTES = 2**12, 2**20
 _MAX_HEADER_BYTES = 2**24
 
@@ -26,15 +26,21 @@ def parquet_flaw(file: BinaryIO, size: int) -> Flaw | None:
         return EMPTY
     if (flaw := _frame_flaw(file, size)) is not None:
         return flaw
-    import pyarrow as pa
-    from pyarrow import parquet
-
     try:
-        footer = parquet.read_metadata(file)
-        return _row_group_flaw(footer) or _page_flaw(file, footer)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        groups = list(row_groups(_footer(file, size)))
+        return _row_group_flaw(groups) or _page_flaw(file, groups)
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         return Flaw(f"is not a whole Parquet file ({size:,} bytes): {reason}; upload it again")
+
+
+def _footer(file: BinaryIO, size: int) -> bytes:
+    file.seek(size - _TAIL)
+    length = int.from_bytes(file.read(4), "little")
+    if length > size - _SMALLEST:
+        raise ValueError("its footer is longer than the file")
+    file.seek(size - _TAIL - length)
+    return file.read(length)
 
 
 def _frame_flaw(file: BinaryIO, size: int) -> Flaw | None:
@@ -51,41 +57,27 @@ def _frame_flaw(file: BinaryIO, size: int) -> Flaw | None:
     return None
 
 
-def _row_group_flaw(footer: Any) -> Flaw | None:
-    for number in range(footer.num_row_groups):
-        size = footer.row_group(number).total_byte_size
-        if size > MAX_ROW_GROUP_BYTES:
+def _row_group_flaw(groups: Sequence[RowGroup]) -> Flaw | None:
+    for group in groups:
+        if group.size > MAX_ROW_GROUP_BYTES:
             return Flaw(
-                f"has a row group of {size / 2**20:,.0f} MB, which is read as a whole, at most "
+                f"has a row group of {group.size / 2**20:,.0f} MB, which is read as a whole, at most "
                 f"{MAX_ROW_GROUP_BYTES / 2**20:,.0f} are; write it with a smaller row_group_size"
             )
     return None
 
 
-def _page_flaw(file: BinaryIO, footer: Any) -> Flaw | None:
-    """The first page whose bytes are not what its checksum says; files whose first page has none are not searched."""
-    if not footer.num_row_groups or not footer.num_columns or not _tells_checksums(file, footer):
-        return None
-    for group in range(footer.num_row_groups):
-        for number in range(footer.num_columns):
-            column = footer.row_group(group).column(number)
-            for at, is_sound in _pages(file, _start(column), column.total_compressed_size):
+def _page_flaw(file: BinaryIO, groups: Sequence[RowGroup]) -> Flaw | None:
+    """The first page whose bytes are not what its checksum says. Headers are looked at in any case: readers trust
+    them, and die of some.
+    """
+    for number, group in enumerate(groups):
+        for chunk in group.chunks:
+            for at, is_sound in _pages(file, chunk.start, chunk.length):
                 if not is_sound:
-                    where = f"column {column.path_in_schema!r}, row group {group}, byte {at:,}"
+                    where = f"column {chunk.column!r}, row group {number}, byte {at:,}"
                     return Flaw(f"is damaged: a page is not what its checksum says ({where}); upload it again")
     return None
-
-
-def _tells_checksums(file: BinaryIO, footer: Any) -> bool:
-    try:
-        return _header_at(file, _start(footer.row_group(0).column(0))).checksum is not None
-    except ValueError:
-        return False  # for the reader to say what is wrong with it
-
-
-def _start(column: Any) -> int:
-    first: int = min(at for at in (column.dictionary_page_offset, column.data_page_offset) if at)
-    return first
 
 
 def _pages(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bool]]:
@@ -94,8 +86,7 @@ def _pages(file: BinaryIO, start: int, length: int) -> Iterator[tuple[int, bool]
     while at < end:
         header = _header_at(file, at)
         file.seek(at + header.length)
-        got = _crc32(file, header.size)
-        yield at, header.checksum in (None, got)
+        yield at, header.checksum is None or header.checksum == _crc32(file, header.size)
         at += header.length + header.size
 
 

@@ -21,7 +21,7 @@ def _texts(column: pl.Series) -> list[str]:
         # Moments as text: Python cannot hold all of them. Spans of time have no text form.
         is_moment = column.dtype.is_temporal() and column.dtype != pl.Duration
         values = (column.cast(pl.String) if is_moment else column).to_list()
-    except (ValueError, OverflowError, pl.exceptions.PolarsError):
+    except (ValueError, OverflowError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         values = [_UNSHOWABLE] * len(column)
     return [_printable(str(value)[:MAX_VALUE_LENGTH]) for value in values]
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import random
+from contextlib import suppress
 
 import polars as pl
 import pyarrow as pa
@@ -14,7 +15,7 @@ from pyarrow import parquet
 from storage import parquet_check
 from storage.crc import Checksum, checksum_of
 from storage.parquet_check import parquet_flaw
-from storage.thrift import PageHeader, page_header
+from storage.thrift import PageHeader, page_header, row_groups
 
 # The check values of the CRC catalogue for "123456789"; the digests from sha256sum and sha1sum.
 GOLDEN = {
@@ -175,12 +176,19 @@ def test_a_page_header_is_read_past_what_it_holds_besides() -> None:
     assert page_header(head + b"\0\0rest") == PageHeader(length=len(head) + 2, size=300, checksum=0xFFFFFFFF)
 
 
+def test_a_page_of_less_than_no_values_is_damaged() -> None:
+    """Polars would abort the whole process for it: type 0, sizes 1, and a data page's header with -1 values."""
+    head = [0x15, 0, 0x15, 2, 0x15, 2, 0x2C, 0x15]
+    assert page_header(bytes([*head, 2, 0, 0])).size == 1
+    with pytest.raises(ValueError, match="header is damaged"):
+        page_header(bytes([*head, 1, 0, 0]))
+
+
 @given(data=st.binary(max_size=80))
 def test_no_bytes_bring_the_reader_down(data: bytes) -> None:
-    try:
-        page_header(data)
-    except (IndexError, ValueError):
-        return
+    for read in (page_header, lambda footer: list(row_groups(footer))):
+        with suppress(IndexError, ValueError):
+            read(data)
 
 
 def test_no_damage_brings_the_check_down() -> None:

@@ -26,6 +26,7 @@ EXCEPTIONS = {
     "the columns are wrong": "a missing, mistyped, unexpected or misplaced column: the verdict is the same, but "
     "nothing else is asked here, where Pandera goes on with the other columns.",
     "coercion fails": "Pandera stops at the first column that cannot be converted; the verdict is the same.",
+    "a default retypes": "filling a default in, Pandera may turn a wrong type into the right one; here it is refused.",
     "several composite uniques": "Pandera stops at the first violated one; all other rules are compared.",
 }
 NAN = "NaN is null to Andon: it is made so before both are asked."
@@ -78,6 +79,8 @@ def exception_of(case: Case) -> str:
             return "pandera crashes"
         if any(item.rule.only_warns and item.fault for item in judged.outcomes):
             return "a warning cannot be asked"
+        if is_retyped(case) and not theirs:
+            return "a default retypes"
         assert (judged.verdict.outcome == "accept") == (not theirs), (judged.verdict.reasons, theirs)
         if any(name.startswith(STRUCTURE) for _, name, _ in theirs) or not judged.outcomes:
             return "the columns are wrong"
@@ -92,6 +95,15 @@ def exception_of(case: Case) -> str:
             good = judged.good.collect()  # of columns beside the contract's, which Pandera leaves, nothing is kept
             assert good.equals(accepted.select(name for name in good.columns if name in accepted.columns))
         return "several composite uniques" if several else ""
+
+
+def is_retyped(case: Case) -> bool:
+    """Is there a column with a default that came in another type?"""
+    got = case.frame.schema
+    return any(
+        column.default is not None and name in got and got[name] != column.dtype.type
+        for name, column in case.schema.columns.items()
+    )
 
 
 def without(failures: Failures, name: str) -> Failures:

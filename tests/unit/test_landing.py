@@ -319,7 +319,7 @@ def test_an_overwrite_changes_nothing_of_a_small_file_that_was_read(tmp_path: Pa
 
 def test_what_shows_only_when_the_rows_are_read_is_the_files_fault(tmp_path: Path) -> None:
     data = bytearray(parquet(pl.DataFrame({"n": range(10_000)})))
-    data[4:40] = b"\xff" * 36  # the first page's header
+    data[100:136] = b"\xff" * 36  # in the first page
     land(tmp_path, "a.parquet", bytes(data))
     with the_file(tmp_path) as file:
         rows, _ = scan(file)
