@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 LEASE_SECONDS = 2
 AS_OF = begins(2)
 POINTS = {
-    "ingest": ("claimed", "quarantined", "appended"),
+    "ingest": ("claimed", "quarantined", "staged", "appended"),
     "score": ("started", "predicted", "delivered"),
     "monitor": ("window", "judged", "asked", "permitted"),
     "retrain": ("claimed", "trained", "refitted", "judged", "registered", "recorded", "promoted"),
