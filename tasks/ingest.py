@@ -23,7 +23,6 @@ from storage.trial import deadly
 from tasks import aside, writing
 from tasks.arrivals import Group
 from tasks.events import announce
-from tasks.failpoints import reached
 from tasks.held import Held, held
 from tasks.intake import Intake
 from tasks.judging import Judgement, claim, gone, judge_all, left_for_later
@@ -33,6 +32,7 @@ from tasks.telling import log
 from validation.contract import ContractVerdict
 from validation.deeds import Skipped, skipped
 from validation.errors import AndonError, RefusedError
+from validation.failpoints import reached
 from validation.verdict import Verdict
 
 _PREFIX = "ingest-"

@@ -17,7 +17,6 @@ from storage.prediction_log import read_predictions
 from storage.snapshot import Snapshot
 from tasks.champions import champion_bundle
 from tasks.events import announce
-from tasks.failpoints import reached
 from tasks.history import KEPT
 from tasks.policies import PLAIN
 from tasks.site import Site
@@ -26,6 +25,7 @@ from tasks.watch import Watch
 from validation import drift, performance
 from validation.drift import PREDICTION, DriftVerdict
 from validation.durations import span
+from validation.failpoints import reached
 from validation.performance import PerformanceVerdict
 from validation.profile import Profile, as_profiled
 

@@ -10,7 +10,6 @@ from registry.ledger import Change, Intent, Lease, Recorded
 from storage.snapshot import Snapshot
 from tasks.descriptions import describe
 from tasks.events import announce
-from tasks.failpoints import reached
 from tasks.history import history, paused
 from tasks.leases import holding
 from tasks.promote import crown
@@ -22,6 +21,7 @@ from tasks.telling import log, note
 from validation import governor
 from validation.deeds import Repair, Trained, skipped
 from validation.errors import LeaseLostError, StaleEpochError
+from validation.failpoints import reached
 from validation.gate import GateVerdict
 from validation.training_set import Description
 from validation.verdict import Verdict

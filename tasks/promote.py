@@ -11,13 +11,13 @@ from registry.promotion import promote, roll_back, rollback_target
 from registry.rules import announcement
 from tasks.champions import bundle_folder
 from tasks.events import announce
-from tasks.failpoints import reached
 from tasks.history import paused
 from tasks.leases import holding
 from tasks.policies import PLAIN
 from tasks.site import Site
 from tasks.telling import log
 from validation.errors import NoChampionError, RefusedError
+from validation.failpoints import reached
 from validation.verdict import Verdict
 
 

@@ -15,7 +15,6 @@ from storage.objects import Found, objects_for
 from storage.quarantine import Entry
 from tasks.arrivals import Group
 from tasks.events import announce
-from tasks.failpoints import reached
 from tasks.ingest import take_group, work_folder
 from tasks.intake import Intake, intake_of
 from tasks.leases import holding
@@ -24,6 +23,7 @@ from tasks.telling import note
 from validation.contract import Quarantine
 from validation.deeds import Released
 from validation.errors import DefinitionError, RefusedError
+from validation.failpoints import reached
 from validation.verdict import Verdict
 
 _OWN_COLUMNS = ("_row", "_rules")

@@ -8,9 +8,9 @@ import polars as pl
 
 from registry.ledger import BatchState
 from storage import tables
-from tasks.failpoints import reached
 from tasks.intake import Intake
 from tasks.judging import Judgement, refuse
+from validation.failpoints import reached
 
 _BATCH = "_batch"
 

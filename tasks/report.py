@@ -14,7 +14,6 @@ from prefect import task
 
 from registry.ledger import Recorded
 from storage.snapshot import Snapshot
-from tasks.failpoints import reached
 from tasks.history import since_report
 from tasks.policies import PLAIN
 from tasks.requests import request
@@ -22,6 +21,7 @@ from tasks.telling import note
 from tasks.watch import Watch
 from validation.deeds import Watched
 from validation.drift import DriftVerdict
+from validation.failpoints import reached
 from validation.findings import FeatureDrift
 from validation.performance import PerformanceVerdict
 from validation.trigger import reason_to_retrain

@@ -6,11 +6,11 @@ from datetime import datetime
 from registry.ledger import Intent, Lease
 from storage.snapshot import Snapshot
 from tasks.events import announce, request_retrain
-from tasks.failpoints import reached
 from tasks.history import history
 from tasks.site import Site
 from tasks.telling import log, note
 from validation import governor
+from validation.failpoints import reached
 from validation.governor import GovernorVerdict
 
 

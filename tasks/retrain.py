@@ -20,7 +20,6 @@ from registry.ledger import Champion
 from registry.store import Learned, Submission
 from tasks.champions import champion_bundle
 from tasks.evidence import Challenger, evidence_of, guards_of, unchecked
-from tasks.failpoints import reached
 from tasks.history import searched_at
 from tasks.orders import Order
 from tasks.policies import PLAIN
@@ -30,6 +29,7 @@ from tasks.telling import as_markdown, note
 from validation import gate
 from validation.deeds import Trained
 from validation.durations import span
+from validation.failpoints import reached
 from validation.gate import Evidence, GateVerdict, Guards
 
 

@@ -15,7 +15,6 @@ from storage.publish import Delivered, Stamp, deliver, stamped
 from tasks.asking import ask_scorer
 from tasks.champions import champion_bundle
 from tasks.events import announce
-from tasks.failpoints import reached
 from tasks.history import unscored
 from tasks.leases import holding
 from tasks.lookups import looked_up
@@ -25,6 +24,7 @@ from tasks.snapshots import BATCH_COLUMN
 from tasks.telling import log, note
 from validation.deeds import Scored, skipped
 from validation.errors import NoChampionError
+from validation.failpoints import reached
 from validation.verdict import Verdict
 
 _KNOWN_AT = "_known_at"

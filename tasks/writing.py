@@ -13,13 +13,13 @@ from registry.ledger import Lease
 from storage import tables
 from storage.landing import reading, still_the_same
 from tasks import aside
-from tasks.failpoints import reached
 from tasks.intake import Intake, intakes
 from tasks.judging import Judgement, overwritten, refuse
 from tasks.policies import MISHAPS
 from tasks.repeats import without_repeats
 from tasks.suspicion import examined
 from validation.errors import ContractError
+from validation.failpoints import reached
 
 BATCH_COLUMN, KNOWN_COLUMN = "_batch", "_known_at"
 
