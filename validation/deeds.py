@@ -66,6 +66,32 @@ class Cord(Verdict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Verdict):
+    """A person is asked whether the version (`subject`) may become champion; outcome "asked".
+
+    `gate`: seq of the gate's verdict that it rests on; `why` a person is asked; `deadline` on the ledger's clock, after
+    which silence is a no.
+    """
+
+    kind: ClassVar[str] = "question"
+
+    intent: str
+    gate: int
+    why: str
+    deadline: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply(Verdict):
+    """The one answer to a question (its seq); outcome "approved", "rejected" or "timed out", which is a no."""
+
+    kind: ClassVar[str] = "answer"
+
+    question: int
+    intent: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Released(Verdict):
     """A person decided about what was set aside; outcome "released", "still refused" or "dropped"."""
 
@@ -77,9 +103,14 @@ class Released(Verdict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair(Verdict):
-    """What reconcile found; outcome "repaired", or "reported" where a person or a restarted service must act."""
+    """What reconcile found; outcome "repaired", or "reported" where a person or a restarted service must act.
+
+    `found`: the version that a moved alias named.
+    """
 
     kind: ClassVar[str] = "repair"
+
+    found: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
