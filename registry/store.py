@@ -1,14 +1,19 @@
 """The model store: versions of bundles with what is told about them. A port; MLflow keeps it (mlflow_store.py).
 
-The store is a projection: who is champion follows from the ledger. Promises (tests/contract/test_store.py): a version,
-once registered, is never changed; versions are compared as numbers, never as strings; `fetch` gives the bytes that
-were registered; `project` is idempotent.
+The store is a projection: who is champion follows from the ledger. Promises (tests/contract/test_store.py): the bytes
+of a version, once registered, are never changed, and `fetch` gives them back; versions are compared as numbers, never
+as strings; everything else may be repeated at any time, with the same end: `register`, `project`, `tell`, `describe`,
+`abandoned`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+
+ABANDONED = "abandoned"  # the verdict of a version whose attempt died before the gate's verdict stood in the ledger
+TOLD = "andon."  # what begins so is the ledger's word about a version; other tags are the store's own, or a person's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +34,8 @@ class Submission:
     """A challenger to be registered: its bundle's folder and what its run should tell.
 
     `metrics`, `params`, `tags` are shown as they are; `notes` is the verdict in Markdown; `trials` are the losses of
-    the search's trials, in order; `learned` are the rows behind it. `intent` (with `attempt`) makes the version
-    findable after a crash.
+    the search's trials, in order; `learned` are the rows behind it; `evidence` are files (name -> content) that show
+    how the gate came to its verdict. `intent` (with `attempt`) makes the version findable after a crash.
     """
 
     pipeline: str
@@ -45,13 +50,26 @@ class Submission:
     trials: tuple[float, ...] = ()
     notes: str = ""
     learned: Learned | None = None
+    evidence: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What the store says about one pipeline: its `story`, and by version the tags that begin with TOLD."""
+
+    story: str
+    tags: Mapping[str, Mapping[str, str]]
 
 
 class ModelStore(Protocol):
     """See the module's promises."""
 
     def register(self, submission: Submission) -> str:
-        """Store the bundle as a new version, point the alias `challenger` at it, and return the version ("1", "2")."""
+        """Store the bundle as a new version, point the alias `challenger` at it, and return the version ("1", "2").
+
+        When the same bundle (by its sha256) was registered for this intent before, that version is returned, with what
+        is told of it (verdict, metrics, tags, notes, evidence) as it is now: a dead attempt's, or another look at it.
+        """
         ...
 
     def find(self, pipeline: str, *, intent: str) -> str | None:
@@ -68,4 +86,28 @@ class ModelStore(Protocol):
 
     def projected(self, pipeline: str) -> str | None:
         """The version that the alias `champion` points at."""
+        ...
+
+    def shown(self, pipeline: str) -> Shown:
+        """What `tell` and `describe` have written, or anybody since; nothing for an unknown pipeline."""
+        ...
+
+    def tell(self, pipeline: str, version: str, *, tags: Mapping[str, str], notes: str | None = None) -> None:
+        """Make the version's tags that begin with TOLD exactly these, and its description `notes`, if given.
+
+        Other tags stay; too long texts are cut. NoChampionError for an unknown version.
+        """
+        ...
+
+    def describe(self, pipeline: str, text: str) -> None:
+        """Make `text` the pipeline's story; too long ones are cut. Nothing happens while there is no version yet."""
+        ...
+
+    def abandoned(self, pipeline: str, *, judged: Collection[str], mark: bool = True) -> tuple[str, ...]:
+        """What dead attempts have left behind, in sentences; each is told once, until it is marked.
+
+        A version that is not among `judged` (all that the ledger knows) is marked as ABANDONED; a run that is still
+        said to be running is ended. The alias `challenger` moves from such a version to the newest judged one. Only
+        for a caller who knows that nobody is training: whoever is would be taken for dead. `mark` False changes nothing.
+        """
         ...
