@@ -18,6 +18,7 @@ from registry.ledger import Champion
 from serving.slot import Served, Slot
 from storage.lake import write_whole
 from validation.errors import ServiceDownError
+from validation.failpoints import reached
 
 POLL_SECONDS = 0.5
 
@@ -93,13 +94,16 @@ class Follower:
         failure = self._failures.get(identity)
         if failure is not None and time.monotonic() < failure.retry_at:
             return failure.why
+        reached("scorer.seen")
         try:
             served = self._load(champion)
         except Exception as error:  # noqa: BLE001 - no defect of a bundle may stop the scorer
             return self._note_failure(champion, error)
         self.slot.served = served
+        reached("scorer.swapped")
         self._failures.clear()
         self._remember(champion)
+        reached("scorer.remembered")
         _LOG.info("%s: version %s serves now (epoch %d)", self.slot.pipeline, identity[1], identity[0])
         return ""
 

@@ -15,6 +15,7 @@ from serving.decoding import FrameDecoder
 from serving.slot import Served
 from storage.lake import Lake
 from storage.prediction_log import PredictionLog
+from validation.failpoints import reached
 
 _LogKey = tuple[str, tuple[tuple[str, pl.DataType], ...]]
 
@@ -31,8 +32,10 @@ class Loader:
         """The champion, ready to serve; raises when its bytes are not the promoted ones or its golden rows differ."""
         change = champion.change
         folder = cached_bundle(change, self._store, folder=self._bundles, digest=bundle.digest)
+        reached("scorer.fetched")
         loaded = bundle.load(folder, sha256=change.bundle_sha256)
         loaded.verify()  # its predictions also warm up LightGBM and the feature plan
+        reached("scorer.loaded")
         manifest, schema = loaded.manifest, dict(loaded.raw_schema)
         return Served(
             champion=champion,

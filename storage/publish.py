@@ -15,6 +15,7 @@ from storage.address import Address
 from storage.objects import objects_for
 from storage.remote import Remote
 from validation.errors import DefinitionError
+from validation.failpoints import reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +77,12 @@ def deliver(
         written = objects.create(_as_parquet(predictions), file)
         # The table gets what the file says, even if a newer champion scored the repetition.
         predictions = pl.read_parquet(io.BytesIO(objects.read(file)))
+        reached("publish.filed")
     marker = f"delivery/{run_id}/1"
     appended = table is not None and tables.append(
         table, predictions.lazy(), markers=[marker], remote=remote, work=work
     )
+    reached("publish.appended")
     return Delivered(file=file, table=table, rows=predictions.height, repeated=not (written or appended))
 
 

@@ -61,6 +61,7 @@ def score_batch(site: Site, batch: Batch, as_of: datetime, *, through: str) -> V
         reached("score.delivered")
         verdict = _scored(site, batch, predicted, delivered, as_of=as_of, through=through)
         note(site, verdict, lease=lease)
+        reached("score.recorded")
     announce("window.scored", site.name, batch=batch.number, as_of=as_of.isoformat())
     return verdict
 
