@@ -138,7 +138,7 @@ def test_windows_without_anything_to_learn_from_are_left_out(spec: Spec) -> None
     assert (got.windows, got.fits) == (4, 3)
     assert got.since == START + 6 * DAY - timedelta(minutes=30) + timedelta(microseconds=1)
     assert got.rows["at"].min() == START + 6 * DAY
-    uniform = frame.with_columns(late=pl.when(pl.col("at") < START + 12 * DAY).then(1).otherwise(pl.col("ride") % 3))
+    uniform = frame.with_columns(late=pl.when(pl.col("at") < START + 10 * DAY).then(1).otherwise(pl.col("ride") % 3))
     assert score(replace(spec, task="multiclass"), uniform, since=START).fits == 2
 
 
