@@ -8,47 +8,17 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from validation.errors import DefinitionError
-from validation.fields import check_types
+from validation.behaviour import BehaviourResult
+from validation.gate_policy import Gate
+from validation.guards import Guards, failed
 from validation.intervals import Floats, Interval, paired_interval, plain
 from validation.slices import SliceGain, judge_slices
 from validation.verdict import Verdict
 
+__all__ = ["Evidence", "Gate", "GateVerdict", "Guards", "judge"]
+
 MAX_SLICE_ALPHA = 0.05  # a slice blocks a promotion only on proof, also when the gate's own alpha is generous
 MAX_SLICES_TOLD = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """What a challenger must prove.
-
-    `min_gain`: smallest gain worth a promotion, as a share of the champion's loss. `alpha`: one-sided error of the
-    lower bound, in (0, 0.5); smaller is safer and slower. `slices`: columns in whose values nobody may become provably
-    worse. `min_slice_rows`: smaller slices are not judged. `max_latency_ms` (one row, median) and `max_size_mb` of the
-    bundle.
-    """
-
-    min_gain: float = 0.001
-    alpha: float = 0.2
-    slices: tuple[str, ...] = ()
-    min_slice_rows: int = 200
-    min_blocks: int = 5
-    max_latency_ms: float = 50.0
-    max_size_mb: float = 100.0
-
-    def __post_init__(self) -> None:
-        check_types(self, part="gate")
-        if not 0 <= self.min_gain < 1:
-            raise DefinitionError(f"gate.min_gain must be a share in [0, 1), got {self.min_gain}")
-        if not 0 < self.alpha < 0.5:
-            raise DefinitionError(f"gate.alpha must be in (0, 0.5), got {self.alpha}")
-        if isinstance(self.slices, str):
-            raise DefinitionError(f"gate.slices must be a tuple of column names, got the string {self.slices!r}")
-        if self.min_blocks < 2:
-            raise DefinitionError(f"gate.min_blocks must be at least 2, got {self.min_blocks}")
-        for name in ("min_slice_rows", "max_latency_ms", "max_size_mb"):
-            if getattr(self, name) <= 0:
-                raise DefinitionError(f"gate.{name} must be above 0, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,28 +35,13 @@ class Evidence:
     slices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     champion_version: str = ""
     challenger_version: str = ""
-    champion_is: Literal["champion", "base rate"] = "champion"
+    champion_is: Literal["champion", "base rate", "unable"] = "champion"
     bundle_sha256: str = ""
     evidence: str = "holdout"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guards:
-    """What was measured beside the losses, in a fresh process where it says so.
-
-    `load_ok`, `load_error`, `latency_ms` (one row, median), `size_mb`: the load-and-query check. `coverage`: share of
-    the holdout's mature rows that have a label, at least `min_coverage`. `calibration_bias` = mean of label -
-    prediction: told, not judged (the paired loss pays for it). `refit`: what `refit.guard_refit` found.
-    """
-
-    load_ok: bool
-    latency_ms: float
-    size_mb: float
-    load_error: str = ""
-    calibration_bias: float | None = None
-    coverage: float = 1.0
-    min_coverage: float = 0.0
-    refit: tuple[str, ...] = ()
+    unable_why: str = ""
+    baseline_loss: Floats | None = None
+    look: int = 1
+    earlier_blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +80,21 @@ class GateVerdict(Verdict):
     snapshot: str = ""
     mature_rows: int = 0
     trained_until: datetime | None = None
+    look: int = 1
+    max_looks: int = 1
+    nominal_alpha: float | None = None
+    more_blocks: int | None = None
+    earlier_blocks: tuple[int, ...] = ()
+    mode: str = "live"
+    asks: str = ""
+    churn: float | None = None
+    baseline_loss: float | None = None
+    by: str = "loss"
+    unable_why: str = ""
+    champion_bias: float | None = None
+    challenger_bias: float | None = None
+    behaviour: tuple[BehaviourResult, ...] = ()
+    holdout_start: datetime | None = None
 
 
 def judge(
@@ -171,7 +141,7 @@ def _conclude(
     evidence: Evidence, guards: Guards, *, policy: Gate, gain: Interval | None, slices: tuple[SliceGain, ...]
 ) -> tuple[str, tuple[str, ...]]:
     """The outcome and its reasons: faults first, then lacking evidence, then the interval."""
-    faults = [*_failed_guards(guards, policy), *_not_finite(evidence), *(str(item) for item in slices if item.worse)]
+    faults = [*failed(guards, policy), *_not_finite(evidence), *(str(item) for item in slices if item.worse)]
     if gain is None:
         return "reject", tuple(faults)
     lacking = _lacking(evidence, gain, guards, policy)
@@ -198,17 +168,6 @@ def _slices(evidence: Evidence, policy: Gate) -> tuple[SliceGain, ...]:
 def _share(gain: Interval, loss: float) -> float:
     """0 for a champion without any loss: there is nothing to gain."""
     return gain.mean / loss if loss > 0 else 0.0
-
-
-def _failed_guards(guards: Guards, policy: Gate) -> list[str]:
-    if not guards.load_ok:
-        return [f"the bundle does not load and answer in a fresh process: {guards.load_error or 'no message'}"[:500]]
-    faults = list(guards.refit)
-    if not guards.latency_ms <= policy.max_latency_ms:
-        faults.append(f"one row takes {guards.latency_ms:.2f} ms, at most {policy.max_latency_ms:g} ms are allowed")
-    if not guards.size_mb <= policy.max_size_mb:
-        faults.append(f"the bundle has {guards.size_mb:.1f} MB, at most {policy.max_size_mb:g} MB are allowed")
-    return faults
 
 
 def _not_finite(evidence: Evidence) -> list[str]:

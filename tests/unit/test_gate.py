@@ -93,6 +93,21 @@ def test_the_verdict_holds_all_numbers_as_json() -> None:
         "snapshot": "",
         "mature_rows": 0,
         "trained_until": None,
+        "look": 1,
+        "max_looks": 1,
+        "nominal_alpha": None,
+        "more_blocks": None,
+        "earlier_blocks": [],
+        "mode": "live",
+        "asks": "",
+        "churn": None,
+        "baseline_loss": None,
+        "by": "loss",
+        "unable_why": "",
+        "champion_bias": None,
+        "challenger_bias": None,
+        "behaviour": [],
+        "holdout_start": None,
     }
 
 
