@@ -12,7 +12,7 @@ from registry.cache import cached_bundle
 from registry.ledger import Champion
 from registry.store import ModelStore
 from serving.decoding import FrameDecoder
-from serving.slot import Served
+from serving.slot import Log, Served
 from storage.lake import Lake
 from storage.prediction_log import PredictionLog
 from validation.failpoints import reached
@@ -36,14 +36,7 @@ class Loader:
         loaded = bundle.load(folder, sha256=change.bundle_sha256)
         loaded.verify()  # its predictions also warm up LightGBM and the feature plan
         reached("scorer.loaded")
-        manifest, schema = loaded.manifest, dict(loaded.raw_schema)
-        return Served(
-            champion=champion,
-            loaded_at=datetime.now(UTC),
-            decoder=FrameDecoder(schema, required={*manifest.key, manifest.time}),
-            predictor=loaded,
-            log=self._log(change.pipeline, schema),
-        )
+        return ready(loaded, champion, self._log(change.pipeline, dict(loaded.raw_schema)))
 
     def close(self) -> None:
         """Close all logs: what they hold is Parquet afterwards."""
@@ -58,3 +51,14 @@ class Loader:
             if key not in self._logs:
                 self._logs[key] = PredictionLog(self._lake.predictions(pipeline), schema)
             return self._logs[key]
+
+
+def ready(loaded: bundle.Bundle, champion: Champion, log: Log) -> Served:
+    """The loaded bundle, ready to serve as `champion`; DefinitionError when JSON cannot carry its columns."""
+    return Served(
+        champion=champion,
+        loaded_at=datetime.now(UTC),
+        decoder=FrameDecoder(loaded.raw_schema, required={*loaded.manifest.key, loaded.manifest.time}),
+        predictor=loaded,
+        log=log,
+    )

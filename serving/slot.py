@@ -12,7 +12,6 @@ import polars as pl
 
 from registry.ledger import Champion
 from serving.decoding import FrameDecoder
-from storage.prediction_log import PredictionLog
 
 
 class Predictor(Protocol):
@@ -20,6 +19,26 @@ class Predictor(Protocol):
 
     def predict(self, raw: pl.DataFrame) -> npt.NDArray[Any]:
         """Predictions for raw contract columns, one per row; threads may call it at the same time."""
+        ...
+
+
+class Log(Protocol):
+    """What keeps the answered rows (storage/prediction_log.py; the load check keeps none)."""
+
+    @property
+    def written(self) -> int:
+        """Rows that were kept."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Rows that could not be kept."""
+        ...
+
+    def write(
+        self, version: str, raw: pl.DataFrame, predictions: npt.NDArray[Any], *, prediction_id: str, at: datetime
+    ) -> bool:
+        """Keep the rows of one request; False when they had to be dropped."""
         ...
 
 
@@ -40,7 +59,7 @@ class Served:
     loaded_at: datetime
     decoder: FrameDecoder
     predictor: Predictor
-    log: PredictionLog
+    log: Log
 
     def answer(self, raw: pl.DataFrame, *, at: datetime) -> Answer:
         """Predict, log, and only then answer; rows are logged as `prediction_id`-0, -1, ..."""
