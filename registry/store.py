@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-
 ABANDONED = "abandoned"  # the verdict of a version whose attempt died before the gate's verdict stood in the ledger
 TOLD = "andon."  # what begins so is the ledger's word about a version; other tags are the store's own, or a person's
 
@@ -108,6 +107,6 @@ class ModelStore(Protocol):
 
         A version that is not among `judged` (all that the ledger knows) is marked as ABANDONED; a run that is still
         said to be running is ended. The alias `challenger` moves from such a version to the newest judged one. Only
-        for a caller who knows that nobody is training: whoever is would be taken for dead. `mark` False changes nothing.
+        for a caller who knows that nobody is training: who is would be taken for dead. `mark` False changes nothing.
         """
         ...

@@ -1,5 +1,6 @@
 """The promises of registry/store.py, kept by MLflow on SQLite and files and by the fake of other tests."""
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -54,7 +55,7 @@ def submission(folder: Path, pipeline: str, *, intent: str = "intent-1", text: s
     return Submission(
         pipeline=pipeline,
         bundle=folder,
-        bundle_sha256="ab" * 32,
+        bundle_sha256=hashlib.sha256(text.encode()).hexdigest(),
         intent=intent,
         attempt=1,
         verdict="promote",
@@ -64,7 +65,11 @@ def submission(folder: Path, pipeline: str, *, intent: str = "intent-1", text: s
         trials=(0.5, 0.4, 0.45),
         notes="**promote**: a gain of 2 %",
         learned=LEARNED,
+        evidence={"verdict.md": b"# Version 1", "verdict.json": b"{}"},
     )
+
+
+TOLD = {"andon.status": "champion", "andon.epoch": "1", "andon.why": "a gain of 2 %"}
 
 
 def test_the_registered_bytes_come_back_and_stay(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
@@ -90,7 +95,7 @@ def test_a_bundle_is_fetched_into_a_new_folder_only(store: ModelStore, pipeline:
 def test_the_tenth_version_is_newer_than_the_ninth(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
     for number in range(11):
         intent = "intent-2" if number == 0 else "it's intent-1"
-        store.register(submission(tmp_path / "bundle", pipeline, intent=intent))
+        store.register(submission(tmp_path / "bundle", pipeline, intent=intent, text=f"tree {number}"))
 
     assert store.find(pipeline, intent="it's intent-1") == "11"
     assert store.find(pipeline, intent="intent-2") == "1"
@@ -123,7 +128,111 @@ def test_an_unknown_version_is_told(store: ModelStore, pipeline: str, tmp_path: 
     assert not (tmp_path / "cache").exists()
 
 
+def test_the_same_bundle_for_the_same_intent_is_one_version(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    """An attempt that died after its registration is repeated: the version is there already, and wanted again."""
+    made = submission(tmp_path / "bundle", pipeline)
+    assert store.register(made) == "1"
+    assert store.register(submission(tmp_path / "bundle", pipeline, text="another tree")) == "2"
+    assert store.abandoned(pipeline, judged=())
+    assert store.register(replace(made, attempt=2)) == "1"
+    assert store.register(replace(made, intent="intent-2")) == "3"
+    assert "version 1" in store.abandoned(pipeline, judged=("3",))[0], "the mark was taken off again"
+
+
+def test_a_version_says_what_it_was_told_last(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        store.register(submission(tmp_path / "bundle", pipeline, text=text))
+    for _ in range(2):
+        store.tell(pipeline, "1", tags=TOLD, notes="**champion**")
+        assert store.shown(pipeline).tags == {"1": TOLD, "2": {}}
+    store.tell(pipeline, "1", tags={"andon.status": "was champion"})
+    assert store.shown(pipeline).tags["1"] == {"andon.status": "was champion"}
+    assert store.find(pipeline, intent="intent-1") == "2", "other tags stay"
+    with pytest.raises(NoChampionError, match="no version 7"):
+        store.tell(pipeline, "7", tags=TOLD)
+
+
+def test_a_pipeline_has_one_story(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    store.describe(pipeline, "nothing to tell it about yet")
+    assert (store.shown(pipeline).story, dict(store.shown(pipeline).tags)) == ("", {})
+    store.register(submission(tmp_path / "bundle", pipeline))
+    assert store.shown(pipeline).story == ""
+    for text in ("**Champion: version 1**", "**Champion: version 1**", "**Champion: version 2**"):
+        store.describe(pipeline, text)
+        assert store.shown(pipeline).story == text
+
+
+def test_what_dead_attempts_leave_is_told_and_marked_once(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    assert store.abandoned(pipeline, judged=()) == ()
+    for text in ("one", "two", "three"):
+        store.register(submission(tmp_path / "bundle", pipeline, text=text))
+    assert store.abandoned(pipeline, judged=("1", "2", "3")) == ()
+    for _ in range(2):
+        told = store.abandoned(pipeline, judged=("1",), mark=False)
+        assert [
+            word for word in ("version 2", "version 3", "alias challenger") if not any(word in one for one in told)
+        ] == []
+    assert store.abandoned(pipeline, judged=("1",)) == told
+    assert store.abandoned(pipeline, judged=("1",)) == ()
+
+
 # MLflow only
+
+
+def test_a_run_that_died_in_the_middle_is_ended_and_its_version_gets_no_alias(mlflow_uri: str, tmp_path: Path) -> None:
+    """Killed after its registration, before the ledger knew of it; a person's own run is left alone."""
+    from mlflow import MlflowClient
+
+    store, client = MlflowStore(mlflow_uri, tmp_path / "models"), MlflowClient(mlflow_uri)
+    versions = [store.register(submission(tmp_path / "bundle", "dead", text=text)) for text in ("one", "two")]
+    runs = [client.get_model_version("dead", version).run_id or "" for version in versions]
+    client.update_run(runs[1], status="RUNNING")
+    own = client.create_run(client.get_run(runs[0]).info.experiment_id)
+
+    first, second, alias = store.abandoned("dead", judged=("1",))
+
+    assert first.startswith("the run 'promote: intent-1-1' of 'dead' says that it is running, but its process is dead")
+    assert second.startswith("version 2 of 'dead' was made by attempt 1 of intent-1, which died before the ledger knew")
+    assert alias == "the alias challenger of 'dead' said version 2, which is abandoned; it says version 1"
+    assert [client.get_run(run).info.status for run in (*runs, own.info.run_id)] == ["FINISHED", "KILLED", "RUNNING"]
+    assert client.get_model_version("dead", "2").tags["verdict"] == "abandoned"
+    assert str(client.get_model_version_by_alias("dead", "challenger").version) == "1"
+    assert store.abandoned("dead", judged=("1",)) == ()
+
+    client.update_run(runs[1], status="RUNNING")
+    assert store.register(submission(tmp_path / "bundle", "dead", text="two")) == "2"
+    assert client.get_run(runs[1]).info.status == "FINISHED"
+    assert client.get_model_version("dead", "2").tags["verdict"] == "promote"
+
+
+def test_another_look_at_a_challenger_says_what_is_known_now(mlflow_uri: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    store, client = MlflowStore(mlflow_uri, tmp_path / "models"), MlflowClient(mlflow_uri)
+    made = submission(tmp_path / "bundle", "looked")
+    store.register(replace(made, verdict="need evidence", metrics={"gain": 0.01}, notes="not yet"))
+    version = store.register(replace(made, evidence={"verdict.md": b"# Proven"}))
+
+    run = client.get_run(client.get_model_version("looked", version).run_id or "")
+    assert (version, run.info.run_name) == ("1", "promote: intent-1-1")
+    assert run.data.metrics["gain"] == 0.02
+    assert client.get_model_version("looked", version).description == "**promote**: a gain of 2 %"
+    shown = Path(client.download_artifacts(run.info.run_id, "gate", str(tmp_path)))
+    assert (shown / "verdict.md").read_text(encoding="utf-8") == "# Proven"
+
+
+def test_texts_longer_than_mlflow_takes_are_cut(mlflow_uri: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    store, client = MlflowStore(mlflow_uri, tmp_path / "models"), MlflowClient(mlflow_uri)
+    long = "why " * 10_000
+    store.register(replace(submission(tmp_path / "bundle", "long"), notes=long, tags={"why": long}))
+    for _ in range(2):
+        store.tell("long", "1", tags={"andon.why": long}, notes=long)
+        store.describe("long", long)
+    told = client.get_model_version("long", "1")
+    texts = (told.tags["andon.why"], told.description or "", store.shown("long").story)
+    assert [(len(text), text[-9:]) for text in texts] == [(5_000, " why  ...")] * 3
 
 
 def test_mlflow_tells_the_challengers_story_within_a_second(mlflow_uri: str, tmp_path: Path) -> None:
@@ -140,7 +249,8 @@ def test_mlflow_tells_the_challengers_story_within_a_second(mlflow_uri: str, tmp
     run = client.get_run(registered.run_id or "")
     assert str(registered.version) == version
     assert registered.description == run.data.tags["mlflow.note.content"] == "**promote**: a gain of 2 %"
-    assert registered.tags == {"intent": "intent-2", "attempt": "1", "sha256": "ab" * 32, "verdict": "promote"}
+    sha256 = hashlib.sha256(b"tree").hexdigest()
+    assert registered.tags == {"intent": "intent-2", "attempt": "1", "sha256": sha256, "verdict": "promote"}
     assert (run.info.status, run.info.run_name, run.data.tags["snapshot"]) == ("FINISHED", "promote: intent-2-1", "12")
     assert run.data.params == {"num_leaves": "31", "search": "None"}
     assert run.data.metrics["gain"] == 0.02

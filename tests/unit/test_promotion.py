@@ -44,12 +44,12 @@ def store(tmp_path: Path) -> FolderStore:
     """Five registered versions."""
     folder = FolderStore(tmp_path / "store")
     (tmp_path / "bundle").mkdir()
-    for _ in range(5):
+    for number in range(5):
         folder.register(
             Submission(
                 pipeline="flights",
                 bundle=tmp_path / "bundle",
-                bundle_sha256="ab",
+                bundle_sha256=f"ab{number}",
                 intent="intent-1",
                 attempt=1,
                 verdict="promote",
