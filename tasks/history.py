@@ -7,8 +7,10 @@ from typing import cast
 from registry.ledger import Batch, Ledger, Recorded
 from storage.snapshot import Snapshot
 from validation.governor import Attempt, AttemptOutcome, History
+from validation.suppression import TakenBack
 
 KEPT = 200  # newest verdicts of a kind that are looked at: years of them
+_IN_DATA_TIME = ("training", "gate", "watch")  # kinds that no person writes: their data time is the pipeline's
 
 
 def history(ledger: Ledger, pipeline: str, snapshot: Snapshot | None) -> History:
@@ -27,6 +29,7 @@ def history(ledger: Ledger, pipeline: str, snapshot: Snapshot | None) -> History
         new_rows=rows - (int(seen.body["mature_rows"]) if seen else 0),
         paused=paused(ledger, pipeline),
         resumed_at=_resumed(ledger, pipeline, [*gates, *failed]),
+        taken_back=taken_back(ledger, pipeline),
     )
 
 
@@ -60,6 +63,26 @@ def paused(ledger: Ledger, pipeline: str) -> str | None:
     return last[0].reasons[0] if last and last[0].outcome == "paused" else None
 
 
+def taken_back(ledger: Ledger, pipeline: str) -> tuple[TakenBack, ...]:
+    """The rollbacks by what they took back, oldest first, with the data time at which the pipeline then was."""
+    rollbacks = ledger.verdicts(pipeline, kind="rollback", limit=KEPT)
+    if not rollbacks:
+        return ()
+    reigns = {champion.epoch: champion.change for champion in ledger.champions(pipeline)}
+    seen = [item for kind in _IN_DATA_TIME for item in ledger.verdicts(pipeline, kind=kind, limit=KEPT)]
+    return tuple(
+        TakenBack(
+            version=reigns[before].version,
+            bundle_sha256=reigns[before].bundle_sha256,
+            at=item.data_time,
+            why=item.reasons[0],
+            known=max((other.data_time for other in seen if other.seq < item.seq), default=None),
+        )
+        for item in rollbacks
+        if (before := int(item.body["epoch"]) - 1) in reigns
+    )
+
+
 def searched_at(ledger: Ledger, pipeline: str) -> datetime | None:
     """When (data time) the last training that searched was."""
     trainings = ledger.verdicts(pipeline, kind="training", limit=KEPT)
@@ -80,13 +103,16 @@ def _resumed(ledger: Ledger, pipeline: str, attempts: Sequence[Recorded]) -> dat
 
 
 def _judged(gates: Sequence[Recorded], rollbacks: Sequence[Recorded]) -> list[Attempt]:
-    """Attempts that reached the gate; one whose champion was taken back counts as rolled back."""
-    taken_back = {item.body["from_version"] for item in rollbacks}
+    """Attempts that reached the gate, each by its newest look at the challenger; one whose champion was taken back
+    counts as rolled back.
+    """
+    taken = {item.body["from_version"] for item in rollbacks}
+    newest = {item.body.get("intent") or item.seq: item for item in gates}
     return [
         Attempt(
             at=item.data_time,
-            outcome="rolled back" if item.subject in taken_back else cast("AttemptOutcome", item.outcome),
+            outcome="rolled back" if item.subject in taken else cast("AttemptOutcome", item.outcome),
             snapshot=item.body["snapshot"],
         )
-        for item in gates
+        for item in newest.values()
     ]

@@ -7,20 +7,22 @@ from typing import ClassVar, Literal
 from validation.durations import duration
 from validation.errors import DefinitionError
 from validation.fields import check_types
+from validation.suppression import TakenBack, suppressed_until
 from validation.verdict import Verdict
 
 BUDGET_SPAN = timedelta(days=30)
 FAILURES = ("failed", "rolled back")  # they count for the breaker
-JUDGED = ("promote", "reject", "need evidence", "rolled back")  # they reached a gate verdict
+JUDGED = ("promote", "reject", "need evidence", "expired", "rolled back")  # they reached a gate verdict
 
-AttemptOutcome = Literal["promote", "reject", "need evidence", "failed", "rolled back"]
+AttemptOutcome = Literal["promote", "reject", "need evidence", "expired", "failed", "rolled back"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Governor:
     """How often a pipeline may retrain (all in data time).
 
-    `cooldown` after an attempt that reached a gate verdict; at most `max_per_month` attempts in 30 days; at least
+    `cooldown` after an attempt that reached a gate verdict, and after a rollback, whose version may not return before
+    its end; at most `max_per_month` attempts in 30 days; at least
     `min_new_rows` mature rows since the last attempt; after `breaker_after` failed or rolled-back attempts in a row
     nothing runs until a person resumes the pipeline.
     """
@@ -65,6 +67,7 @@ class History:
     paused: str | None = None
     resumed_at: datetime | None = None
     newest: datetime | None = None
+    taken_back: tuple[TakenBack, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +91,26 @@ class _Answer:
 
 
 def judge(
-    history: History, *, policy: Governor, pipeline: str, subject: str, as_of: datetime, by_hand: bool = False
+    history: History,
+    *,
+    policy: Governor,
+    pipeline: str,
+    subject: str,
+    as_of: datetime,
+    by_hand: bool = False,
+    permitted: bool = False,
 ) -> GovernorVerdict:
     """Answer a request to retrain; the first rule that objects decides, in the order of DESIGN section 6.
 
-    A person's request (`by_hand`) passes cooldown, budget and the count of new rows; never the cord, the breaker, or
-    a snapshot that was judged before. `subject` names the request: the intent's id.
+    A person's request (`by_hand`) passes every cooldown, the budget and the count of new rows; never the cord, the
+    breaker, or a snapshot that was judged before. One that was `permitted` when it was asked for passes them too, but
+    not the cooldown after a rollback, which may have come since. `subject` names the request: the intent's id.
     """
-    rules = (_cord, _breaker, _same_snapshot, *(() if by_hand else (_cooldown, _budget, _new_rows)))
+    rules = (
+        *(_cord, _breaker, _same_snapshot),
+        *(() if by_hand else (_rolled_back,)),
+        *(() if by_hand or permitted else (_cooldown, _budget, _new_rows)),
+    )
     objections = (rule(history, policy, pipeline, as_of) for rule in rules)
     answer = next((objection for objection in objections if objection), None) or _Answer(
         outcome="run", reason=f"nothing objects: {history.new_rows:,} new rows" + (", asked by hand" if by_hand else "")
@@ -111,6 +126,11 @@ def judge(
         new_rows=history.new_rows,
         attempts_in_budget=len(_in_budget(history, as_of)),
     )
+
+
+def cooldown_of(policy: Governor) -> timedelta:
+    """The cooldown as a length of time."""
+    return duration(policy.cooldown, field="governor.cooldown")
 
 
 def _cord(history: History, _policy: Governor, pipeline: str, _as_of: datetime) -> _Answer | None:
@@ -150,9 +170,22 @@ def _same_snapshot(history: History, _policy: Governor, _pipeline: str, _as_of: 
     )
 
 
+def _rolled_back(history: History, policy: Governor, _pipeline: str, as_of: datetime) -> _Answer | None:
+    until = suppressed_until(history.taken_back, cooldown=cooldown_of(policy), as_of=as_of)
+    if until is None:
+        return None
+    last = history.taken_back[-1]
+    return _Answer(
+        outcome="defer",
+        reason=f"version {last.version} was rolled back from ({last.why}); the cooldown after it ends at "
+        f"{until:%Y-%m-%d %H:%M}",
+        until=until,
+    )
+
+
 def _cooldown(history: History, policy: Governor, _pipeline: str, as_of: datetime) -> _Answer | None:
     last = _last_judged(history)
-    cooldown = duration(policy.cooldown, field="governor.cooldown")
+    cooldown = cooldown_of(policy)
     if last is None or as_of >= last.at + cooldown:
         return None
     until = last.at + cooldown

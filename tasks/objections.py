@@ -1,0 +1,41 @@
+"""What speaks against a new champion beside the gate: a pulled cord, a rollback not long ago, another champion by now.
+
+Each answers in a sentence, or None. A person who forces a promotion passes over all of them, and so does a rollback.
+"""
+
+from datetime import datetime
+
+from registry.ledger import Recorded
+from tasks.history import paused, taken_back
+from tasks.site import Site
+from validation.governor import cooldown_of
+from validation.suppression import suppressed
+
+
+def objection(site: Site, *, version: str, bundle_sha256: str, as_of: datetime) -> str | None:
+    """Why nothing, or not this version (by number or by bytes), may become champion at the data time `as_of`."""
+    if (why := paused(site.ledger, site.name)) is not None:
+        return f"the cord is pulled ({why}); when it is solved: andon resume {site.name}"
+    return suppressed(
+        taken_back(site.ledger, site.name),
+        cooldown=cooldown_of(site.pipeline.governor),
+        version=version,
+        bundle_sha256=bundle_sha256,
+        as_of=as_of,
+    )
+
+
+def replaced(site: Site, judged: Recorded) -> str | None:
+    """Why a gate's verdict has lost its worth: the champion that it compared with is not champion any more."""
+    champion = site.ledger.champion(site.name)
+    now, then = (champion.change.version if champion else ""), str(judged.body["champion_version"])
+    if now == then:
+        return None
+    return (
+        f"the gate compared version {judged.subject} with {_named(then)}, and now {_named(now)} is champion; "
+        f"have a new challenger judged: andon retrain {site.name}"
+    )
+
+
+def _named(version: str) -> str:
+    return f"version {version}" if version else "no champion"
