@@ -1,16 +1,20 @@
 """Where things are: read once from the environment (`ANDON_*`). What a model is, and when it runs, stand elsewhere."""
 
 import os
+import secrets
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from tempfile import NamedTemporaryFile
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from validation.errors import DefinitionError
 
 _MLFLOW = ("http://", "https://", "sqlite:", "postgresql", "mysql", "mssql")
+_KEY_LENGTH = 16
 _PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -28,6 +32,9 @@ class Settings(BaseSettings):
         default=60.0, ge=0, description="a file that looks unfinished waits until it has not changed for so long"
     )
     ledger_url: str = Field(default="", description="SQLAlchemy URL; sqlite below home when empty")
+    ledger_key: SecretStr = Field(
+        default=SecretStr(""), description="secret that seals the ledger; ledger.key below home for the ledger there"
+    )
     mlflow_uri: str = Field(default="", description="MLflow tracking URI; sqlite below home when empty")
     pipelines: str = Field(default="", description="folders with pipeline files, separated like PATH")
     scorer_url: str = Field(default="http://127.0.0.1:8080", description="where the scorer answers")
@@ -43,6 +50,10 @@ class Settings(BaseSettings):
         if self.mlflow_uri and not self.mlflow_uri.startswith(_MLFLOW):
             raise DefinitionError(
                 "ANDON_MLFLOW_URI must be a server's http address or a database's URL like sqlite:///..."
+            )
+        if 0 < len(self.ledger_key.get_secret_value()) < _KEY_LENGTH:
+            raise DefinitionError(
+                f"ANDON_LEDGER_KEY must have at least {_KEY_LENGTH} characters; make one: openssl rand -hex 32"
             )
         if not self.scorer_url.startswith(("http://", "https://")):
             raise DefinitionError(f"ANDON_SCORER_URL must be like http://127.0.0.1:8080, got {self.scorer_url!r}")
@@ -62,6 +73,16 @@ class Settings(BaseSettings):
     def ledger(self) -> str:
         """The ledger's SQLAlchemy URL."""
         return self.ledger_url or f"sqlite:///{(self.home / 'ledger.db').absolute()}"
+
+    def seal_key(self, *, on_missing: Literal["make", "none"] = "make") -> bytes | None:
+        """The key that seals the ledger: the configured one, else for the ledger below home the one of its file.
+
+        That file (readable by its owner alone) is made at the first call, unless `on_missing` is "none": for readers.
+        None: the ledger is elsewhere and no key is configured, so it is not sealed.
+        """
+        if configured := self.ledger_key.get_secret_value():
+            return configured.encode()
+        return None if self.ledger_url else _key_of(self.home.absolute() / "ledger.key", on_missing=on_missing)
 
     @property
     def mlflow(self) -> str:
@@ -88,3 +109,21 @@ class Settings(BaseSettings):
     def lease_ttl(self) -> timedelta:
         """How long a lease lives without a heartbeat."""
         return timedelta(seconds=self.lease_seconds)
+
+
+def _key_of(path: Path, *, on_missing: Literal["make", "none"]) -> bytes | None:
+    """The key in a file, made when it is missing; of many processes that make it at once one wins, for all."""
+    if not path.exists():
+        if on_missing == "none":
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=path.parent, prefix=".ledger.key-") as beside:  # NOTE: made with mode 0600
+            beside.write(f"{secrets.token_hex(32)}\n")
+            beside.flush()
+            os.fsync(beside.fileno())
+            with suppress(FileExistsError):
+                path.hardlink_to(beside.name)  # unlike a rename it replaces nothing
+    key = path.read_text(encoding="utf-8").strip()
+    if len(key) < _KEY_LENGTH:
+        raise DefinitionError(f"{path} must hold a key of at least {_KEY_LENGTH} characters; put back its good copy")
+    return key.encode()

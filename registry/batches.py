@@ -33,14 +33,16 @@ def claim(connection: Connection, pipeline: str, kind: BatchKind, arrivals: Sequ
     return found
 
 
-def finish(connection: Connection, finished: Sequence[tuple[Batch, Verdict]], *, actor: str) -> tuple[Batch, ...]:
+def finish(
+    connection: Connection, finished: Sequence[tuple[Batch, Verdict]], *, actor: str, key: bytes | None
+) -> tuple[Batch, ...]:
     """Write the verdicts of batches that are not finished yet, then these batches; for each its batch as it is now."""
     stored = _stored(connection, [batch for batch, _ in finished])
     news = dict[tuple[str, str, int], tuple[Batch, Verdict]]()
     for batch, verdict in finished:
         if stored[_key(batch)].verdict_seq is None:
             news.setdefault(_key(batch), (batch, verdict))
-    records = verdicts.append(connection, [verdict for _, verdict in news.values()], actor=actor)
+    records = verdicts.append(connection, [verdict for _, verdict in news.values()], actor=actor, key=key)
     done = {
         key: batch_rules.finished(stored[key], batch, verdict_seq=record.seq)
         for (key, (batch, _)), record in zip(news.items(), records, strict=True)
@@ -49,10 +51,12 @@ def finish(connection: Connection, finished: Sequence[tuple[Batch, Verdict]], *,
     return tuple(done.get(_key(batch), stored[_key(batch)]) for batch, _ in finished)
 
 
-def settle(connection: Connection, batch: Batch, verdict: Verdict, *, state: Settled, actor: str) -> Batch:
+def settle(
+    connection: Connection, batch: Batch, verdict: Verdict, *, state: Settled, actor: str, key: bytes | None
+) -> Batch:
     """Write the verdict and the suspect batch that it settles."""
     stored = _stored(connection, [batch])[_key(batch)]
-    (record,) = verdicts.append(connection, [verdict], actor=actor)
+    (record,) = verdicts.append(connection, [verdict], actor=actor, key=key)
     done = batch_rules.settled(stored, batch, state=state, settled_seq=record.seq)
     _save(connection, [done])
     return done

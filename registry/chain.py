@@ -1,6 +1,6 @@
 """The hash chain over the verdicts: each record carries the hash of the one before it. Pure; knows no database.
 
-A changed, missing or reordered record is found. That the newest ones were cut off is not: their number is not sealed.
+A changed, missing or reordered record is found. That the newest ones were cut off is not: seal.py seals their number.
 """
 
 import hashlib
@@ -51,13 +51,24 @@ def verify(recorded: Iterable[Recorded]) -> int | None:
 
     `recorded` are all records of all pipelines, in order, from the first one.
     """
-    seq, prev_hash = 1, GENESIS
+    before: Recorded | None = None
     for record in recorded:
-        content = {item.name: getattr(record, item.name) for item in fields(record) if item.name != "hash"}
-        if (record.seq, record.prev_hash) != (seq, prev_hash) or record.hash != _digest(content):
+        if not follows(record, before) or not intact(record):
             return record.seq
-        seq, prev_hash = record.seq + 1, record.hash
+        before = record
     return None
+
+
+def follows(record: Recorded, before: Recorded | None) -> bool:
+    """Whether the record names the one before it (None: it is the first) by number and hash."""
+    seq, prev_hash = (before.seq + 1, before.hash) if before else (1, GENESIS)
+    return (record.seq, record.prev_hash) == (seq, prev_hash)
+
+
+def intact(record: Recorded) -> bool:
+    """Whether the record's hash is that of its content."""
+    content = {item.name: getattr(record, item.name) for item in fields(record) if item.name != "hash"}
+    return record.hash == _digest(content)
 
 
 def canonical(value: Any) -> str:

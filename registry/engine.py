@@ -11,7 +11,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from registry.tables import METADATA, Moment, add_new_columns
+from registry.columns import Moment
+from registry.tables import METADATA, add_new_columns
 from validation.errors import DefinitionError, ServiceDownError
 
 _BUSY_SECONDS = 30

@@ -4,6 +4,10 @@ Promises of every adapter (tests/contract/test_ledger.py holds them all to these
 
 - Verdicts and champions are append-only. Each verdict carries the hash of the one before it (sha256 over canonical
   JSON), over all pipelines, in the order of `seq`.
+- The newest record is named by the sealed head (seal.py), written in the same transaction. Before each append it is
+  checked, at the same cost for any length, that the newest record is the one that the head names and that its seal is
+  this writer's: else RegistryError, and nothing is written. A ledger that is not sealed yet is sealed by the first
+  append of a writer with a key; readers need none.
 - `crown` inserts epoch = expected_epoch + 1 or raises StaleEpochError: exactly one of two concurrent calls wins.
 - A write that is given a lease raises LeaseLostError, and writes nothing, when the lease is no longer the holder's
   (it was released, or its token is not the newest); check and write are one transaction. Late is not lost: an expired
@@ -15,129 +19,44 @@ Promises of every adapter (tests/contract/test_ledger.py holds them all to these
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
+from registry.records import (
+    GONE,
+    Arrival,
+    Batch,
+    BatchKind,
+    BatchState,
+    Champion,
+    Change,
+    ChangeKind,
+    Head,
+    Intent,
+    IntentState,
+    Lease,
+    Recorded,
+    Settled,
+)
 from validation.verdict import Verdict
 
-IntentState = Literal["open", "claimed", "deferred", "closed"]
-BatchKind = str  # "rows", "labels", or the name of a reference table
-BatchState = Literal["claimed", "accepted", "suspect", "refused", "duplicate", "dropped"]
-Settled = Literal["accepted", "dropped"]
-GONE = "gone"  # the stamp of a batch that was refused as its file was not there any more
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """A verdict as the ledger holds it; `body` are the JSON values of all its fields."""
-
-    seq: int
-    kind: str
-    pipeline: str
-    subject: str
-    outcome: str
-    reasons: tuple[str, ...]
-    body: Mapping[str, Any]
-    data_time: datetime
-    actor: str
-    recorded_at: datetime
-    prev_hash: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A promotion or rollback to be written: which version becomes champion, which bytes, and why.
-
-    `trained_until`: no row of this data time or later was seen in training. `intent`: the intent that it answers.
-    """
-
-    pipeline: str
-    kind: Literal["promotion", "rollback"]
-    version: str
-    bundle_sha256: str
-    trained_until: datetime
-    why: str
-    data_time: datetime
-    actor: str
-    intent: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Champion:
-    """A row of the champions' history: the change and its epoch (1, 2, 3, ... per pipeline)."""
-
-    epoch: int
-    change: Change
-    from_version: str | None
-    recorded_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """A wish to retrain. `attempt` counts claims; a deferred one has `until` (data time) and/or a `condition`.
-
-    `token`: of the claimant's lease, while claimed; with a newer or no such lease, the claimant is dead.
-    """
-
-    id: str
-    pipeline: str
-    reason: str
-    data_time: datetime
-    state: IntentState
-    attempt: int
-    until: datetime | None
-    condition: str
-    outcome: str
-    created_at: datetime
-    changed_at: datetime
-    token: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """The right to do one activity for one pipeline; `token` grows with each new holder (fencing)."""
-
-    pipeline: str
-    activity: str
-    holder: str
-    token: int
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """A file that has landed; by its `stamp` (size and time, or size and ETag) it is known again without its bytes."""
-
-    name: str
-    sha256: str
-    stamp: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """An arrived file. `number` grows by one per pipeline and kind; `sha256` is of its bytes; `stamp` as last seen.
-
-    `span`: first and last event time of its accepted rows. `verdict_seq`: the newest verdict that finished it, or None;
-    `settled_seq`: the one by which a person released or dropped it.
-    """
-
-    pipeline: str
-    kind: BatchKind
-    number: int
-    name: str
-    sha256: str
-    state: BatchState
-    rows_in: int
-    rows_accepted: int
-    rows_quarantined: int
-    rows_duplicate: int
-    span: tuple[datetime, datetime] | None
-    recorded_at: datetime
-    verdict_seq: int | None = None
-    stamp: str = ""
-    settled_seq: int | None = None
+__all__ = [
+    "GONE",
+    "Arrival",
+    "Batch",
+    "BatchKind",
+    "BatchState",
+    "Champion",
+    "Change",
+    "ChangeKind",
+    "Head",
+    "Intent",
+    "IntentState",
+    "Lease",
+    "Ledger",
+    "Recorded",
+    "Settled",
+]
 
 
 class Ledger(Protocol):
@@ -148,6 +67,27 @@ class Ledger(Protocol):
 
     def record(self, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Recorded:
         """Append a verdict."""
+
+    def answer(self, question: int, verdict: Verdict, *, actor: str) -> Recorded:
+        """Append the one answer to the verdict of the number `question`: exactly one of two concurrent calls wins.
+
+        RefusedError, with who answered what, when it has one; RegistryError when there is no such verdict.
+        """
+
+    def answer_to(self, question: int) -> Recorded | None:
+        """The answer, or None while there is none."""
+
+    def answers(self) -> Mapping[int, int]:
+        """The number of each question's answer, by the question's."""
+
+    def head(self) -> Head | None:
+        """The sealed head; None where nothing was written yet, or by an Andon without one."""
+
+    def reseal(self, verdict: Verdict, *, actor: str) -> Recorded:
+        """Append without checking the old seal, and seal anew: by `verdict` a person vouches for the ledger as it is.
+
+        RegistryError when it was sealed and this ledger was opened without a key.
+        """
 
     def verdicts(
         self,
@@ -160,18 +100,21 @@ class Ledger(Protocol):
     ) -> tuple[Recorded, ...]:
         """Verdicts in the order of `seq` (or that of one `seq`); with `limit`, the newest so many, in that order."""
 
+    def records(self, *, after: int = 0, limit: int = 1000) -> tuple[Recorded, ...]:
+        """The first `limit` verdicts of all pipelines behind the number `after`, in order: to read them in parts."""
+
     def champion(self, pipeline: str) -> Champion | None:
         """The row with the highest epoch, or None when nothing was ever promoted."""
 
-    def champions(self, pipeline: str) -> tuple[Champion, ...]:
-        """All rows, by epoch."""
+    def champions(self, pipeline: str | None = None) -> tuple[Champion, ...]:
+        """All rows, by epoch; those of all pipelines (None) by pipeline and epoch."""
 
     def crown(self, change: Change, *, expected_epoch: int, lease: Lease | None = None) -> Champion:
         """Compare-and-set: make `change.version` champion if the epoch is still `expected_epoch` (0: none yet).
 
-        Also appends a verdict of kind "promotion" or "rollback" (subject: the version; outcome: "promoted" or
-        "rolled_back"; reasons: `why`; body: the change, epoch and from_version) in the same transaction. A rollback is
-        given no lease and waits for none.
+        Also appends a verdict in the same transaction: of kind "promotion" with the outcome "promoted", "forced" or
+        "adopted", or of kind "rollback" with "rolled_back" (subject: the version; reasons: `why`; body: the change,
+        epoch and from_version). A rollback is given no lease and waits for none.
         """
 
     def ask(self, *, intent_id: str, pipeline: str, reason: str, data_time: datetime) -> Intent:

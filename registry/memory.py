@@ -2,14 +2,13 @@
 
 # ruff: noqa: D102 - the port says what each method promises
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import RLock
 
-from registry import batch_rules, rules
-from registry.chain import follow
+from registry import rules
 from registry.ledger import (
     Arrival,
     Batch,
@@ -17,26 +16,29 @@ from registry.ledger import (
     BatchState,
     Champion,
     Change,
+    Head,
     Intent,
     IntentState,
     Lease,
     Recorded,
     Settled,
 )
+from registry.memory_batches import Batches
+from registry.memory_records import Records
 from validation.verdict import Verdict
 
 
 class MemoryLedger:
     """Keeps the promises of `Ledger` for the threads of one process; `clock` is its own clock."""
 
-    def __init__(self, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, clock: Callable[[], datetime] | None = None, *, key: bytes | None = None) -> None:
         self._clock = clock or partial(datetime.now, UTC)
         self._lock = RLock()
-        self._verdicts: list[Recorded] = []
+        self._records = Records(key)
         self._champions: dict[str, list[Champion]] = {}
         self._intents: dict[str, Intent] = {}
         self._leases: dict[tuple[str, str], Lease] = {}
-        self._batches: dict[tuple[str, BatchKind, int], Batch] = {}
+        self._batches = Batches()
 
     def now(self) -> datetime:
         return self._clock()
@@ -44,7 +46,28 @@ class MemoryLedger:
     def record(self, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Recorded:
         with self._lock:
             self._check(lease)
-            return self._append(verdict, actor=actor)
+            (record,) = self._records.append([verdict], actor=actor, now=self.now())
+            return record
+
+    def answer(self, question: int, verdict: Verdict, *, actor: str) -> Recorded:
+        with self._lock:
+            return self._records.answer(question, verdict, actor=actor, now=self.now())
+
+    def answer_to(self, question: int) -> Recorded | None:
+        with self._lock:
+            return self._records.answer_to(question)
+
+    def answers(self) -> Mapping[int, int]:
+        with self._lock:
+            return dict(sorted(self._records.answers.items()))
+
+    def head(self) -> Head | None:
+        with self._lock:
+            return self._records.head
+
+    def reseal(self, verdict: Verdict, *, actor: str) -> Recorded:
+        with self._lock:
+            return self._records.vouch(verdict, actor=actor, now=self.now())
 
     def verdicts(
         self,
@@ -58,23 +81,28 @@ class MemoryLedger:
         wanted = (pipeline, kind, subject, seq)
         with self._lock:
             found = [
-                item for item in self._verdicts if _fits(wanted, (item.pipeline, item.kind, item.subject, item.seq))
+                item for item in self._records.all if _fits(wanted, (item.pipeline, item.kind, item.subject, item.seq))
             ]
         return tuple(found if limit is None else found[max(0, len(found) - limit) :])
+
+    def records(self, *, after: int = 0, limit: int = 1000) -> tuple[Recorded, ...]:
+        with self._lock:
+            return tuple(item for item in self._records.all if item.seq > after)[:limit]
 
     def champion(self, pipeline: str) -> Champion | None:
         return next(reversed(self.champions(pipeline)), None)
 
-    def champions(self, pipeline: str) -> tuple[Champion, ...]:
+    def champions(self, pipeline: str | None = None) -> tuple[Champion, ...]:
         with self._lock:
-            return tuple(self._champions.get(pipeline, ()))
+            names = sorted(self._champions) if pipeline is None else [pipeline]
+            return tuple(champion for name in names for champion in self._champions.get(name, ()))
 
     def crown(self, change: Change, *, expected_epoch: int, lease: Lease | None = None) -> Champion:
         with self._lock:
             self._check(lease)
             current = self.champion(change.pipeline)
             champion = rules.crowned(current, change, expected_epoch=expected_epoch, now=self.now())
-            self._append(rules.announcement(champion), actor=change.actor)
+            self._records.append([rules.announcement(champion)], actor=change.actor, now=self.now())
             self._champions.setdefault(change.pipeline, []).append(champion)
             return champion
 
@@ -149,67 +177,32 @@ class MemoryLedger:
         return tuple(item for item in found if item.holder != rules.FREE and _fits((pipeline,), (item.pipeline,)))
 
     def claim_batches(self, pipeline: str, kind: BatchKind, arrivals: Sequence[Arrival]) -> tuple[Batch, ...]:
-        wanted = {arrival.sha256 for arrival in arrivals}
         with self._lock:
-            before = self.batches(pipeline, kind=kind)
-            found = batch_rules.registered(
-                [batch for batch in before if batch.sha256 in wanted],
-                arrivals,
-                pipeline=pipeline,
-                kind=kind,
-                next_number=len(before) + 1,
-                now=self.now(),
-            )
-            for batch in found:
-                self._batches[_key(batch)] = batch
-            return found
+            return self._batches.claim(pipeline, kind, arrivals, now=self.now())
 
     def finish_batches(
         self, finished: Sequence[tuple[Batch, Verdict]], *, actor: str, lease: Lease | None = None
     ) -> tuple[Batch, ...]:
         with self._lock:
             self._check(lease)
-            done = dict[tuple[str, BatchKind, int], tuple[Batch, Verdict]]()
-            for batch, verdict in finished:
-                stored, seq = self._stored(batch), len(self._verdicts) + len(done) + 1
-                if stored.verdict_seq is None and _key(batch) not in done:
-                    done[_key(batch)] = (batch_rules.finished(stored, batch, verdict_seq=seq), verdict)
-            for key, (batch, verdict) in done.items():
-                self._append(verdict, actor=actor)
-                self._batches[key] = batch
-            return tuple(self._batches[_key(batch)] for batch, _ in finished)
+            return self._batches.finish(finished, partial(self._records.append, actor=actor, now=self.now()))
 
     def settle_batch(self, batch: Batch, verdict: Verdict, *, state: Settled, actor: str) -> Batch:
         with self._lock:
-            settled_seq = len(self._verdicts) + 1
-            done = batch_rules.settled(self._stored(batch), batch, state=state, settled_seq=settled_seq)
-            self._append(verdict, actor=actor)
-            self._batches[_key(batch)] = done
-            return done
+            append = partial(self._records.append, actor=actor, now=self.now())
+            return self._batches.settle(batch, verdict, append, state=state)
 
     def batches(
         self, pipeline: str | None = None, *, kind: BatchKind | None = None, states: Sequence[BatchState] = ()
     ) -> tuple[Batch, ...]:
         with self._lock:
-            found = [self._batches[key] for key in sorted(self._batches)]
+            found = self._batches.all()
         mine = (item for item in found if _fits((pipeline, kind), (item.pipeline, item.kind)))
         return tuple(item for item in mine if not states or item.state in states)
-
-    def _append(self, verdict: Verdict, *, actor: str) -> Recorded:
-        head = self._verdicts[-1] if self._verdicts else None
-        record = follow(head, verdict, actor=actor, now=self.now())
-        self._verdicts.append(record)
-        return record
 
     def _check(self, lease: Lease | None) -> None:
         if lease is not None:
             rules.check(self._leases.get((lease.pipeline, lease.activity)), lease)
-
-    def _stored(self, batch: Batch) -> Batch:
-        stored = self._batches.get(_key(batch))
-        if stored is None:
-            raise batch_rules.unknown(batch)
-        return stored
 
     def _known(self, intent_id: str) -> Intent:
         intent = self._intents.get(intent_id)
@@ -220,10 +213,6 @@ class MemoryLedger:
     def _save(self, intent: Intent) -> Intent:
         self._intents[intent.id] = intent
         return intent
-
-
-def _key(batch: Batch) -> tuple[str, BatchKind, int]:
-    return batch.pipeline, batch.kind, batch.number
 
 
 def _fits(wanted: Sequence[str | int | None], found: Sequence[str | int]) -> bool:

@@ -5,17 +5,22 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from registry.chain import clean, utc
-from registry.ledger import Champion, Change, Intent, Lease
+from registry.ledger import Champion, Change, ChangeKind, Intent, Lease, Recorded
 from validation.errors import LeaseLostError, RefusedError, RegistryError, StaleEpochError
 from validation.verdict import Verdict
 
+_OUTCOMES: dict[ChangeKind, str] = {
+    "promotion": "promoted", "forced": "forced", "adoption": "adopted", "rollback": "rolled_back",
+}  # fmt: skip
 RETRAIN = "retrain"
 FREE = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion(Verdict):
-    """A version became champion."""
+    """A version became champion: by the gate ("promoted"), by a person past the gate ("forced"), or after its alias
+    was moved by hand ("adopted").
+    """
 
     kind: ClassVar[str] = "promotion"
 
@@ -52,17 +57,30 @@ def crowned(current: Champion | None, change: Change, *, expected_epoch: int, no
 def announcement(champion: Champion) -> Verdict:
     """The verdict that tells of a new champion."""
     change = champion.change
-    verdict, outcome = (Promotion, "promoted") if change.kind == "promotion" else (Rollback, "rolled_back")
+    verdict = Rollback if change.kind == "rollback" else Promotion
     return verdict(
         pipeline=change.pipeline,
         subject=change.version,
-        outcome=outcome,
+        outcome=_OUTCOMES[change.kind],
         reasons=(change.why,),
         data_time=change.data_time,
         change=change,
         epoch=champion.epoch,
         from_version=champion.from_version,
     )
+
+
+def check_unanswered(question: int, asked: Recorded | None, answer: Recorded | None) -> None:
+    """RegistryError when nothing was `asked` under this number; RefusedError when it has an `answer`."""
+    if asked is None:
+        raise unknown("verdict", f"no. {question}")
+    if answer is not None:
+        why = f", because {'; '.join(answer.reasons)}" if answer.reasons else ""
+        raise RefusedError(
+            f"question {question} about {asked.pipeline} {asked.subject} has its answer: {answer.outcome}, by "
+            f"{answer.actor} at {answer.recorded_at:%Y-%m-%d %H:%M:%S} UTC{why[:300]}; see it: "
+            f"andon show {asked.pipeline} --verdict {answer.seq}"
+        )
 
 
 def opened(*, intent_id: str, pipeline: str, reason: str, data_time: datetime, now: datetime) -> Intent:

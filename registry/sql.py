@@ -6,14 +6,13 @@ Rows are read, `rules` decides, rows are written; all under the database's one-w
 # ruff: noqa: D102 - the port says what each method promises
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, Table, and_, insert, select, update
+from sqlalchemy import Engine, and_, insert, select
 
-from registry import batches, rules, tables
+from registry import batches, rows, rules, tables, verdicts
 from registry.engine import connect, now, reading, writing
 from registry.ledger import (
     Arrival,
@@ -22,6 +21,7 @@ from registry.ledger import (
     BatchState,
     Champion,
     Change,
+    Head,
     Intent,
     IntentState,
     Lease,
@@ -29,24 +29,24 @@ from registry.ledger import (
     Recorded,
     Settled,
 )
-from registry.tables import BATCHES, CHAMPIONS, INTENTS, LEASES, VERDICTS, match, row
-from registry.verdicts import append
+from registry.tables import ANSWERS, BATCHES, CHAMPIONS, INTENTS, LEASES, VERDICTS, match, row
 from validation.verdict import Verdict
 
 
-def open_ledger(url: str) -> Ledger:
+def open_ledger(url: str, *, key: bytes | None = None) -> Ledger:
     """The ledger at a SQLAlchemy URL (sqlite or postgresql), made when it is new.
 
-    ServiceDownError when it does not answer; DefinitionError when the URL cannot be read.
+    `key` seals what is written (Settings.seal_key); who only reads needs none. ServiceDownError when it does not
+    answer; DefinitionError when the URL cannot be read.
     """
-    return SqlLedger(connect(url))
+    return SqlLedger(connect(url), key=key)
 
 
 class SqlLedger:
     """Keeps the promises of `Ledger` on the tables of an engine from `connect`. Threads may share one."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, *, key: bytes | None = None) -> None:
+        self._engine, self._key = engine, key
         self._closer = weakref.finalize(self, engine.dispose)
 
     def dispose(self) -> None:
@@ -59,9 +59,30 @@ class SqlLedger:
 
     def record(self, verdict: Verdict, *, actor: str, lease: Lease | None = None) -> Recorded:
         with writing(self._engine) as connection:
-            _check(connection, lease)
-            (record,) = append(connection, [verdict], actor=actor)
+            rows.check(connection, lease)
+            (record,) = verdicts.append(connection, [verdict], actor=actor, key=self._key)
             return record
+
+    def answer(self, question: int, verdict: Verdict, *, actor: str) -> Recorded:
+        with writing(self._engine) as connection:
+            return verdicts.answer(connection, question, verdict, actor=actor, key=self._key)
+
+    def answer_to(self, question: int) -> Recorded | None:
+        with reading(self._engine) as connection:
+            return verdicts.answer_to(connection, question)
+
+    def answers(self) -> Mapping[int, int]:
+        with reading(self._engine) as connection:
+            found = connection.execute(select(ANSWERS.c.question, ANSWERS.c.answer).order_by(ANSWERS.c.question))
+            return {item.question: item.answer for item in found}
+
+    def head(self) -> Head | None:
+        with reading(self._engine) as connection:
+            return verdicts.head(connection)
+
+    def reseal(self, verdict: Verdict, *, actor: str) -> Recorded:
+        with writing(self._engine) as connection:
+            return verdicts.vouch(connection, verdict, actor=actor, key=self._key)
 
     def verdicts(
         self,
@@ -78,28 +99,34 @@ class SqlLedger:
             found = connection.execute(newest_first).mappings().all()
         return tuple(tables.to_recorded(item) for item in reversed(found))
 
+    def records(self, *, after: int = 0, limit: int = 1000) -> tuple[Recorded, ...]:
+        behind = select(VERDICTS).where(VERDICTS.c.seq > after).order_by(VERDICTS.c.seq).limit(limit)
+        with reading(self._engine) as connection:
+            return tuple(tables.to_recorded(item) for item in connection.execute(behind).mappings())
+
     def champion(self, pipeline: str) -> Champion | None:
         with reading(self._engine) as connection:
-            return _champion(connection, pipeline)
+            return rows.champion(connection, pipeline)
 
-    def champions(self, pipeline: str) -> tuple[Champion, ...]:
-        by_epoch = select(CHAMPIONS).where(CHAMPIONS.c.pipeline == pipeline).order_by(CHAMPIONS.c.epoch)
+    def champions(self, pipeline: str | None = None) -> tuple[Champion, ...]:
+        mine = select(CHAMPIONS).where(match(CHAMPIONS, pipeline=pipeline))
+        by_epoch = mine.order_by(CHAMPIONS.c.pipeline, CHAMPIONS.c.epoch)
         with reading(self._engine) as connection:
             return tuple(tables.to_champion(item) for item in connection.execute(by_epoch).mappings())
 
     def crown(self, change: Change, *, expected_epoch: int, lease: Lease | None = None) -> Champion:
         with writing(self._engine) as connection:
-            _check(connection, lease)
-            current = _champion(connection, change.pipeline)
+            rows.check(connection, lease)
+            current = rows.champion(connection, change.pipeline)
             champion = rules.crowned(current, change, expected_epoch=expected_epoch, now=now(connection))
             connection.execute(insert(CHAMPIONS).values(tables.champion_row(champion)))
-            append(connection, [rules.announcement(champion)], actor=change.actor)
+            verdicts.append(connection, [rules.announcement(champion)], actor=change.actor, key=self._key)
             return champion
 
     def ask(self, *, intent_id: str, pipeline: str, reason: str, data_time: datetime) -> Intent:
         live = and_(INTENTS.c.pipeline == pipeline, INTENTS.c.state != "closed")
         with writing(self._engine) as connection:
-            known = _find(connection, INTENTS, id=intent_id)
+            known = rows.find(connection, INTENTS, id=intent_id)
             known = known or connection.execute(select(INTENTS).where(live)).mappings().first()
             if known:
                 return Intent(**known)
@@ -111,7 +138,7 @@ class SqlLedger:
 
     def intent(self, intent_id: str) -> Intent | None:
         with reading(self._engine) as connection:
-            found = _find(connection, INTENTS, id=intent_id)
+            found = rows.find(connection, INTENTS, id=intent_id)
         return Intent(**found) if found else None
 
     def intents(self, pipeline: str | None = None, *, states: Sequence[IntentState] = ()) -> tuple[Intent, ...]:
@@ -124,31 +151,31 @@ class SqlLedger:
 
     def claim(self, intent_id: str, *, lease: Lease) -> Intent | None:
         with writing(self._engine) as connection:
-            _check(connection, lease)
-            intent = rules.claimed(_intent(connection, intent_id), lease, now=now(connection))
-            return intent and _save(connection, intent)
+            rows.check(connection, lease)
+            intent = rules.claimed(rows.intent(connection, intent_id), lease, now=now(connection))
+            return intent and rows.save(connection, intent)
 
     def close(self, intent_id: str, *, outcome: str, lease: Lease | None = None) -> Intent:
         with writing(self._engine) as connection:
-            _check(connection, lease)
-            intent = _intent(connection, intent_id)
-            return _save(connection, rules.closed(intent, outcome=outcome, now=now(connection)))
+            rows.check(connection, lease)
+            intent = rows.intent(connection, intent_id)
+            return rows.save(connection, rules.closed(intent, outcome=outcome, now=now(connection)))
 
     def defer(self, intent_id: str, *, until: datetime | None, condition: str, lease: Lease | None = None) -> Intent:
         with writing(self._engine) as connection:
-            _check(connection, lease)
-            intent = _intent(connection, intent_id)
-            return _save(connection, rules.deferred(intent, until=until, condition=condition, now=now(connection)))
+            rows.check(connection, lease)
+            intent = rows.intent(connection, intent_id)
+            return rows.save(connection, rules.deferred(intent, until=until, condition=condition, now=now(connection)))
 
     def reopen(self, intent_id: str) -> Intent:
         with writing(self._engine) as connection:
-            intent = _intent(connection, intent_id)
-            return _save(connection, rules.reopened(intent, now=now(connection)))
+            intent = rows.intent(connection, intent_id)
+            return rows.save(connection, rules.reopened(intent, now=now(connection)))
 
     def acquire(self, pipeline: str, activity: str, *, holder: str, ttl: timedelta) -> Lease | None:
         with writing(self._engine) as connection:
             moment = now(connection)
-            current = _lease(connection, pipeline, activity)
+            current = rows.lease(connection, pipeline, activity)
             wish = Lease(
                 pipeline=pipeline, activity=activity, holder=holder, token=0, expires_at=rules.expiry(moment, ttl)
             )
@@ -156,19 +183,19 @@ class SqlLedger:
             if taken and current is None:
                 connection.execute(insert(LEASES).values(row(taken)))
             elif taken:
-                _replace(connection, taken)
+                rows.replace(connection, taken)
             return taken
 
     def heartbeat(self, lease: Lease, *, ttl: timedelta) -> Lease:
         with writing(self._engine) as connection:
-            _check(connection, lease)
-            return _replace(connection, replace(lease, expires_at=rules.expiry(now(connection), ttl)))
+            rows.check(connection, lease)
+            return rows.replace(connection, replace(lease, expires_at=rules.expiry(now(connection), ttl)))
 
     def release(self, lease: Lease) -> None:
         with writing(self._engine) as connection:
-            current = _lease(connection, lease.pipeline, lease.activity)
+            current = rows.lease(connection, lease.pipeline, lease.activity)
             if rules.held(current, lease):
-                _replace(connection, rules.freed(lease))
+                rows.replace(connection, rules.freed(lease))
 
     def leases(self, pipeline: str | None = None) -> tuple[Lease, ...]:
         wanted = and_(match(LEASES, pipeline=pipeline), LEASES.c.holder != rules.FREE)
@@ -186,12 +213,12 @@ class SqlLedger:
         self, finished: Sequence[tuple[Batch, Verdict]], *, actor: str, lease: Lease | None = None
     ) -> tuple[Batch, ...]:
         with writing(self._engine) as connection:
-            _check(connection, lease)
-            return batches.finish(connection, finished, actor=actor)
+            rows.check(connection, lease)
+            return batches.finish(connection, finished, actor=actor, key=self._key)
 
     def settle_batch(self, batch: Batch, verdict: Verdict, *, state: Settled, actor: str) -> Batch:
         with writing(self._engine) as connection:
-            return batches.settle(connection, batch, verdict, state=state, actor=actor)
+            return batches.settle(connection, batch, verdict, state=state, actor=actor, key=self._key)
 
     def batches(
         self, pipeline: str | None = None, *, kind: BatchKind | None = None, states: Sequence[BatchState] = ()
@@ -202,41 +229,3 @@ class SqlLedger:
         by_number = wanted.order_by(BATCHES.c.pipeline, BATCHES.c.kind, BATCHES.c.number)
         with reading(self._engine) as connection:
             return tuple(tables.to_batch(item) for item in connection.execute(by_number).mappings())
-
-
-def _find(connection: Connection, table: Table, **key: Any) -> RowMapping | None:
-    return connection.execute(select(table).where(match(table, **key))).mappings().first()
-
-
-def _champion(connection: Connection, pipeline: str) -> Champion | None:
-    newest = select(CHAMPIONS).where(CHAMPIONS.c.pipeline == pipeline).order_by(CHAMPIONS.c.epoch.desc()).limit(1)
-    found = connection.execute(newest).mappings().first()
-    return tables.to_champion(found) if found else None
-
-
-def _intent(connection: Connection, intent_id: str) -> Intent:
-    found = _find(connection, INTENTS, id=intent_id)
-    if found is None:
-        raise rules.unknown("intent", intent_id)
-    return Intent(**found)
-
-
-def _save(connection: Connection, intent: Intent) -> Intent:
-    connection.execute(update(INTENTS).where(INTENTS.c.id == intent.id).values(row(intent)))
-    return intent
-
-
-def _lease(connection: Connection, pipeline: str, activity: str) -> Lease | None:
-    found = _find(connection, LEASES, pipeline=pipeline, activity=activity)
-    return Lease(**found) if found else None
-
-
-def _check(connection: Connection, lease: Lease | None) -> None:
-    if lease is not None:
-        rules.check(_lease(connection, lease.pipeline, lease.activity), lease)
-
-
-def _replace(connection: Connection, lease: Lease) -> Lease:
-    key = {"pipeline": lease.pipeline, "activity": lease.activity}
-    connection.execute(update(LEASES).where(match(LEASES, **key)).values(row(lease)))
-    return lease

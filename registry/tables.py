@@ -1,25 +1,20 @@
 """The ledger's tables, and how their rows become values and back. Runs one statement only: it adds new columns."""
 
-import json
 from dataclasses import fields
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     ColumnElement,
     Connection,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     MetaData,
     PrimaryKeyConstraint,
     RowMapping,
     Table,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
     and_,
     inspect,
@@ -28,52 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.schema import CreateColumn
 
-from registry.chain import canonical, clean
-from registry.ledger import Batch, Champion, Change, Recorded
-
-
-class Moment(TypeDecorator[datetime]):
-    """A moment in UTC, to the microsecond: timestamptz on PostgreSQL, sortable text on SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - given
-        """To UTC; what has no time zone was refused before."""
-        return value and value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - given
-        """SQLite forgets the time zone, PostgreSQL answers in the session's."""
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-class Words(TypeDecorator[str]):
-    """Text that every database can hold."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - given
-        """PostgreSQL refuses NUL, both refuse lone surrogates."""
-        return value and clean(value)
-
-
-class Json(TypeDecorator[Any]):
-    """Canonical JSON as text: what was hashed is what is stored."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str:  # noqa: ARG002 - given
-        """Write the text that the hash was taken of."""
-        return canonical(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002 - given
-        """Read it."""
-        return json.loads(value or "null")
-
+from registry.columns import Json, Moment, Words
+from registry.ledger import Batch, Champion, Change, Head, Recorded
 
 METADATA = MetaData()
 
@@ -107,9 +58,27 @@ CHAMPIONS = Table(
     Column("data_time", Moment, nullable=False),
     Column("actor", Words, nullable=False),
     Column("intent", Words),
+    Column("evidence", BigInteger),
     Column("from_version", Words),
     Column("recorded_at", Moment, nullable=False),
     PrimaryKeyConstraint("pipeline", "epoch"),  # the compare-and-set, whatever else fails
+)
+
+HEAD = Table(
+    "andon_head",
+    METADATA,
+    Column("one", BigInteger, CheckConstraint("one = 1"), primary_key=True, autoincrement=False),  # the only row
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", Words, nullable=False),
+    Column("mac", Words, nullable=False),
+    Column("key_id", Words, nullable=False),
+)
+
+ANSWERS = Table(
+    "andon_answers",
+    METADATA,
+    Column("question", BigInteger, ForeignKey(VERDICTS.c.seq), primary_key=True, autoincrement=False),  # one, whatever
+    Column("answer", BigInteger, ForeignKey(VERDICTS.c.seq), nullable=False, unique=True),
 )
 
 INTENTS = Table(
@@ -200,6 +169,16 @@ def verdict_row(record: Recorded) -> dict[str, Any]:
 def to_recorded(found: RowMapping) -> Recorded:
     """A row as a record."""
     return Recorded(**found, reasons=tuple(found["body"]["reasons"]))
+
+
+def head_row(head: Head) -> dict[str, Any]:
+    """The head as the one row of its table."""
+    return {"one": 1, **row(head)}
+
+
+def to_head(found: RowMapping) -> Head:
+    """The one row as the head."""
+    return Head(**{item.name: found[item.name] for item in fields(Head)})
 
 
 def champion_row(champion: Champion) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def open_sites(pipeline: str | None, settings: Settings | None = None, *, actor:
     settings = settings or Settings()
     folders = settings.pipeline_folders
     pipelines = [find(pipeline, folders)] if pipeline else list(loadable(folders).values())
-    ledger, store, lake = open_ledger(settings.ledger), open_store(settings), open_lake(settings)
+    ledger = open_ledger(settings.ledger, key=settings.seal_key())
+    store, lake = open_store(settings), open_lake(settings)
     require_conditional_writes(lake.root, lake.remote)
     return tuple(
         Site(pipeline=found, settings=settings, ledger=ledger, store=store, lake=lake, actor=actor or who(settings))

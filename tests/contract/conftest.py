@@ -8,6 +8,7 @@ import pytest
 from registry.ledger import Ledger
 from registry.memory import MemoryLedger
 from registry.sql import open_ledger
+from tests.contract.ledger_world import KEY
 from tests.postgres import create_database, postgres_server
 from tests.s3 import s3_server
 
@@ -34,7 +35,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture(params=["memory", "sqlite", "postgres"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
     if request.param == "memory":
-        return MemoryLedger()
+        return MemoryLedger(key=KEY)
     if request.param == "sqlite":
-        return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    return open_ledger(create_database(request.getfixturevalue("postgres")))
+        return open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", key=KEY)
+    return open_ledger(create_database(request.getfixturevalue("postgres")), key=KEY)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from registry.ledger import Arrival, Batch, Lease, Ledger
 from validation.verdict import Verdict
 
+KEY = b"a key of the tests, known to everybody"
 MONDAY = datetime(2013, 4, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 BLINK = timedelta(milliseconds=1)

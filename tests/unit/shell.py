@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from andon.cli import main
+from andon.settings import Settings
 from registry.ledger import Ledger
 from registry.sql import open_ledger
 
@@ -36,5 +37,5 @@ class Shell:
         return Ran(code=int(ended.value.code or 0), out=out, err=" ".join(err.split()))
 
     def ledger(self) -> Ledger:
-        self.home.mkdir(parents=True, exist_ok=True)
-        return open_ledger(f"sqlite:///{self.home / 'ledger.db'}")
+        place = Settings(home=self.home)
+        return open_ledger(place.ledger, key=place.seal_key())
