@@ -1,19 +1,18 @@
 """May this challenger replace the champion? Judges paired losses on rows that neither has seen."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from validation.behaviour import BehaviourResult
 from validation.gate_policy import Gate
-from validation.guards import Guards, failed
-from validation.intervals import Floats, Interval, paired_interval, plain
+from validation.gate_verdict import Evidence, GateVerdict
+from validation.guards import Guards, failed, measured
+from validation.intervals import Interval, paired_interval, plain
+from validation.looks import Looks, looks_of, more_blocks
 from validation.slices import SliceGain, judge_slices
-from validation.verdict import Verdict
 
 __all__ = ["Evidence", "Gate", "GateVerdict", "Guards", "judge"]
 
@@ -21,97 +20,20 @@ MAX_SLICE_ALPHA = 0.05  # a slice blocks a promotion only on proof, also when th
 MAX_SLICES_TOLD = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Evidence:
-    """Losses of both models, one per labelled row of the holdout; `blocks`: the row's day as an integer.
-
-    `slices`: column -> its value in each row. `champion_is` "base rate": there is no champion yet, and
-    `champion_loss` is the loss of always predicting the training rows' mean. `evidence` names the rows.
-    """
-
-    champion_loss: Floats
-    challenger_loss: Floats
-    blocks: npt.NDArray[Any]
-    slices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    champion_version: str = ""
-    challenger_version: str = ""
-    champion_is: Literal["champion", "base rate", "unable"] = "champion"
-    bundle_sha256: str = ""
-    evidence: str = "holdout"
-    unable_why: str = ""
-    baseline_loss: Floats | None = None
-    look: int = 1
-    earlier_blocks: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateVerdict(Verdict):
-    """outcome: "promote", "reject" or "need evidence".
-
-    `gain` = champion's loss - challenger's, mean per row; `gain_share` of the champion's loss; `lower` and `upper`
-    are one-sided bounds of the gain at `alpha` (None: infinite). `slices`: worst first. The last four say what was
-    judged, so that an interrupted promotion can be finished from the ledger alone.
-    """
-
-    kind: ClassVar[str] = "gate"
-
-    champion_is: str
-    champion_version: str
-    challenger_version: str
-    bundle_sha256: str
-    evidence: str
-    rows: int
-    blocks: int
-    coverage: float
-    champion_loss: float | None
-    challenger_loss: float | None
-    gain: float | None
-    gain_share: float | None
-    standard_error: float | None
-    lower: float | None
-    upper: float | None
-    alpha: float
-    min_gain: float
-    calibration_bias: float | None
-    latency_ms: float
-    size_mb: float
-    slices: tuple[SliceGain, ...]
-    intent: str = ""
-    snapshot: str = ""
-    mature_rows: int = 0
-    trained_until: datetime | None = None
-    look: int = 1
-    max_looks: int = 1
-    nominal_alpha: float | None = None
-    more_blocks: int | None = None
-    earlier_blocks: tuple[int, ...] = ()
-    mode: str = "live"
-    asks: str = ""
-    churn: float | None = None
-    baseline_loss: float | None = None
-    by: str = "loss"
-    unable_why: str = ""
-    champion_bias: float | None = None
-    challenger_bias: float | None = None
-    behaviour: tuple[BehaviourResult, ...] = ()
-    holdout_start: datetime | None = None
-
-
 def judge(
     evidence: Evidence, guards: Guards, *, policy: Gate, pipeline: str, subject: str, as_of: datetime
 ) -> GateVerdict:
     """Judge a challenger. Promote: gain >= min_gain and its lower bound above 0. Reject: a guard fails, a slice is
-    provably worse, or even the upper bound is below min_gain. Anything else needs evidence.
+    provably worse, or even the upper bound is below min_gain. Anything else needs evidence, and expires with the last
+    look. A champion that cannot score is never replaced by this verdict alone: it asks a person.
     """
-    gain = None if _not_finite(evidence) else _gain(evidence, policy.alpha)
-    slices = () if gain is None else _slices(evidence, policy)
-    outcome, reasons = _conclude(evidence, guards, policy=policy, gain=gain, slices=slices)
-    loss = float(evidence.champion_loss.mean()) if gain and gain.rows else None
+    weighed = _weigh(evidence, guards, policy)
+    outcome, reasons = _conclude(evidence, guards, weighed, policy)
     return GateVerdict(
         pipeline=pipeline,
         subject=subject,
         outcome=outcome,
-        reasons=reasons,
+        reasons=(*reasons, *_told(outcome, guards, policy)),
         data_time=as_of,
         champion_is=evidence.champion_is,
         champion_version=evidence.champion_version,
@@ -119,87 +41,197 @@ def judge(
         bundle_sha256=evidence.bundle_sha256,
         evidence=evidence.evidence,
         rows=len(evidence.champion_loss),
-        blocks=gain.blocks if gain else 0,
-        coverage=guards.coverage,
-        champion_loss=loss,
-        challenger_loss=loss - gain.mean if gain and loss is not None else None,
-        gain=gain.mean if gain else None,
-        gain_share=_share(gain, loss) if gain and loss is not None else None,
-        standard_error=plain(gain.standard_error) if gain else None,
-        lower=plain(gain.lower) if gain else None,
-        upper=plain(gain.upper) if gain else None,
         alpha=policy.alpha,
         min_gain=policy.min_gain,
-        calibration_bias=guards.calibration_bias,
-        latency_ms=guards.latency_ms,
-        size_mb=guards.size_mb,
-        slices=slices[:MAX_SLICES_TOLD],
+        look=evidence.look,
+        max_looks=policy.max_looks,
+        more_blocks=weighed.more if outcome == "need evidence" else None,
+        earlier_blocks=evidence.earlier_blocks,
+        mode=policy.mode,
+        asks=_asks(outcome, evidence, policy),
+        baseline_loss=_baseline(evidence),
+        by=policy.by,
+        unable_why=evidence.unable_why,
+        **_compared(weighed),
+        **measured(guards),
     )
 
 
-def _conclude(
-    evidence: Evidence, guards: Guards, *, policy: Gate, gain: Interval | None, slices: tuple[SliceGain, ...]
-) -> tuple[str, tuple[str, ...]]:
-    """The outcome and its reasons: faults first, then lacking evidence, then the interval."""
-    faults = [*failed(guards, policy), *_not_finite(evidence), *(str(item) for item in slices if item.worse)]
-    if gain is None:
-        return "reject", tuple(faults)
-    lacking = _lacking(evidence, gain, guards, policy)
-    outcome, numbers = _decide(gain, float(evidence.champion_loss.mean()) if gain.rows else 0.0, policy=policy)
-    if faults:
-        return "reject", (*faults, numbers)
-    return ("need evidence", tuple(lacking)) if lacking else (outcome, (numbers,))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Weighed:
+    """The numbers of the comparison; `gain` None: some losses are not numbers. `more` blocks would probably decide."""
+
+    looks: Looks
+    level: float
+    gain: Interval | None = None
+    loss: float = 0.0
+    slices: tuple[SliceGain, ...] = ()
+    more: int | None = None
+
+    @property
+    def share(self) -> float:
+        """The gain as a share of the champion's loss; 0 for a champion without any: there is nothing to gain."""
+        return self.gain.mean / self.loss if self.gain and self.loss > 0 else 0.0
 
 
-def _gain(evidence: Evidence, alpha: float) -> Interval:
-    return paired_interval(evidence.champion_loss - evidence.challenger_loss, evidence.blocks, alpha=alpha)
+def _compared(weighed: _Weighed) -> dict[str, Any]:
+    """The comparison's numbers as fields of the verdict."""
+    gain, known = weighed.gain, bool(weighed.gain and weighed.gain.rows)
+    return {
+        "blocks": gain.blocks if gain else 0,
+        "champion_loss": weighed.loss if known else None,
+        "challenger_loss": weighed.loss - gain.mean if gain and known else None,
+        "gain": gain.mean if gain else None,
+        "gain_share": weighed.share if known else None,
+        "standard_error": plain(gain.standard_error) if gain else None,
+        "lower": plain(gain.lower) if gain else None,
+        "upper": plain(gain.upper) if gain else None,
+        "nominal_alpha": weighed.level,
+        "slices": weighed.slices[:MAX_SLICES_TOLD],
+    }
 
 
-def _slices(evidence: Evidence, policy: Gate) -> tuple[SliceGain, ...]:
-    return judge_slices(
-        evidence.champion_loss - evidence.challenger_loss,
+def _weigh(evidence: Evidence, guards: Guards, policy: Gate) -> _Weighed:
+    difference = evidence.champion_loss - evidence.challenger_loss
+    blocks = len(np.unique(evidence.blocks))
+    looks = looks_of(evidence.earlier_blocks, blocks, policy)
+    level = looks.level(policy.alpha, blocks)
+    if not np.isfinite(difference).all():
+        return _Weighed(looks=looks, level=level)
+    gain = paired_interval(difference, evidence.blocks, alpha=level)
+    loss = float(evidence.champion_loss.mean()) if gain.rows else 0.0
+    slices = judge_slices(
+        difference,
         evidence.blocks,
         evidence.slices,
-        alpha=min(policy.alpha, MAX_SLICE_ALPHA),
+        alpha=looks.level(min(policy.alpha, MAX_SLICE_ALPHA), blocks),
         min_rows=policy.min_slice_rows,
+        min_blocks=policy.min_blocks,
     )
+    other = guards.coverage < guards.min_coverage or evidence.champion_is == "unable"  # no number of blocks mends it
+    more = None if other else more_blocks(gain, loss, looks=looks, policy=policy)
+    return _Weighed(looks=looks, level=level, gain=gain, loss=loss, slices=slices, more=more)
 
 
-def _share(gain: Interval, loss: float) -> float:
-    """0 for a champion without any loss: there is nothing to gain."""
-    return gain.mean / loss if loss > 0 else 0.0
+def _conclude(evidence: Evidence, guards: Guards, weighed: _Weighed, policy: Gate) -> tuple[str, tuple[str, ...]]:
+    """The outcome and its reasons: faults first, then lacking evidence, then the interval."""
+    faults = [*failed(guards, policy), *_not_finite(evidence, policy), *_worse_than_a_constant(evidence, weighed)]
+    faults += [str(item) for item in weighed.slices if item.worse]
+    lacking = _lacking(evidence, guards, weighed, policy)
+    outcome, numbers = _decide(evidence, weighed, policy)
+    if faults:
+        return "reject", (*faults, *numbers)
+    if lacking:
+        outcome, numbers = "need evidence", lacking
+    if evidence.champion_is == "unable" and outcome != "reject":
+        return "need evidence", (_unable(evidence), *numbers)
+    if outcome == "need evidence":
+        return ("expired" if weighed.looks.last else outcome), (*numbers, _ahead(evidence, weighed, policy))
+    return outcome, tuple(numbers)
 
 
-def _not_finite(evidence: Evidence) -> list[str]:
-    sides = {evidence.champion_is: evidence.champion_loss, "challenger": evidence.challenger_loss}
-    counts = {side: int((~np.isfinite(losses)).sum()) for side, losses in sides.items()}
-    return [f"the {side}'s loss is not a number on {rows:,} rows" for side, rows in counts.items() if rows]
+def _decide(evidence: Evidence, weighed: _Weighed, policy: Gate) -> tuple[str, Sequence[str]]:
+    """What the interval says, and its numbers in words; nothing without one."""
+    gain, loss, share = weighed.gain, weighed.loss, weighed.share
+    if gain is None:
+        return "need evidence", ()
+    what = "loss" if policy.by == "loss" else "1 - AUC"
+    whose = "" if evidence.champion_is == "champion" else "the base rate's "
+    look = f", look {evidence.look} of {policy.max_looks}" if policy.max_looks > 1 else ""
+    numbers = (
+        f"the challenger's {what} is {loss - gain.mean:.5f} against {whose}{loss:.5f}, a gain of {share:+.2%} "
+        f"(bounds {gain.lower:+.5f} to {gain.upper:+.5f} at alpha {weighed.level:.3g}{look}, {gain.rows:,} rows in "
+        f"{gain.blocks} blocks)"
+    )
+    if share >= policy.min_gain and gain.lower > 0:
+        return "promote", (f"{numbers}: at least {policy.min_gain:.2%}, and proven above 0",)
+    if gain.upper < policy.min_gain * loss or loss <= 0:
+        return "reject", (f"{numbers}: even the upper bound is below the {policy.min_gain:.2%} that are asked for",)
+    return "need evidence", (f"{numbers}: neither proven nor refuted that it is at least {policy.min_gain:.2%}",)
 
 
-def _lacking(evidence: Evidence, gain: Interval, guards: Guards, policy: Gate) -> list[str]:
+def _lacking(evidence: Evidence, guards: Guards, weighed: _Weighed, policy: Gate) -> list[str]:
+    rows, blocks = len(evidence.champion_loss), len(np.unique(evidence.blocks))
     lacking = []
-    if gain.blocks < policy.min_blocks:
+    if blocks < policy.min_blocks:
         lacking.append(
-            f"the {evidence.evidence} has {gain.rows:,} labelled rows in {gain.blocks} blocks; "
+            f"the {evidence.evidence} has {rows:,} labelled rows in {blocks} blocks; "
             f"at least {policy.min_blocks} blocks are needed"
         )
+    if not weighed.looks.news:
+        lacking.append(f"no block has come since the last look, which had {weighed.looks.earlier[-1]}")
     if guards.coverage < guards.min_coverage:
         lacking.append(
             f"only {guards.coverage:.1%} of the {evidence.evidence}'s mature rows have a label, "
             f"{guards.min_coverage:.1%} are needed"
         )
+    if _has_no_auc(evidence, policy):
+        lacking.append(f"all {rows:,} labels of the {evidence.evidence} are the same, so there is no AUC")
     return lacking
 
 
-def _decide(gain: Interval, loss: float, *, policy: Gate) -> tuple[str, str]:
-    share = _share(gain, loss)
-    numbers = (
-        f"the challenger's loss is {loss - gain.mean:.5f} against {loss:.5f}, a gain of {share:+.2%} "
-        f"(bounds {gain.lower:+.5f} to {gain.upper:+.5f} at alpha {policy.alpha:g}, {gain.rows:,} rows in "
-        f"{gain.blocks} blocks)"
+def _ahead(evidence: Evidence, weighed: _Weighed, policy: Gate) -> str:
+    if weighed.looks.last:
+        return f"this was look {evidence.look} of {policy.max_looks}: the challenger expires, undecided"
+    if weighed.more is None:
+        return "how many more blocks would decide cannot be told"
+    end = "promotion" if weighed.share >= policy.min_gain else "rejection"
+    blocks = "1 more block" if weighed.more == 1 else f"{weighed.more:,} more blocks"
+    return f"about {blocks} would probably decide, as it looks now for a {end}"
+
+
+def _unable(evidence: Evidence) -> str:
+    return (
+        f"the champion, version {evidence.champion_version}, cannot score these rows "
+        f"({evidence.unable_why or 'no reason given'}): nothing could be compared with it, a person must decide"
     )
-    if share >= policy.min_gain and gain.lower > 0:
-        return "promote", f"{numbers}: at least {policy.min_gain:.2%}, and proven above 0"
-    if gain.upper < policy.min_gain * loss or loss <= 0:
-        return "reject", f"{numbers}: even the upper bound is below the {policy.min_gain:.2%} that are asked for"
-    return "need evidence", f"{numbers}: neither proven nor refuted that it is at least {policy.min_gain:.2%}"
+
+
+def _not_finite(evidence: Evidence, policy: Gate) -> list[str]:
+    if _has_no_auc(evidence, policy):
+        return []
+    champion = "base rate" if evidence.champion_is == "unable" else evidence.champion_is
+    sides = {champion: evidence.champion_loss, "challenger": evidence.challenger_loss}
+    counts = {side: int((~np.isfinite(losses)).sum()) for side, losses in sides.items()}
+    return [f"the {side}'s loss is not a number on {rows:,} rows" for side, rows in counts.items() if rows]
+
+
+def _has_no_auc(evidence: Evidence, policy: Gate) -> bool:
+    losses = (evidence.champion_loss, evidence.challenger_loss)
+    return policy.by == "auc" and len(losses[0]) > 0 and all(bool(np.isnan(side).all()) for side in losses)
+
+
+def _worse_than_a_constant(evidence: Evidence, weighed: _Weighed) -> list[str]:
+    if evidence.baseline_loss is None or weighed.gain is None or not weighed.gain.rows:
+        return []
+    found, constant = weighed.loss - weighed.gain.mean, float(evidence.baseline_loss.mean())
+    if constant > found:
+        return []
+    return [
+        f"the challenger's loss is {found:.5f}, that of always predicting the same {constant:.5f}: it must be below"
+    ]
+
+
+def _baseline(evidence: Evidence) -> float | None:
+    losses = evidence.baseline_loss
+    return plain(float(losses.mean())) if losses is not None and len(losses) else None
+
+
+def _told(outcome: str, guards: Guards, policy: Gate) -> list[str]:
+    """What is said beside the reasons, whatever they are."""
+    told = [] if guards.churn is None else [f"{guards.churn:.1%} of the decisions change"]
+    if policy.mode == "dry_run" and outcome == "promote":
+        told.append("this is a dry run: nothing is promoted")
+    return told
+
+
+def _asks(outcome: str, evidence: Evidence, policy: Gate) -> str:
+    if policy.mode == "dry_run":
+        return ""
+    if evidence.champion_is == "unable" and outcome != "reject":
+        return _unable(evidence)
+    if policy.approval == "always" and outcome == "promote":
+        return "the pipeline asks a person before every promotion"
+    if policy.approval == "when_need_evidence" and outcome in ("need evidence", "expired"):
+        return "the evidence does not decide, and the pipeline asks a person then"
+    return ""

@@ -1,6 +1,7 @@
 """What else may speak against a challenger that predicts better: measured beside the losses, judged here."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from validation.behaviour import BehaviourResult
 from validation.gate_policy import Gate
@@ -46,6 +47,22 @@ def failed(guards: Guards, policy: Gate) -> tuple[str, ...]:
         faults.append(f"{guards.churn:.1%} of the decisions would change, at most {policy.max_churn:.0%} may")
     faults += [result.reason for result in guards.behaviour if not result.ok]
     return tuple(faults)
+
+
+def measured(guards: Guards) -> dict[str, Any]:
+    """The guards' numbers as fields of the gate's verdict."""
+    old, new = guards.champion_bias, guards.challenger_bias
+    alone = guards.calibration_bias
+    return {
+        "coverage": guards.coverage,
+        "calibration_bias": new.mean if alone is None and new else alone,
+        "champion_bias": old.mean if old else None,
+        "challenger_bias": new.mean if new else None,
+        "latency_ms": guards.latency_ms,
+        "size_mb": guards.size_mb,
+        "churn": guards.churn,
+        "behaviour": guards.behaviour,
+    }
 
 
 def _miscalibrated(guards: Guards, policy: Gate) -> list[str]:

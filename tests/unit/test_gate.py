@@ -64,7 +64,7 @@ def test_the_verdict_holds_all_numbers_as_json() -> None:
         "reasons": [
             (
                 "the challenger's loss is 0.49000 against 0.50000, a gain of +2.00% (bounds +0.01000 to +0.01000 at "
-                "alpha 0.2, 700 rows in 7 blocks): at least 0.10%, and proven above 0"
+                "alpha 0.152, look 1 of 3, 700 rows in 7 blocks): at least 0.10%, and proven above 0"
             )
         ],
         "data_time": "",
@@ -94,8 +94,8 @@ def test_the_verdict_holds_all_numbers_as_json() -> None:
         "mature_rows": 0,
         "trained_until": None,
         "look": 1,
-        "max_looks": 1,
-        "nominal_alpha": None,
+        "max_looks": 3,
+        "nominal_alpha": pytest.approx(0.2 * 3**-0.25),
         "more_blocks": None,
         "earlier_blocks": [],
         "mode": "live",
@@ -123,7 +123,11 @@ def test_few_days_prove_nothing(days: int, outcome: str) -> None:
     verdict = judged(0, champion_loss=champion[rows], challenger_loss=challenger[rows], blocks=BLOCKS[rows])
     assert verdict.outcome == outcome
     if outcome == "need evidence":
-        assert verdict.reasons == ("the holdout has 400 labelled rows in 4 blocks; at least 5 blocks are needed",)
+        assert verdict.more_blocks == 1
+        assert verdict.reasons == (
+            "the holdout has 400 labelled rows in 4 blocks; at least 5 blocks are needed",
+            "about 1 more block would probably decide, as it looks now for a promotion",
+        )
 
 
 def test_an_empty_holdout_needs_evidence() -> None:
@@ -181,7 +185,7 @@ def test_a_slice_that_becomes_provably_worse_blocks_a_gain_for_the_rest() -> Non
 
 
 def test_equal_models_seldom_fail_by_a_slice() -> None:
-    """Ten slices at 5 % together: golden, 10 of 200 seeded challengers that are worse nowhere are blocked."""
+    """Ten slices at 5 % together: golden, 9 of 200 seeded challengers that are worse nowhere are blocked."""
     blocked = 0
     for seed in range(200):
         rng = np.random.default_rng(seed)
@@ -189,7 +193,7 @@ def test_equal_models_seldom_fail_by_a_slice() -> None:
         found = judge_slices(gain, np.repeat(np.arange(21), 100), {"origin": values.tolist()}, alpha=0.05, min_rows=50)
         assert len(found) == 10
         blocked += found[0].worse
-    assert blocked == 10
+    assert blocked == 9
 
 
 @settings(deadline=None, max_examples=50)

@@ -40,10 +40,16 @@ def test_unequal_blocks_are_a_ratio_estimate() -> None:
 
 
 def test_neighbouring_days_that_are_alike_widen_the_interval() -> None:
-    """By hand: residuals -1, -1, 1, 1; neighbours' products 1, -1, 1; variance 4/3 * (4 + 2 * 1) / 16."""
-    apart = paired_interval([0, 0, 2, 2], [0, 10, 20, 30], alpha=0.2)
-    assert apart.standard_error == pytest.approx(np.sqrt(4 / 3 * 4 / 16))
-    assert paired_interval([0, 0, 2, 2], [1, 2, 3, 4], alpha=0.2).standard_error == pytest.approx(np.sqrt(0.5))
+    """By hand: residuals -1, -1, 1, 1, twice; lag 1 is 1/8, of independent ones -1/8, corrected 1/4 * 3/2 = 3/8;
+    worth 8 * (5/8) / (11/8) = 40/11 blocks; variance 8 * 8 / ((40/11 - 1) * 64) = 11/29.
+    """
+    values = [0, 0, 2, 2, 0, 0, 2, 2]
+    apart = paired_interval(values, np.arange(8) * 10, alpha=0.2)
+    assert (apart.effective_blocks, apart.standard_error) == (8, pytest.approx(np.sqrt(8 / 7 / 8)))
+    near = paired_interval(values, np.arange(8), alpha=0.2)
+    assert (near.effective_blocks, near.standard_error) == pytest.approx((40 / 11, np.sqrt(11 / 29)))
+    reach = stats.t.ppf(0.8, 40 / 11 - 1) * np.sqrt(11 / 29)
+    assert (near.lower, near.upper) == pytest.approx((1 - reach, 1 + reach))
 
 
 @given(values=values)
