@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import accumulate
 from typing import Literal
 
+from registry.gate_words import gate_reasons
 from registry.ledger import Champion, Recorded
 
 Tone = Literal["good", "bad", "asks", "plain"]
@@ -95,12 +96,13 @@ def _why(record: Recorded, by_seq: Mapping[int, Recorded], asked: Mapping[str, s
     """The reasons; a promotion's are those of the gate, which are told there."""
     gate = _gate_behind(record, by_seq)
     if gate is not None:
-        yield f"by the gate's verdict no. {gate.seq}"
-    yield from (reason for reason in record.reasons if gate is None or reason not in "; ".join(gate.reasons))
-    if record.kind == "gate" and (reason := asked.get(str(record.body.get("intent")))):
-        yield f"it was asked for: {reason}"
-    if record.kind == "gate" and record.body.get("asks"):
-        yield f"a person is asked: {record.body['asks']}"
+        yield f"by verdict no. {gate.seq}"
+    if record.kind == "gate":
+        yield from gate_reasons(record)
+        if reason := asked.get(str(record.body.get("intent"))):
+            yield f"asked for: {reason.partition(' (')[0]}"
+    else:
+        yield from (reason for reason in record.reasons if gate is None or reason not in "; ".join(gate.reasons))
     if record.kind == "question" and is_open:
         yield f"to answer: andon approve {record.pipeline} {record.subject} --why ... (or reject)"
 
@@ -137,11 +139,10 @@ def _gate(record: Recorded) -> tuple[str, Tone]:
     many = body.get("max_looks") or 1
     look = f", look {body.get('look', 1)} of {many}" if many > 1 else ""
     dry = ", in a dry run: nothing is promoted" if body.get("mode") == "dry_run" else ""
-    blocks = f", probably of {body['more_blocks']} more days" if body.get("more_blocks") else ""
     said: dict[str, tuple[str, Tone]] = {
         "promote": (f"the gate passed {what}", "good"),
         "reject": (f"the gate rejected {what}", "bad"),
-        "need evidence": (f"the gate needs more evidence on {what}{blocks}", "asks"),
+        "need evidence": (f"the gate needs more evidence on {what}", "asks"),
         "expired": (f"the gate found no proof for {what} in any of its looks", "bad"),
     }
     text, tone = said.get(record.outcome, (f"the gate said {record.outcome!r} of {what}", "asks"))
@@ -212,7 +213,7 @@ def _head(champions: Sequence[Champion]) -> str:
 
 def _line(entry: Entry, gate: Recorded | None) -> str:
     """A promotion is told with the reasons of the gate behind it."""
-    why = "; ".join(entry.why if gate is None else gate.reasons)
+    why = "; ".join(entry.why if gate is None else gate_reasons(gate))
     return f"- {_MARKS[entry.tone]} **{_day(entry.when)}** {entry.text}{': ' if why else ''}{why}"[:_LINE_CHARACTERS]
 
 

@@ -1,4 +1,4 @@
-"""`andon status`, `history` and `show`: what the ledger says, for people and as JSON. Reads only."""
+"""`andon status` and `show`: what the ledger says, for people and as JSON. Reads only."""
 
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from andon.addresses import without_password
-from andon.cli.options import AnyPipeline, Json, OnePipeline
+from andon.cli.options import AnyPipeline, Json
 from andon.cli.output import about, coloured, grid, moment, people, plain, print_facts, print_json, print_sentence
 from andon.cli.setup import pipelines, settings
 from andon.pipeline import Pipeline
@@ -52,26 +52,6 @@ def status(pipeline: AnyPipeline = None, *, json: Json = False) -> None:
         _print_status(item)
     if not found:
         people().print("there are no pipelines yet; write one into pipelines/ (see the README)")
-
-
-def history(
-    pipeline: OnePipeline,
-    *,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="So many of the newest entries.")] = 30,
-    json: Json = False,
-) -> None:
-    """What was decided about a pipeline, oldest first, and why."""
-    from registry.sql import open_ledger
-
-    place = settings()
-    pipelines(pipeline, place)
-    found = open_ledger(place.ledger).verdicts(pipeline, limit=limit)
-    if json:
-        print_json(found)
-    elif not found:
-        people().print(f"nothing has been decided about {pipeline} yet; let data in: andon ingest {pipeline}")
-    for item in found if not json else ():
-        print_sentence(f"{item.seq:>5}  {moment(item.data_time)} ", item)
 
 
 def show(

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 
@@ -16,6 +18,16 @@ from tests.unit.shell import PIPELINE, Ran, Shell
 from validation.verdict import Verdict
 
 DAY = datetime(2013, 4, 7, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch(Verdict):
+    kind: ClassVar[str] = "contract"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window(Verdict):
+    kind: ClassVar[str] = "drift"
 
 
 def crown(ledger: Ledger, version: str, *, epoch: int) -> None:
@@ -200,6 +212,49 @@ def test_history_is_a_list_of_sentences_newest_last(andon: Shell) -> None:
     assert [row["reasons"] for row in rows] == [[f"window {number} is as always"] for number in range(5)]
 
 
+def test_history_shows_decisions_and_counts_what_happens_every_day(andon: Shell) -> None:
+    ledger = andon.ledger()
+    for kind, outcome in ((Batch, "accept"), (Batch, "accept"), (Batch, "refuse"), (Window, "quiet")):
+        ledger.record(
+            kind(pipeline="trips", subject="x", outcome=outcome, reasons=("so",), data_time=DAY), actor="a@b:1"
+        )
+        if outcome == "refuse":
+            crown(ledger, "3", epoch=0)
+    ran = andon("history", "trips")
+    assert ran.err == (
+        "trips: version 3 is champion (epoch 1) "
+        "4 2013-04-07 00:00 version 3 became champion (epoch 1), better by 2 % on 1,000 rows "
+        f"by tester, written on {ledger.now():%Y-%m-%d} ... drift: 1 quiet"
+    )
+    note(ledger, "odd", "nobody foresaw this")
+    assert "1 earlier decisions: andon history trips --limit 2" in andon("history", "trips", "--limit", "1").err
+    rows = json.loads(andon("history", "trips", "--json").out)
+    assert [(row["seq"], row["text"], row["tone"]) for row in rows] == [
+        (4, "version 3 became champion (epoch 1)", "good"),
+        (6, "note a note: odd", "plain"),
+    ]
+    assert [row["seq"] for row in json.loads(andon("history", "trips", "--all", "--json").out)] == [1, 2, 3, 4, 5, 6]
+    assert "2013-04-07 00:00 contract x: refuse, so" in andon("history", "trips", "--all").err
+
+
+def test_history_counts_what_came_between_two_decisions(andon: Shell) -> None:
+    ledger = andon.ledger()
+    for number, outcome in enumerate(("accept", "refuse", "accept")):
+        crown(ledger, str(number), epoch=number)
+        ledger.record(
+            Batch(pipeline="trips", subject="x", outcome=outcome, reasons=("so",), data_time=DAY), actor="a@b:1"
+        )
+    told = andon("history", "trips").err
+    order = (
+        "version 0 became",
+        "... batches: 1 accepted",
+        "version 1 became",
+        "... batches: 1 refused",
+        "version 2 became",
+    )
+    assert [told.index(words) for words in order] == sorted(told.index(words) for words in order)
+
+
 def test_a_rule_of_brackets_is_printed_as_it_is(andon: Shell) -> None:
     """Rich reads [red] as markup; a reason may hold anything."""
     note(andon.ledger(), "quiet", "carrier in [red] and [/] is fine")
@@ -229,6 +284,7 @@ def test_show_documents_every_variable(andon: Shell) -> None:
         "ANDON_REMOTE_SECONDS",
         "ANDON_SETTLE_SECONDS",
         "ANDON_LEDGER_URL",
+        "ANDON_LEDGER_KEY",
         "ANDON_MLFLOW_URI",
         "ANDON_PIPELINES",
         "ANDON_SCORER_URL",

@@ -88,8 +88,8 @@ SENTENCES = [
     (gate("6", "reject"), "the gate rejected version 6", "bad"),
     (gate("i1", "reject", challenger_version=""), "the gate rejected the attempt i1", "bad"),
     (
-        gate("6", "need evidence", look=2, max_looks=3, more_blocks=4),
-        "the gate needs more evidence on version 6, probably of 4 more days, look 2 of 3",
+        gate("6", "need evidence", look=2, max_looks=3),
+        "the gate needs more evidence on version 6, look 2 of 3",
         "asks",
     ),
     (gate("6", "expired"), "the gate found no proof for version 6 in any of its looks", "bad"),
@@ -143,9 +143,39 @@ def test_a_promotion_names_the_gates_verdict_and_does_not_repeat_it() -> None:
     (promotion,) = recorded(announcement(row))
     judged = gate("1", "promote", why, seq=0)
     passed, crown = entries([judged, promotion], asked={"i1": "the days got longer"})
-    assert passed.why == (why, "it was asked for: the days got longer")
-    assert crown.why == ("by the gate's verdict no. 0",)
+    assert passed.why == (why, "asked for: the days got longer")
+    assert crown.why == ("by verdict no. 0",)
     assert entries([promotion])[0].why == (why,), "a gate that is not at hand is not guessed"
+
+
+NUMBERS: dict[str, Any] = {
+    "champion_is": "champion",
+    "champion_version": "6",
+    "champion_loss": 0.5,
+    "gain": 0.01,
+    "gain_share": 0.02,
+    "lower": 0.005,
+    "upper": None,
+    "rows": 6_000,
+    "blocks": 7,
+    "slices": [{"column": "zone", "value": "A", "gain": -0.004, "rows": 300, "worse": False}],
+}
+SENTENCE = "the challenger's loss is 0.49000 against 0.50000, a gain of +2.00% (bounds, at alpha 0.2): proven above 0"
+
+
+def test_the_gates_numbers_are_told_in_short_as_shares_of_the_champions_loss() -> None:
+    (entry,) = entries([gate("7", "promote", SENTENCE, **NUMBERS, asks="approval is always asked for")])
+    assert entry.why == (
+        "gain +2.00% over version 6 (+1.00% to unknown, 6,000 rows in 7 blocks): proven above 0",
+        "the worst slice is zone = A: -0.80% on 300 rows, not proven",
+        "a person is asked: approval is always asked for",
+    )
+    (first,) = entries([gate("7", "reject", SENTENCE, **NUMBERS | {"champion_is": "unable"})])
+    assert first.why == ("gain +2.00% over the base rate (+1.00% to unknown, 6,000 rows in 7 blocks): proven above 0",)
+    olds: tuple[dict[str, Any], ...] = ({}, NUMBERS | {"gain": None}, NUMBERS | {"champion_loss": 0.0})
+    for old in olds:
+        (entry,) = entries([gate("7", "reject", SENTENCE, **old)])
+        assert entry.why == (SENTENCE,), "what an older ledger does not have is not made up"
 
 
 def test_an_open_question_says_how_to_answer_it() -> None:
