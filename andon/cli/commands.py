@@ -12,10 +12,11 @@ from rich.text import Text
 
 from andon.cli import contracts, quarantine, snapshots
 from andon.cli.check import check
+from andon.cli.history import history
 from andon.cli.lineage import lineage
 from andon.cli.options import AnyPipeline, AsOf, Json, OnePipeline, Why
 from andon.cli.output import people, print_verdicts, working
-from andon.cli.read import history, show, status
+from andon.cli.read import show, status
 from andon.cli.setup import data_time, pipelines, quieten, run_flow, settings
 from andon.cli.tables import catalogue
 from andon.cli.up import up
