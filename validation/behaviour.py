@@ -98,6 +98,8 @@ def check_columns(checks: Sequence[Check], raw_schema: Mapping[str, pl.DataType]
             raise DefinitionError(f"gate.checks, {check}: the column must be of numbers, it is {dtype}")
         if isinstance(check, Monotone) and task == "multiclass":
             raise DefinitionError(f"gate.checks, {check}: several classes have no direction; use Invariant")
+        for value in check.values:
+            _check_value(check, value, dtype)
 
 
 def _check(check: Check, *, part: str) -> None:
@@ -110,3 +112,10 @@ def _check(check: Check, *, part: str) -> None:
         raise DefinitionError(f"{part}.tolerance must be 0 or more, got {check.tolerance}")
     if not 0 <= check.max_violations < 1:
         raise DefinitionError(f"{part}.max_violations must be a share in [0, 1), got {check.max_violations}")
+
+
+def _check_value(check: Check, value: Value, dtype: pl.DataType) -> None:
+    try:
+        pl.Series([value], dtype=dtype, strict=True)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as cause:
+        raise DefinitionError(f"gate.checks, {check}: {value!r} is no value of a column of {dtype}") from cause

@@ -51,7 +51,7 @@ def paired_interval(difference: npt.ArrayLike, blocks: npt.ArrayLike, *, alpha: 
     mean = float(values.mean()) if len(values) else 0.0
     if count < MIN_BLOCKS:
         return Interval(mean=mean, standard_error=inf, lower=-inf, upper=inf, blocks=count, rows=len(values))
-    residuals = np.bincount(index, weights=values - mean)
+    residuals = np.asarray(np.bincount(index, weights=values - mean), dtype=np.float64)
     effective = _effective(residuals, names)
     error = float(np.sqrt(count * (residuals**2).sum() / (effective - 1)) / len(values))
     reach = float(stdtrit(effective - 1, 1 - alpha)) * error

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import isfinite
 
+import numpy as np
+
 from validation.gate_policy import Gate
 from validation.intervals import Interval
 from validation.sequential import nominal_alpha
@@ -85,4 +87,4 @@ def _reach(gain: Interval, more: int, level: float) -> float:
 
     growth = (gain.blocks + more) / gain.blocks
     freedom = gain.effective_blocks * growth - 1
-    return float(stdtrit(freedom, 1 - level)) * gain.standard_error / growth**0.5
+    return float(stdtrit(freedom, 1 - level) * gain.standard_error / np.sqrt(growth))

@@ -45,7 +45,7 @@ def test_neighbouring_days_that_are_alike_widen_the_interval() -> None:
     """
     values = [0, 0, 2, 2, 0, 0, 2, 2]
     apart = paired_interval(values, np.arange(8) * 10, alpha=0.2)
-    assert (apart.effective_blocks, apart.standard_error) == (8, pytest.approx(np.sqrt(8 / 7 / 8)))
+    assert (apart.effective_blocks, apart.standard_error) == pytest.approx((8, np.sqrt(8 / 7 / 8)))
     near = paired_interval(values, np.arange(8), alpha=0.2)
     assert (near.effective_blocks, near.standard_error) == pytest.approx((40 / 11, np.sqrt(11 / 29)))
     reach = stats.t.ppf(0.8, 40 / 11 - 1) * np.sqrt(11 / 29)
