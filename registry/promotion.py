@@ -12,6 +12,7 @@ from typing import ClassVar
 from registry.ledger import Champion, Change, Lease, Ledger
 from registry.store import ModelStore
 from validation.errors import AndonError, NoChampionError, StaleEpochError
+from validation.failpoints import reached
 from validation.verdict import Verdict
 
 _RACES = 5
@@ -22,6 +23,14 @@ class ProjectionVerdict(Verdict):
     """The alias could not follow the ledger ("failed"); reconcile repairs it."""
 
     kind: ClassVar[str] = "projection"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedAlias:
+    """The alias said `found` ("" for nothing) and not what the ledger says; `sentence` tells it to people."""
+
+    found: str
+    sentence: str
 
 
 def promote(
@@ -39,7 +48,9 @@ def promote(
         if twin is None:
             raise
         champion = twin
+    reached("promotion.crowned")
     _project(ledger, store, champion, actor=change.actor)
+    reached("promotion.projected")
     return champion
 
 
@@ -71,7 +82,9 @@ def roll_back(
         actor=actor,
     )
     champion = _put_back(ledger, change)
+    reached("rollback.crowned")
     _project(ledger, store, champion, actor=actor)
+    reached("rollback.projected")
     return champion
 
 
@@ -116,15 +129,27 @@ def previous(history: Sequence[Champion]) -> str | None:
     return earlier[-1] if earlier else None
 
 
-def repair_alias(ledger: Ledger, store: ModelStore, pipeline: str) -> str | None:
-    """Make the alias say what the ledger says; tells in a sentence what was wrong, None when nothing was."""
+def repair_alias(ledger: Ledger, store: ModelStore, pipeline: str) -> MovedAlias | None:
+    """Make the alias say what the ledger says; tells what was wrong, None when nothing was."""
+    moved = moved_alias(ledger, store, pipeline)
+    if moved is not None:
+        champion = ledger.champion(pipeline)
+        store.project(pipeline, champion.change.version if champion else None)
+    return moved
+
+
+def moved_alias(ledger: Ledger, store: ModelStore, pipeline: str) -> MovedAlias | None:
+    """What is wrong with the alias, None when nothing is; changes nothing."""
     champion = ledger.champion(pipeline)
     wanted = champion.change.version if champion else None
     found = store.projected(pipeline)
     if found == wanted:
         return None
-    store.project(pipeline, wanted)
-    return f"the alias champion of {pipeline!r} said {_named(found)}, the ledger says {_named(wanted)}: alias repaired"
+    return MovedAlias(
+        found=found or "",
+        sentence=f"the alias champion of {pipeline!r} said {_named(found)}, the ledger says {_named(wanted)}: alias "
+        f"repaired; whoever moved it and meant it: andon adopt {pipeline} --why ...",
+    )
 
 
 def _standing(ledger: Ledger, change: Change) -> Champion | None:

@@ -37,5 +37,29 @@ def replaced(site: Site, judged: Recorded) -> str | None:
     )
 
 
+def ungranted(site: Site, judged: Recorded) -> str | None:
+    """Why a gate's verdict does not let its version through: it is no "promote", and no person has approved; or one
+    was to be asked, and has not answered, or has said no.
+    """
+    version = judged.subject
+    asked = site.ledger.verdicts(site.name, kind="question", subject=version)
+    question = next((item for item in asked if item.body["gate"] == judged.seq), None)
+    answer = site.ledger.answer_to(question.seq) if question else None
+    if answer is not None:
+        said = f"version {version} of {site.name!r} was {answer.outcome} by {answer.actor}: {answer.reasons[0]}"
+        return None if answer.outcome == "approved" else said
+    if question is not None:
+        return f"a person is asked about version {version} of {site.name!r}: andon approve {site.name} --why ..."
+    if judged.outcome != "promote":
+        return f"the gate's verdict on version {version} of {site.name!r} is {judged.outcome!r}: {judged.reasons[0]}"
+    why = judged.body.get("asks")
+    return f"a person is to be asked about version {version} of {site.name!r} first: {why}" if why else None
+
+
+def forcing(site: Site, version: str) -> str:
+    """The command that passes over all of these."""
+    return f"andon promote {site.name} {version} --force --why ..."
+
+
 def _named(version: str) -> str:
     return f"version {version}" if version else "no champion"

@@ -10,7 +10,7 @@ import pytest
 
 from registry.ledger import Champion, Change, Lease
 from registry.memory import MemoryLedger
-from registry.promotion import previous, promote, repair_alias, roll_back, rollback_target
+from registry.promotion import MovedAlias, previous, promote, repair_alias, roll_back, rollback_target
 from registry.store import Submission
 from tests.fakes import FolderStore
 from validation.errors import NoChampionError, ServiceDownError, StaleEpochError
@@ -125,17 +125,21 @@ def test_an_alias_that_cannot_be_set_is_recorded_and_repaired_later(tmp_path: Pa
     assert ledger.champion("flights") == champion
     assert (verdict.subject, verdict.outcome) == ("2", "failed")
     assert "MLflow does not answer" in verdict.reasons[0]
-    assert repair_alias(ledger, store, "flights") == (
-        "the alias champion of 'flights' said nothing, the ledger says version 2: alias repaired"
-    )
+    moved = repair_alias(ledger, store, "flights")
+    assert moved is not None
+    assert moved.found == ""
+    assert moved.sentence.startswith("the alias champion of 'flights' said nothing, the ledger says version 2: alias")
     assert store.projected("flights") == "2"
     assert repair_alias(ledger, store, "flights") is None
 
 
 def test_an_alias_without_a_champion_is_removed(store: FolderStore) -> None:
     store.project("flights", "3")
-    said = repair_alias(MemoryLedger(), store, "flights")
-    assert said == "the alias champion of 'flights' said version 3, the ledger says nothing: alias repaired"
+    assert repair_alias(MemoryLedger(), store, "flights") == MovedAlias(
+        found="3",
+        sentence="the alias champion of 'flights' said version 3, the ledger says nothing: alias repaired; whoever "
+        "moved it and meant it: andon adopt flights --why ...",
+    )
     assert store.projected("flights") is None
 
 
@@ -152,15 +156,18 @@ HISTORIES: list[tuple[str, str | None]] = [
     ("1 2 3 <2 <3", "1"),  # a person went back to 3, and so away from 2
     ("1 2 1 <2", None),  # 1 was rolled back from, its older promotion does not count
     ("1 2 2", "1"),
+    ("1 2 !3", "2"),  # a forced or adopted one is a champion like any other
+    ("1 2 !3 <2", "1"),
 ]
+KINDS = {"<": "rollback", "!": "forced"}
 
 
 @pytest.mark.parametrize(("history", "expected"), HISTORIES)
 def test_the_previous_champion_is_the_newest_that_nobody_rolled_back_from(history: str, expected: str | None) -> None:
     ledger = MemoryLedger()
     for epoch, step in enumerate(history.split()):
-        kind = "rollback" if step.startswith("<") else "promotion"
-        ledger.crown(change(step.lstrip("<"), kind=kind), expected_epoch=epoch)
+        kind = KINDS.get(step[0], "promotion")
+        ledger.crown(change(step.lstrip("<!"), kind=kind), expected_epoch=epoch)
     assert previous(ledger.champions("flights")) == expected
 
 
