@@ -5,6 +5,7 @@ meanwhile is verified, too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,6 +17,7 @@ from registry.seal import Seal, Vouched
 from validation.errors import RegistryError
 
 MAX_FAULTS = 20  # told one by one; the others are counted
+_PARTS = (1000, 30)  # records that are read at once
 _BEFORE_ALL = -(2**63)
 _RESTORE = "find out who changed the ledger's database, and put back its last good copy"
 _UNSEALED = (
@@ -90,11 +92,11 @@ class Watch:
             return "none"
         newest = (self.newest.seq, self.newest.hash) if self.newest else (0, GENESIS)
         if (head.seq, head.hash) != newest:
-            self.add(
-                head.seq, f"the head names it as the newest, found is {_named(self.newest)}: the end was changed"
-            )
+            self.add(head.seq, f"the head names it as the newest, found is {_named(self.newest)}: the end was changed")
         found = seal.state(head, key)
-        if found == "none" and key is not None and self.records:
+        if found == "none" and self.vouchings:
+            self.add(head.seq, f"the head is not sealed any more, and was since record {self.vouchings[0].seq}")
+        elif found == "none" and key is not None and self.records:
             self.add(head.seq, "the head is not sealed, though there is a key", do=_UNSEALED)
         elif found in ("wrong", "other key"):
             self.add(head.seq, seal.refusal(head, key), do="")
@@ -158,9 +160,17 @@ def audit(
 
 def _behind(ledger: Ledger, watch: Watch, told: Callable[[int], object]) -> Iterator[Recorded]:
     """All records behind the newest one that was seen."""
-    while part := ledger.records(after=watch.newest.seq if watch.newest else _BEFORE_ALL):
+    while part := _part(ledger, watch.newest.seq if watch.newest else _BEFORE_ALL):
         yield from part
         told(watch.records)
+
+
+def _part(ledger: Ledger, after: int) -> Sequence[Recorded]:
+    """The next records; where one cannot be read, those before it; RegistryError when it is the next."""
+    for limit in _PARTS:
+        with suppress(RegistryError):
+            return ledger.records(after=after, limit=limit)
+    return ledger.records(after=after, limit=1)
 
 
 def _named(record: Recorded | None) -> str:

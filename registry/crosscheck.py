@@ -58,6 +58,8 @@ class Crosscheck:
         for kind, batch in self._batches.pop(record.seq, ()):
             if (record.pipeline, record.kind) != (batch.pipeline, kind) or not record.subject.endswith(batch.name):
                 yield _pointer(record.seq, f"{_told(batch)} names it, but it is about {_about(record)}")
+            elif (rows := record.body.get("rows_in", batch.rows_in)) != batch.rows_in:
+                yield _pointer(record.seq, f"{_told(batch)} has {batch.rows_in} rows, by this verdict {rows}")
 
     def rest(self, champions: Iterable[Champion], answers: Mapping[int, int]) -> Iterator[Fault]:
         """What no record stood for, and the records of which no row tells; both tables as they are by now."""
@@ -88,8 +90,8 @@ class Crosscheck:
             yield _row(record.seq, f"epoch {row.epoch} of {record.pipeline} differs from it in {', '.join(differing)}")
         if row.epoch != epoch + 1:
             yield _row(record.seq, f"it is epoch {row.epoch} of {record.pipeline}, and comes after epoch {epoch}")
-        if row.from_version != before:
-            yield _row(record.seq, f"it replaced version {row.from_version}, but champion before it was {before}")
+        if (replaced := record.body.get("from_version")) != before:
+            yield _row(record.seq, f"it replaced version {replaced}, but champion before it was {before}")
         if (evidence := row.change.evidence) is not None:
             gate = self._seen.get(evidence)
             if gate is None or (gate.pipeline, gate.subject) != (record.pipeline, version):
@@ -105,9 +107,7 @@ class Crosscheck:
         if asked is None or asked.pipeline != record.pipeline:
             yield _pointer(record.seq, f"it is named as the answer to {question}, which is no question before it")
         elif record.body.get("question", question) != question:
-            yield _pointer(
-                record.seq, f"it is named as the answer to {question}, and says {record.body['question']}"
-            )
+            yield _pointer(record.seq, f"it is named as the answer to {question}, and says {record.body['question']}")
 
 
 def _differing(row: Champion, record: Recorded) -> Iterator[str]:

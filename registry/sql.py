@@ -96,13 +96,12 @@ class SqlLedger:
         wanted = match(VERDICTS, pipeline=pipeline, kind=kind, subject=subject, seq=seq)
         newest_first = select(VERDICTS).where(wanted).order_by(VERDICTS.c.seq.desc()).limit(limit)
         with reading(self._engine) as connection:
-            found = connection.execute(newest_first).mappings().all()
-        return tuple(tables.to_recorded(item) for item in reversed(found))
+            return verdicts.read(connection, newest_first)[::-1]
 
     def records(self, *, after: int = 0, limit: int = 1000) -> tuple[Recorded, ...]:
         behind = select(VERDICTS).where(VERDICTS.c.seq > after).order_by(VERDICTS.c.seq).limit(limit)
         with reading(self._engine) as connection:
-            return tuple(tables.to_recorded(item) for item in connection.execute(behind).mappings())
+            return verdicts.read(connection, behind)
 
     def champion(self, pipeline: str) -> Champion | None:
         with reading(self._engine) as connection:

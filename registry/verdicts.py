@@ -1,13 +1,16 @@
 """Verdicts in a SQL database: appended to the hash chain, inside a transaction of sql.py that is the only writer."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from registry import rules, seal, tables
 from registry.engine import now
 from registry.ledger import Head, Recorded
 from registry.tables import ANSWERS, HEAD, VERDICTS
+from validation.errors import RegistryError
 from validation.verdict import Verdict
 
 _NEWEST = select(VERDICTS).order_by(VERDICTS.c.seq.desc()).limit(1)
@@ -44,14 +47,24 @@ def answer(connection: Connection, question: int, verdict: Verdict, *, actor: st
 def answer_to(connection: Connection, question: int) -> Recorded | None:
     """The answer to the verdict of this number."""
     of_it = select(VERDICTS).join(ANSWERS, ANSWERS.c.answer == VERDICTS.c.seq).where(ANSWERS.c.question == question)
-    found = connection.execute(of_it).mappings().first()
-    return tables.to_recorded(found) if found else None
+    return next(iter(read(connection, of_it)), None)
+
+
+def read(connection: Connection, wanted: Select[Any]) -> tuple[Recorded, ...]:
+    """The records that a statement finds; RegistryError when one of them is no record any more."""
+    try:
+        return tuple(tables.to_recorded(item) for item in connection.execute(wanted).mappings())
+    except (ValueError, KeyError, TypeError, AttributeError, OperationalError) as error:
+        if isinstance(error, OperationalError) and "UTF-8" not in str(error):
+            raise
+        raise RegistryError(
+            f"a record of the ledger cannot be read ({str(error)[:200]}): somebody changed it; see which: andon verify"
+        ) from error
 
 
 def find(connection: Connection, seq: int) -> Recorded | None:
     """The verdict of this number."""
-    found = connection.execute(select(VERDICTS).where(VERDICTS.c.seq == seq)).mappings().first()
-    return tables.to_recorded(found) if found else None
+    return next(iter(read(connection, select(VERDICTS).where(VERDICTS.c.seq == seq))), None)
 
 
 def head(connection: Connection) -> Head | None:
@@ -61,8 +74,7 @@ def head(connection: Connection) -> Head | None:
 
 
 def _tail(connection: Connection) -> seal.Tail:
-    newest = connection.execute(_NEWEST).mappings().first()
-    return seal.Tail(newest=tables.to_recorded(newest) if newest else None, head=head(connection))
+    return seal.Tail(newest=next(iter(read(connection, _NEWEST)), None), head=head(connection))
 
 
 def _write(connection: Connection, tail: seal.Tail, records: Sequence[Recorded], key: bytes | None) -> None:

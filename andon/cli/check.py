@@ -53,6 +53,11 @@ def check(*, json: Json = False) -> None:
     raise typer.Exit(max(finding.code for finding in findings))
 
 
+def is_new(url: str) -> bool:
+    """Whether this is a SQLite database that nobody has made yet."""
+    return url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///"))  # noqa: PTH110
+
+
 def _python(_place: Settings) -> Iterator[Finding]:
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] == (3, 11):
@@ -123,12 +128,14 @@ def _rules(pipeline: Pipeline) -> Iterator[Finding]:
 def _ledger(place: Settings) -> Iterator[Finding]:
     from registry.sql import open_ledger
 
-    if _is_new(place.ledger):
+    if is_new(place.ledger):
         yield Finding(what="ledger", state="ok", detail=f"{without_password(place.ledger)}, made at first use")
         return
     try:
-        open_ledger(place.ledger).now()
-        yield Finding(what="ledger", state="ok", detail=without_password(place.ledger))
+        head = open_ledger(place.ledger).head()
+        sealed = place.seal_key(on_missing="none") or not place.ledger_url or (head and head.mac)
+        hint = "" if sealed else "; not sealed, so a cut or rewritten end would not be noticed: set ANDON_LEDGER_KEY"
+        yield Finding(what="ledger", state="ok", detail=f"{without_password(place.ledger)}{hint}")
     except AndonError as error:
         yield Finding(what="ledger", state="not reachable", detail=str(error), code=max(error.exit_code, _USAGE))
 
@@ -136,7 +143,7 @@ def _ledger(place: Settings) -> Iterator[Finding]:
 def _mlflow(place: Settings) -> Iterator[Finding]:
     url = place.mlflow
     if not url.startswith("http"):
-        state = ", made at first use" if _is_new(url) else ""
+        state = ", made at first use" if is_new(url) else ""
         yield Finding(what="MLflow", state="ok", detail=f"{without_password(url)}{state}")
     elif _answers(f"{url.rstrip('/')}/health"):
         yield Finding(what="MLflow", state="ok", detail=without_password(url))
@@ -172,11 +179,6 @@ def _test_programs(_place: Settings) -> Iterator[Finding]:
         else:
             detail = f"only the tests need it: apt-get install {package}"
             yield Finding(what=package, state="not here", detail=detail)
-
-
-def _is_new(url: str) -> bool:
-    """Whether this is a SQLite database that nobody has made yet."""
-    return url.startswith("sqlite:///") and not os.path.exists(url.removeprefix("sqlite:///"))  # noqa: PTH110
 
 
 def _answers(url: str) -> bool:
