@@ -12,6 +12,8 @@ from rich.text import Text
 
 from andon.cli import contracts, quarantine, snapshots
 from andon.cli.check import check
+from andon.cli.decide import adopt, approve, reject
+from andon.cli.diff import diff
 from andon.cli.history import history
 from andon.cli.lineage import lineage
 from andon.cli.options import AnyPipeline, AsOf, Json, OnePipeline, Why
@@ -20,6 +22,7 @@ from andon.cli.read import show, status
 from andon.cli.setup import data_time, pipelines, quieten, run_flow, settings
 from andon.cli.tables import catalogue
 from andon.cli.up import up
+from andon.cli.verify import verify
 from validation.errors import AndonError, ServiceDownError
 from validation.verdict import Verdict
 
@@ -130,10 +133,18 @@ def retrain(
 
 
 @app.command()
-def promote(pipeline: OnePipeline, version: str, *, why: Why, as_of: AsOf = None, json: Json = False) -> None:
-    """Make VERSION the champion; only one that the gate has passed."""
+def promote(
+    pipeline: OnePipeline,
+    version: str,
+    *,
+    why: Why,
+    force: Annotated[bool, typer.Option("--force", help="Past gate, cord, answer, rollback; marked for ever.")] = False,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Make VERSION the champion; only one that the gate has passed, or any that loads, by force."""
     with working(f"promoting {pipeline} version {version}"):
-        verdict = run_flow("promote", pipeline=pipeline, version=version, why=why, as_of=data_time(as_of))
+        verdict = run_flow("promote", pipeline=pipeline, version=version, why=why, as_of=data_time(as_of), force=force)
     _finish("promote", verdict, json=json)
 
 
@@ -204,7 +215,7 @@ def demo(
 
 for name, group in {"contract": contracts, "quarantine": quarantine, "snapshot": snapshots}.items():
     app.add_typer(group.app, name=name, no_args_is_help=True)
-for command in (up, status, history, show, lineage, catalogue, check):
+for command in (approve, reject, adopt, up, status, history, diff, show, lineage, catalogue, check, verify):
     app.command()(command)
 
 
