@@ -126,7 +126,8 @@ def _conclude(evidence: Evidence, guards: Guards, weighed: _Weighed, policy: Gat
     if evidence.champion_is == "unable" and outcome != "reject":
         return "need evidence", (_unable(evidence), *numbers)
     if outcome == "need evidence":
-        return ("expired" if weighed.looks.last else outcome), (*numbers, _ahead(evidence, weighed, policy))
+        looked = bool(weighed.gain and weighed.gain.rows)
+        return ("expired" if looked and weighed.looks.last else outcome), (*numbers, _ahead(evidence, weighed, policy))
     return outcome, tuple(numbers)
 
 

@@ -31,15 +31,18 @@ def _of_known(positive: npt.NDArray[np.bool_], scores: Floats) -> Floats:
     share = float(positive.mean()) if len(positive) else 0.0
     if share in (0.0, 1.0):
         return np.full(len(scores), np.nan)
-    placement = np.empty(len(scores))
-    placement[positive] = _share_below(scores[~positive], scores[positive])
-    placement[~positive] = 1.0 - _share_below(scores[positive], scores[~positive])
+    placement = np.where(positive, _share_below(~positive, scores), 1.0 - _share_below(positive, scores))
     auc = float(placement[positive].mean())
     weight = np.where(positive, 1.0 / share, 1.0 / (1.0 - share))
     return np.asarray(1.0 - auc - (placement - auc) * weight)
 
 
-def _share_below(others: Floats, scores: Floats) -> Floats:
-    """The share of `others` that each score is above; equal ones count one half."""
-    ordered = np.sort(others)
-    return (np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")) / (2 * len(ordered))
+def _share_below(others: npt.NDArray[np.bool_], scores: Floats) -> Floats:
+    """For each row: the share of the rows `others` that score less; those that score the same count one half."""
+    order = np.argsort(scores)
+    ordered = scores[order]
+    levels = np.empty(len(scores), dtype=np.intp)
+    levels[order] = np.cumsum(np.append(False, ordered[1:] != ordered[:-1]))
+    at = np.bincount(levels, weights=others)
+    below = np.cumsum(at) - at / 2
+    return np.asarray(below[levels] / at.sum())
