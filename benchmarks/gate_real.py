@@ -16,13 +16,14 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from rich.table import Table
 
-from benchmarks.gate_real_policies import Policy, Promotion, Simulation
-from benchmarks.gate_real_weeks import Floats, History, Models, bikes, flights
+from benchmarks.gate_real_evidence import Policy
+from benchmarks.gate_real_policies import PROOF, Simulation, looked_back
+from benchmarks.gate_real_weeks import Floats, Models, bikes, flights
 from benchmarks.show import CONSOLE
 from validation.gate import GateVerdict
 from validation.intervals import paired_interval
@@ -30,8 +31,6 @@ from validation.intervals import paired_interval
 # So many weeks are known when the first champion begins to serve; each start is a run of its own.
 FIRST_WEEKS = {"flights": (10, 12, 14), "bikes": (24, 26, 28)}
 FAULTY_EVERY = 4
-LATER_WEEKS = 4  # a promotion is looked back on after so many
-PROOF = 0.05
 ALPHAS = (0.05, 0.1, 0.2, 0.3)
 NEVER, WEEKLY = Policy(evidence="never"), Policy(evidence="none")
 COUNTS = ("promotions", "worse", "proven_worse", "faulty", "faulty_promoted", "looks", "fits")
@@ -174,17 +173,6 @@ def figures_of(done: Simulation) -> Figures:
             verdict.churn for verdict in done.verdicts if verdict.outcome == "promote" and verdict.churn is not None
         ),
     )
-
-
-def looked_back(history: History, promotion: Promotion) -> Literal["better", "worse", "proven worse"]:
-    """Was the new model worse than the old one in the weeks that followed, on average or by the paired interval?"""
-    stop = history.mondays[min(promotion.week + LATER_WEEKS, len(history.mondays) - 1)]
-    rows = history.between(history.mondays[promotion.week], stop)
-    gain = history.losses(promotion.old, rows) - history.losses(promotion.new, rows)
-    found = paired_interval(gain, history.days(rows), alpha=PROOF)
-    if found.upper < 0:
-        return "proven worse"
-    return "worse" if found.mean < 0 else "better"
 
 
 def _blocked(verdict: GateVerdict) -> Iterator[str]:

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.gate_real import NEVER, WEEKLY, figures_of, looked_back, summary
-from benchmarks.gate_real_policies import Policy, Promotion, Simulation, level
+from benchmarks.gate_real import NEVER, WEEKLY, figures_of, summary
+from benchmarks.gate_real_evidence import Examiner, Policy, level, predicted
+from benchmarks.gate_real_policies import Promotion, Simulation, looked_back
 from benchmarks.gate_real_weeks import ROW, WEEK, History, Made, Models
 from modelling.prequential import prequential
 from modelling.recipes import DEFAULT_RECIPES
@@ -45,21 +46,21 @@ def made(history: History, prediction: float) -> Made:
 
 def test_a_recipe_is_shown_to_the_gate_as_the_product_shows_it(history: History, tmp_path: Path) -> None:
     models = Models(history=history, seed=7, folder=tmp_path)
-    run = Simulation(history=history, models=models, policy=Policy(evidence="prequential"), first=3)
-    run.champion = models.of_everything(3, train="all")
-    candidate = run._candidate(8, "all")
+    champion = models.of_everything(3, train="all")
+    examiner = Examiner(history=history, models=models, policy=Policy(evidence="prequential"))
+    candidate = examiner.candidate(8, champion, train="all")
     assert candidate is not None
-    shown = run._shown(8, candidate)
-    spec = history.pipeline.spec
+    shown = examiner.shown(8, candidate)
     expected = prequential(
-        spec, history.mature(8), DEFAULT_RECIPES["binary"][0], since=run.champion.since, window=WEEK, gap=history.gap,
-        train="all", seed=7, threads=1,
+        history.pipeline.spec, history.mature(8), DEFAULT_RECIPES["binary"][0], since=champion.since, window=WEEK,
+        gap=history.gap, train="all", seed=7, threads=1,
     )  # fmt: skip
     assert shown is not None
-    np.testing.assert_allclose(history.losses_of(shown.constant, shown.rows), expected.baseline_loss)
-    assert expected.fits == run.fits == 5
-    np.testing.assert_array_equal(shown.rows, expected.rows[ROW].to_numpy())
-    np.testing.assert_allclose(history.losses_of(shown.prediction, shown.rows), expected.loss, rtol=1e-5)
+    rows = np.concatenate([part.rows for part in shown.all])
+    np.testing.assert_array_equal(rows, expected.rows[ROW].to_numpy())
+    assert expected.fits == len(shown.all) == 5
+    np.testing.assert_allclose(history.losses_of(predicted(shown), rows), expected.loss, rtol=1e-5)
+    np.testing.assert_allclose(history.losses_of(examiner.constant(shown), rows), expected.baseline_loss)
 
 
 def test_weekly_retraining_serves_each_week_with_the_model_of_all_before_it(history: History, tmp_path: Path) -> None:
@@ -81,6 +82,15 @@ def test_the_gate_lets_through_what_has_learned_of_a_change(history: History, tm
     assert len(outcomes) == 5
     assert 7 <= run.promotions[0].week <= 8
     assert sum(run.losses) < sum(simulated(history, tmp_path, NEVER).losses)
+
+
+def test_the_products_looks_are_those_of_its_own_exponent(history: History, tmp_path: Path) -> None:
+    own, named = (
+        simulated(history, tmp_path, Policy(evidence="holdout", alpha=0.05, looks=3, rho=rho))
+        for rho in (None, sequential.RHO)
+    )
+    assert own.losses == named.losses
+    assert {"need evidence", "expired"} & {verdict.outcome for verdict in own.verdicts}
 
 
 def test_an_open_candidate_is_looked_at_again_instead_of_a_new_one(history: History, tmp_path: Path) -> None:
