@@ -3,6 +3,7 @@
 from andon.pipeline import Pipeline
 from andon.places import Delivery, Labels, Lookup, Source, Table
 from modelling.spec import Retrain, Search
+from validation.behaviour import Invariant, Monotone
 from validation.contract import Quarantine
 from validation.drift import Drift
 from validation.errors import AndonError, ContractError, DefinitionError, RegistryError
@@ -19,9 +20,11 @@ __all__ = [
     "Drift",
     "Gate",
     "Governor",
+    "Invariant",
     "Labels",
     "Lookup",
     "Monitor",
+    "Monotone",
     "Pipeline",
     "Quarantine",
     "RegistryError",

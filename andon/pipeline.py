@@ -19,6 +19,7 @@ import polars as pl
 from andon.places import Delivery, Labels, Lookup, Source, Table
 from andon.schemas import check_lookup, check_moment, check_table, looked_up_schema, typed_columns
 from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task
+from validation.behaviour import check_columns
 from validation.contract import Quarantine, check_limits
 from validation.definition import check_contract
 from validation.drift import Drift
@@ -116,6 +117,9 @@ class Pipeline:
         for name, why in ((self.labels.target, "the target: it would leak"), ("prediction", "the prediction's name")):
             if name in self.inputs:
                 raise DefinitionError(f"features returns {name!r}, {why}; drop or rename it")
+        if self.gate.by == "auc" and self.task != "binary":
+            raise DefinitionError(f'gate.by = "auc" needs a binary task, this one is {self.task}; leave it "loss"')
+        check_columns(self.gate.checks, self.raw_schema, task=self.task)
         for name in self.gate.slices:
             if name not in self.raw_schema:
                 raise DefinitionError(

@@ -4,11 +4,14 @@ from datetime import datetime
 
 from prefect import flow
 
+from tasks.challengers import train_challenger
 from tasks.each import for_each
-from tasks.orders import answering, settle
-from tasks.retrain import judge_challenger, register, train_challenger
+from tasks.orders import answering
+from tasks.retrain import judge_challenger, register
+from tasks.settling import settle
 from tasks.site import Site, due_sites, moment
 from tasks.telling import run_name
+from tasks.waiting import heard
 from validation.verdict import Verdict
 
 
@@ -30,9 +33,15 @@ def retrain(
 
 
 def _answer(site: Site, intent: str | None, now: datetime, reason: str) -> Verdict:
+    """What is asked already is answered first; what the gate asks now is heard when the lease is given back."""
+    return heard(site) or _worked(site, intent, now, reason)
+
+
+def _worked(site: Site, intent: str | None, now: datetime, reason: str) -> Verdict:
     with answering(site, intent, now, reason) as order:
         if isinstance(order, Verdict):
             return order
         challenger = train_challenger(order)
         judged = judge_challenger(order, challenger)
-        return settle(order, register(order, judged))
+        verdict = settle(order, register(order, judged))
+    return heard(site) or verdict

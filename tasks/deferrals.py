@@ -9,6 +9,7 @@ from tasks.policies import PLAIN
 from tasks.requests import put_before_governor
 from tasks.site import Site
 from tasks.snapshots import take_snapshot
+from tasks.waiting import awaits
 from validation import governor
 from validation.governor import GovernorVerdict
 
@@ -19,7 +20,7 @@ def reexamine(site: Site, as_of: datetime) -> tuple[GovernorVerdict, ...]:
     due = [
         intent
         for intent in site.ledger.intents(site.name, states=("deferred",))
-        if intent.until is None or intent.until <= as_of
+        if (intent.until is None or intent.until <= as_of) and awaits(intent, as_of) is None
     ]
     if not due:
         return ()

@@ -1,106 +1,224 @@
 """What the gate is shown: losses of champion and challenger on the same unseen rows, and the guards' measurements."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from modelling.bundle import Bundle
+from modelling.behaviour import measure
 from modelling.loadcheck import LoadCheck
 from modelling.metrics import baseline_prediction, row_losses
-from modelling.spec import Spec
-from modelling.splits import Split
+from modelling.prequential import prequential
 from modelling.training import Model
-from registry.ledger import Champion
+from tasks.challengers import Challenger
+from tasks.champions import Incumbent
 from tasks.monitor import days
 from tasks.orders import Order
-from validation.deeds import Trained
+from tasks.telling import log
+from validation.durations import span
 from validation.gate import Evidence, Guards
-from validation.refit import guard_refit
+from validation.influence import pseudo_losses
+from validation.intervals import Interval, paired_interval
+from validation.refit import decided_otherwise, guard_refit, label_scale
 
 Floats = npt.NDArray[np.float64]
+_BOUND_ALPHA = 0.05  # of the noise bands of a calibration bias; the guard is no test of the gate's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Challenger:
-    """A model trained before the holdout, the champion it wants to replace, and how it was made."""
+class Answers:
+    """A model's predictions for the evidence's rows, and its losses, both one per row."""
 
-    proven: Model | None
-    split: Split
-    champion: tuple[Champion, Bundle] | None
-    trained: Trained
+    prediction: Floats
+    loss: Floats
 
 
-def evidence_of(order: Order, challenger: Challenger) -> Evidence:
-    """Per-row losses of both on the holdout; without a champion, the best constant of the training rows stands in."""
-    spec, rows = order.site.pipeline.spec, challenger.split.holdout
-    version = challenger.champion[0].change.version if challenger.champion else ""
-    if challenger.proven is None:
-        champion_loss = challenger_loss = np.zeros(0)
-        rows = rows.clear()
-    else:
-        challenger_loss = _losses(challenger.proven, spec, rows)
-        champion_loss = _losses(challenger.champion[1], spec, rows) if challenger.champion else _base(challenger)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compared:
+    """What both models say to the same rows; `champion` is None without one, or when it is `unable`, for that reason.
+
+    `labels` as the challenger counts them; `baseline_loss` of the best constant of the training rows.
+    """
+
+    rows: pl.DataFrame
+    labels: Floats
+    challenger: Answers
+    baseline_loss: Floats
+    champion: Answers | None
+    unable: str
+    evidence: Literal["holdout", "prequential"]
+
+
+def compare(order: Order, challenger: Challenger) -> Compared:
+    """Ask both models. Prequential evidence needs a champion, and a recipe that was not searched on rows that the
+    champion has not seen; where there is none, the holdout's is taken.
+    """
+    known, searched = challenger.incumbent, challenger.trained.searched
+    if order.site.pipeline.gate.evidence == "prequential" and challenger.proven and known and not searched:
+        return _on_windows(order, challenger, challenger.proven, known)
+    return _on_holdout(order, challenger)
+
+
+def evidence_of(order: Order, challenger: Challenger, compared: Compared) -> Evidence:
+    """Losses of both, row by row; where no champion can be asked, the best constant of the training rows stands in."""
+    rows, known = compared.rows, challenger.incumbent
+    against = compared.champion.loss if compared.champion else compared.baseline_loss
+    challenger_loss, baseline_loss = compared.challenger.loss, compared.baseline_loss
+    if order.site.pipeline.gate.by == "auc" and rows.height:
+        challenger_loss = pseudo_losses(compared.labels, compared.challenger.prediction)
+        baseline_loss = pseudo_losses(compared.labels, np.zeros(rows.height))
+        asked = compared.champion
+        against = pseudo_losses(compared.labels, asked.prediction) if asked else baseline_loss
     return Evidence(
-        champion_loss=champion_loss,
+        champion_loss=against,
         challenger_loss=challenger_loss,
-        blocks=days(rows[spec.time]),
+        baseline_loss=baseline_loss,
+        blocks=days(rows[order.site.pipeline.spec.time]),
         slices={name: rows[name].to_list() for name in order.site.pipeline.gate.slices},
-        champion_version=version,
-        champion_is="champion" if challenger.champion else "base rate",
+        champion_version=known.version if known else "",
+        champion_is=_standing(challenger, compared),
+        unable_why=compared.unable,
+        evidence=compared.evidence,
+        look=len(order.looks) + 1,
+        earlier_blocks=tuple(int(item.body["blocks"]) for item in order.looks),
     )
 
 
-def unchecked(order: Order, challenger: Challenger) -> Guards:
-    """Guards for the first look, which decides whether a refit and its checks are worth their time."""
-    return Guards(
+def guards_before_refit(order: Order, challenger: Challenger, compared: Compared) -> Guards:
+    """Guards for the first judgement, which decides whether a refit and its checks are worth their time."""
+    guards = Guards(
         load_ok=True,
         latency_ms=0.0,
         size_mb=0.0,
-        calibration_bias=_bias(challenger),
         coverage=order.snapshot.coverage(since=challenger.split.holdout_start),
         min_coverage=order.site.pipeline.labels.min_coverage,
     )
+    if challenger.proven is None:
+        return guards
+    behaviour = measure(order.site.pipeline.gate.checks, challenger.proven, compared.rows)
+    if challenger.proven.classes:  # several classes have no one bias, and each model its own list of them
+        return replace(guards, behaviour=behaviour)
+    champion = compared.champion
+    return replace(
+        guards,
+        challenger_bias=_bias(order, compared, compared.challenger),
+        champion_bias=_bias(order, compared, champion) if champion else None,
+        churn=_churn(order, compared, champion) if champion else None,
+        behaviour=behaviour,
+    )
 
 
-def guards_of(order: Order, challenger: Challenger, check: LoadCheck, refit: Model) -> Guards:
+def guards_of(order: Order, challenger: Challenger, compared: Compared, check: LoadCheck, refit: Model) -> Guards:
     """What the fresh process measured, and what speaks against the refit in the proven model's place."""
-    spec, rows = order.site.pipeline.spec, challenger.split.holdout
-    assert challenger.proven is not None  # noqa: S101 - the caller has checked
-    proven, familiar = challenger.proven, challenger.split.train.tail(rows.height)
-    return Guards(
+    spec, rows, proven = order.site.pipeline.spec, challenger.split.holdout, challenger.proven
+    assert proven is not None  # noqa: S101 - the caller has checked
+    familiar = challenger.split.train.tail(rows.height)
+    return replace(
+        guards_before_refit(order, challenger, compared),
         load_ok=check.ok,
         load_error=check.error,
         latency_ms=check.latency_ms,
         size_mb=check.size_mb,
-        calibration_bias=_bias(challenger),
+        behaviour=measure(order.site.pipeline.gate.checks, refit, rows),
         refit=guard_refit(
             proven_prediction=proven.predict(familiar),
             refit_prediction=refit.predict(familiar),
-            proven_loss=_losses(proven, spec, rows),
-            refit_loss=_losses(refit, spec, rows),
+            proven_loss=row_losses(spec.task, spec.metric, proven.labels(rows), proven.predict(rows)),
+            refit_loss=row_losses(spec.task, spec.metric, refit.labels(rows), refit.predict(rows)),
             label=proven.labels(familiar),
             task=spec.task,
         ),
-        coverage=order.snapshot.coverage(since=challenger.split.holdout_start),
-        min_coverage=order.site.pipeline.labels.min_coverage,
     )
 
 
-def _losses(model: Model | Bundle, spec: Spec, rows: pl.DataFrame) -> Floats:
-    return row_losses(spec.task, spec.metric, model.labels(rows), model.predict(rows))
+def _standing(challenger: Challenger, compared: Compared) -> Literal["champion", "base rate", "unable"]:
+    if challenger.incumbent is None:
+        return "base rate"
+    return "unable" if challenger.proven and not compared.champion else "champion"
 
 
-def _base(challenger: Challenger) -> Floats:
-    assert challenger.proven is not None  # noqa: S101 - the caller has checked
-    model, parts = challenger.proven, challenger.split
-    constant = baseline_prediction(model.spec.task, model.spec.metric, model.labels(parts.train))
-    return row_losses(model.spec.task, model.spec.metric, model.labels(parts.holdout), constant)
+def _on_holdout(order: Order, challenger: Challenger) -> Compared:
+    spec, model = order.site.pipeline.spec, challenger.proven
+    rows = challenger.split.holdout if model else challenger.split.holdout.clear()
+    nothing = np.zeros(0)
+    champion, unable = _ask(order, challenger.incumbent, rows) if model else (None, "")
+    if model is None:
+        labels, answers, base = nothing, Answers(prediction=nothing, loss=nothing), nothing
+    else:
+        labels, prediction = model.labels(rows), model.predict(rows)
+        answers = Answers(prediction=prediction, loss=row_losses(spec.task, spec.metric, labels, prediction))
+        constant = baseline_prediction(spec.task, spec.metric, model.labels(challenger.split.train))
+        base = row_losses(spec.task, spec.metric, labels, constant)
+    return Compared(
+        rows=rows,
+        labels=labels,
+        challenger=answers,
+        baseline_loss=base,
+        champion=champion,
+        unable=unable,
+        evidence="holdout",
+    )
 
 
-def _bias(challenger: Challenger) -> float | None:
-    if challenger.proven is None or challenger.proven.classes:
+def _on_windows(order: Order, challenger: Challenger, model: Model, known: Incumbent) -> Compared:
+    """The recipe's refits on the windows since the champion's data, paired with the champion."""
+    pipeline = order.site.pipeline
+    found = prequential(
+        pipeline.spec,
+        order.snapshot.rows,
+        model.recipe,
+        since=known.trained_until,
+        window=span(pipeline.retrain.holdout),
+        gap=span(pipeline.labels.matures_after),
+        train=pipeline.retrain.train,
+        seed=pipeline.search.seed,
+        threads=pipeline.search.threads,
+    )
+    if not found.fits:
+        return _on_holdout(order, challenger)
+    champion, unable = _ask(order, known, found.rows)
+    return Compared(
+        rows=found.rows,
+        labels=found.labels,
+        challenger=Answers(prediction=found.prediction, loss=found.loss),
+        baseline_loss=found.baseline_loss,
+        champion=champion,
+        unable=unable,
+        evidence="prequential",
+    )
+
+
+def _ask(order: Order, known: Incumbent | None, rows: pl.DataFrame) -> tuple[Answers | None, str]:
+    """The champion's answers; or none, and why it cannot score these rows."""
+    if known is None or known.bundle is None:
+        return None, known.unable if known else ""
+    spec = order.site.pipeline.spec
+    try:
+        prediction = known.bundle.predict(rows)
+        loss = row_losses(spec.task, spec.metric, known.bundle.labels(rows), prediction)
+    except Exception as error:  # noqa: BLE001 - its own code of long ago meets today's rows: whatever it raises
+        why = f"version {known.version} cannot score today's rows: {type(error).__name__}: {error}"[:500]
+        log.warning("%s: %s", order.site.name, why)
+        return None, why
+    return Answers(prediction=prediction, loss=loss), ""
+
+
+def _bias(order: Order, compared: Compared, answers: Answers) -> Interval:
+    """Mean of label - prediction, in label's standard deviations for a regression; with its noise band by days."""
+    spec = order.site.pipeline.spec
+    difference = (compared.labels - answers.prediction) / label_scale(compared.labels, task=spec.task)
+    finite = np.isfinite(difference)
+    blocks = days(compared.rows[spec.time])
+    return paired_interval(difference[finite], blocks[finite], alpha=_BOUND_ALPHA)
+
+
+def _churn(order: Order, compared: Compared, champion: Answers) -> float | None:
+    """Share of the rows that the challenger decides otherwise than the champion; None without rows."""
+    if not compared.rows.height:
         return None
-    rows = challenger.split.holdout
-    return float(np.mean(challenger.proven.labels(rows) - challenger.proven.predict(rows)))
+    task = order.site.pipeline.task
+    scale = label_scale(compared.labels, task=task)
+    flipped = decided_otherwise(champion.prediction, compared.challenger.prediction, task=task, scale=scale)
+    return float(flipped.mean())

@@ -9,6 +9,7 @@ from tasks.events import announce, request_retrain
 from tasks.history import history
 from tasks.site import Site
 from tasks.telling import log, note
+from tasks.waiting import awaits
 from validation import governor
 from validation.failpoints import reached
 from validation.governor import GovernorVerdict
@@ -20,8 +21,9 @@ def request(site: Site, snapshot: Snapshot | None, reason: str, as_of: datetime)
         intent_id=_intent_id(site.name, reason, as_of), pipeline=site.name, reason=reason, data_time=as_of
     )
     reached("monitor.asked")
-    if intent.state in ("claimed", "closed"):
-        log.info("%s: %s, but intent %s is %s already", site.name, reason, intent.id, intent.state)
+    if intent.state in ("claimed", "closed") or (waits := awaits(intent, as_of)):
+        state = f"waiting for {waits}" if intent.state == "deferred" else f"{intent.state} already"
+        log.info("%s: %s, but intent %s is %s", site.name, reason, intent.id, state)
         return ()
     return (put_before_governor(site, intent, snapshot, as_of),)
 

@@ -35,7 +35,7 @@ def guard_refit(
     if not np.isfinite(refit).all():
         return (f"the refit's prediction is not a number on {int((~np.isfinite(refit)).sum()):,} rows",)
     truth = np.asarray(label, dtype=np.float64)
-    scale = float(truth.std()) or 1.0 if task == "regression" else 1.0
+    scale = label_scale(truth, task=task)
     reasons = []
     old_loss, new_loss = float(np.asarray(proven_loss).mean()), float(np.asarray(refit_loss).mean())
     if not new_loss <= old_loss:
@@ -47,15 +47,21 @@ def guard_refit(
                 f"the refit's mean of label - prediction is {new_bias:+.4f}, the proven model's {old_bias:+.4f}; "
                 f"it may be {MAX_BIAS_GROWTH:g} further from 0"
             )
-    churn = float(_decided_otherwise(proven, refit, task=task, scale=scale).mean())
+    churn = float(decided_otherwise(proven, refit, task=task, scale=scale).mean())
     if churn > MAX_CHURN:
         reasons.append(f"the refit decides {churn:.1%} of the rows otherwise, at most {MAX_CHURN:.0%} may be")
     return tuple(reasons)
 
 
-def _decided_otherwise(
+def label_scale(label: npt.NDArray[np.float64], *, task: str) -> float:
+    """What a bias is measured in: 1 (of a probability), or the label's standard deviation; never 0."""
+    return float(label.std()) or 1.0 if task == "regression" and label.size else 1.0
+
+
+def decided_otherwise(
     proven: npt.NDArray[np.float64], refit: npt.NDArray[np.float64], *, task: str, scale: float
 ) -> npt.NDArray[np.bool_]:
+    """Rows, as booleans, for which the two models stand for different decisions; `scale` as `label_scale` gives it."""
     if task == "multiclass":
         return np.asarray(proven.argmax(axis=1) != refit.argmax(axis=1))
     if task == "binary":

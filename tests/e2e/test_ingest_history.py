@@ -74,6 +74,7 @@ def test_a_file_that_a_killed_process_left_is_known_since_it_was_committed(runne
     assert len(snapshot(runner, yard, AS_OF + 3 * DAY)[1]) == 30
 
 
+@pytest.mark.slow
 def test_tidying_up_changes_no_snapshot_and_is_told_once(runner: Runner, yard: Yard) -> None:
     runner.ingest(yard, as_of=AS_OF)
     land_later(yard)

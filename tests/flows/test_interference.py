@@ -6,10 +6,12 @@ from prefect import flow
 from flows.ingest import ingest
 from flows.reconcile import reconcile
 from flows.retrain import retrain
+from tasks.challengers import train_challenger
 from tasks.champions import champion_bundle
 from tasks.cord import pull
-from tasks.orders import Order, answering, settle
-from tasks.retrain import judge_challenger, register, train_challenger
+from tasks.orders import Order, answering
+from tasks.retrain import judge_challenger, register
+from tasks.settling import settle
 from tasks.site import due_sites
 from tests.flows.world import ANEW, POLICIES, World, day
 from validation.verdict import Verdict

@@ -163,6 +163,7 @@ def andon_up(home: Path, *, prefect: int, scorer: int) -> Iterator[tuple[subproc
         process.wait()
 
 
+@pytest.mark.slow
 def test_up_starts_all_revives_what_dies_and_stops_on_request(tmp_path: Path) -> None:
     home, prefect, scorer = tmp_path / "home", free_port(), free_port()
     with andon_up(home, prefect=prefect, scorer=scorer) as (process, told):

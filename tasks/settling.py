@@ -1,0 +1,60 @@
+"""Carrying out what the gate said about a challenger: promote, ask a person, wait for evidence, or end it here."""
+
+from dataclasses import dataclass
+
+from registry.ledger import Recorded
+from registry.projection import project_story
+from tasks.crowning import ask_about, dry, promote_judged
+from tasks.events import announce
+from tasks.orders import Order
+from tasks.site import Site
+from tasks.telling import log
+from tasks.waiting import await_evidence
+from validation.deeds import skipped
+from validation.errors import AndonError
+from validation.failpoints import reached
+from validation.gate import GateVerdict
+from validation.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """The gate's verdict, with the challenger's version, and its row in the ledger."""
+
+    verdict: GateVerdict
+    recorded: Recorded
+
+
+def settle(order: Order, filed: Filed) -> Verdict:
+    """Carry the verdict out, and close the intent or let it wait. Returns the verdict, or why what has passed did not
+    become champion.
+    """
+    site, verdict, intent, lease = order.site, filed.verdict, order.intent, order.lease
+    if verdict.asks:
+        ask_about(site, intent, filed.recorded, lease=lease)
+    elif verdict.outcome == "promote":
+        return _promote(order, filed)
+    elif verdict.outcome == "need evidence" and verdict.challenger_version:
+        await_evidence(site, intent, filed.recorded, lease=lease)
+    else:
+        site.ledger.close(intent.id, outcome=verdict.outcome, lease=lease)
+    _show(site)
+    announce("challenger.rejected", site.name, outcome=verdict.outcome, as_of=order.as_of.isoformat())
+    reached("retrain.closed")
+    return verdict
+
+
+def _promote(order: Order, filed: Filed) -> Verdict:
+    site, told = order.site, dry(filed.recorded)
+    obstacle = None if told else promote_judged(site, filed.recorded, epoch=order.epoch, lease=order.lease)
+    site.ledger.close(order.intent.id, outcome=told or obstacle or filed.verdict.outcome, lease=order.lease)
+    reached("retrain.closed")
+    return filed.verdict if obstacle is None else skipped("retrain", site.name, obstacle, order.as_of)
+
+
+def _show(site: Site) -> None:
+    """Let the model store say how the challenger stands; where it cannot, reconcile does it later."""
+    try:
+        project_story(site.ledger, site.store, site.name)
+    except AndonError as error:
+        log.warning("%s: the model store could not be told: %s", site.name, error)
