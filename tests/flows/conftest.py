@@ -11,6 +11,7 @@ from andon.processes import environment, free_port, start_prefect_server
 from andon.settings import Settings
 from demo.stage import in_process_flows
 from demo.weeks import Replay
+from tests.flows import deciding
 from tests.flows.world import World, copy_of, day, weeks_of_bikes
 
 
@@ -78,6 +79,27 @@ def retrained(tmp_path_factory: pytest.TempPathFactory, trained: World) -> World
         retrain("bikes", intent=intent.id, as_of=day(2, 14), reason=intent.reason)
         assert made.champion() == "2"
     return made
+
+
+@pytest.fixture(scope="package")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Template: four versions in MLflow, of which the ledger knows nothing."""
+    home = tmp_path_factory.mktemp("registered") / "home"
+    with acting(home):
+        return deciding.build(home)
+
+
+@pytest.fixture
+def decided(registered: World, tmp_path: Path, prefect: str) -> Iterator[deciding.Deciding]:
+    """Version 1 was champion, version 2 is; 3 and 4 nobody has judged."""
+    assert prefect
+    home = tmp_path / "home"
+    with acting(home):
+        copy_of(registered, home)
+        made = deciding.Deciding(home)
+        made.crown("1", at=deciding.day(7))
+        made.crown("2", at=deciding.day(14))
+        yield made
 
 
 @pytest.fixture
