@@ -69,7 +69,7 @@ def test_help_is_light() -> None:
     "command",
     [
         "demo", "up", "ingest", "retrain", "monitor", "score", "promote", "rollback", "reconcile", "pause", "resume",
-        "status", "history", "show", "check", "verify",
+        "status", "history", "diff", "show", "check", "verify",
     ],
 )  # fmt: skip
 def test_each_command_explains_itself(andon: Shell, command: str) -> None:
