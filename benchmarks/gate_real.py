@@ -96,14 +96,13 @@ def policies() -> Iterator[Policy]:
     """All that are compared."""
     yield NEVER
     yield from (Policy(evidence="none", every=weeks) for weeks in (1, 2, 3, 4))
-    for alpha, looks in product(ALPHAS, (1, 3)):
-        yield Policy(evidence="holdout", alpha=alpha, looks=looks)
-        yield Policy(evidence="holdout", alpha=alpha, looks=looks, days=14)
-        yield Policy(evidence="prequential", alpha=alpha, looks=looks)
-    for alpha, windows in product(ALPHAS, (2, 4)):
-        yield Policy(evidence="prequential", alpha=alpha, windows=windows)
-    for alpha, rho in product(ALPHAS, (0.5, 1.0)):
-        yield Policy(evidence="holdout", alpha=alpha, looks=3, rho=rho)
+    for alpha in ALPHAS:
+        yield Policy(evidence="holdout", alpha=alpha)
+        yield Policy(evidence="holdout", alpha=alpha, days=14)
+        yield from (Policy(evidence="holdout", alpha=alpha, looks=3, rho=rho) for rho in (None, 0.5, 1.0))
+        yield from (Policy(evidence="prequential", alpha=alpha, windows=windows) for windows in (2, 4, 8))
+        yield Policy(evidence="prequential", alpha=alpha, looks=3)
+    yield Policy(evidence="holdout", alpha=0.45, looks=3)  # as many errors in three weeks as three single looks make
 
 
 def simulate(job: Job) -> list[dict[Key, Figures]]:

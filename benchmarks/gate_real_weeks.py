@@ -44,14 +44,19 @@ class Made:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class History:
-    """Labelled rows in order of time with `known_at` of their labels, and the Mondays at which their weeks begin."""
+    """Labelled rows in order of time with `known_at` of their labels, and the Mondays at which their weeks begin.
+
+    `moments`: place, time and `known_at` of each row, nothing else: what is asked a thousand times.
+    """
 
     pipeline: Pipeline
     rows: pl.DataFrame
+    moments: pl.DataFrame
     mondays: tuple[datetime, ...]
     labels: Floats
     seconds: Index
     slices: dict[str, NDArray[np.str_]]
+    known: dict[int, pl.DataFrame] = field(default_factory=dict)
 
     @property
     def gap(self) -> timedelta:
@@ -59,14 +64,16 @@ class History:
         return span(self.pipeline.labels.matures_after)
 
     def mature(self, week: int) -> pl.DataFrame:
-        """The rows that a snapshot at the beginning of the week would hold."""
-        at, spec = self.mondays[week], self.pipeline.spec
-        return self.rows.filter(pl.col(spec.time) < at - self.gap, pl.col("known_at") <= at)
+        """Of `moments`, the rows that a snapshot at the beginning of the week would hold."""
+        if week not in self.known:
+            at, time = self.mondays[week], pl.col(self.pipeline.spec.time)
+            self.known[week] = self.moments.filter(time < at - self.gap, pl.col("known_at") <= at)
+        return self.known[week]
 
     def between(self, start: datetime, stop: datetime) -> Index:
         """Rows of that time."""
-        moment = pl.col(self.pipeline.spec.time)
-        return self.rows.filter(moment >= start, moment < stop)[ROW].to_numpy()
+        moments = self.moments[self.pipeline.spec.time]
+        return np.arange(moments.search_sorted(start), moments.search_sorted(stop))
 
     def days(self, rows: Index) -> Index:
         """The blocks in which the product sums losses: whole days before the newest of the rows."""
@@ -101,7 +108,7 @@ class Models:
         if name not in self.made:
             path = self.folder / f"{name}.npy"
             if not path.exists():
-                model = fit(spec, train, recipe, seed=self.seed, threads=1)
+                model = fit(spec, self.history.rows[train[ROW].to_numpy()], recipe, seed=self.seed, threads=1)
                 part = path.with_suffix(f".{self.seed}.npy")
                 np.save(part, self._asked(model))
                 part.rename(path)
@@ -142,12 +149,19 @@ def _history(pipeline: Pipeline, replay: Replay) -> History:
     weeks = pl.concat([asked(replay, number, pipeline.lookups) for number in range(len(replay.weeks))])
     files = [week.labels for week in replay.weeks if week.labels]
     labels = pl.concat([pl.read_parquet(file) for file in [*files, replay.closing_labels]])
-    rows = weeks.join(labels, on=list(spec.key)).sort(spec.time, *spec.key).with_row_index(ROW)
-    rows = rows.with_columns(pl.col(ROW).cast(pl.Int64))
+    rows = weeks.join(labels, on=list(spec.key))
+    return history_of(pipeline, rows, (*(week.starts_at for week in replay.weeks), replay.ends_at))
+
+
+def history_of(pipeline: Pipeline, rows: pl.DataFrame, mondays: tuple[datetime, ...]) -> History:
+    """Of labelled rows with `known_at`; the last of the Mondays is the end."""
+    spec = pipeline.spec
+    rows = rows.sort(spec.time, *spec.key).with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
     return History(
         pipeline=pipeline,
         rows=rows,
-        mondays=(*(week.starts_at for week in replay.weeks), replay.ends_at),
+        moments=rows.select(ROW, spec.time, "known_at"),
+        mondays=mondays,
         labels=label_values(spec.task, rows[spec.target]),
         seconds=rows[spec.time].dt.epoch("s").to_numpy(),
         slices={name: rows[name].cast(pl.String).to_numpy().astype(str) for name in pipeline.gate.slices},

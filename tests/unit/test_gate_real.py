@@ -9,7 +9,7 @@ import pytest
 from benchmarks.gate_real import NEVER, WEEKLY, figures_of, summary
 from benchmarks.gate_real_evidence import Examiner, Policy, level, predicted
 from benchmarks.gate_real_policies import Promotion, Simulation, looked_back
-from benchmarks.gate_real_weeks import ROW, WEEK, History, Made, Models
+from benchmarks.gate_real_weeks import ROW, WEEK, History, Made, Models, history_of
 from modelling.prequential import prequential
 from modelling.recipes import DEFAULT_RECIPES
 from tests.unit.modelling_world import START, pipeline_in, rides
@@ -22,17 +22,10 @@ WEEKS = 9
 @pytest.fixture
 def history(tmp_path: Path) -> History:
     """From week 5 on the stop in the north has another name: who learns it is better."""
-    rows = rides(48 * 7 * WEEKS).with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
+    rows = rides(48 * 7 * WEEKS)
     renamed = (pl.col("at") >= START + 5 * WEEK) & (pl.col("stop") == "north")
     rows = rows.with_columns(stop=pl.when(renamed).then(pl.lit("pier")).otherwise("stop"))
-    return History(
-        pipeline=pipeline_in(tmp_path),
-        rows=rows,
-        mondays=tuple(START + number * WEEK for number in range(WEEKS + 1)),
-        labels=rows["late"].cast(pl.Float64).to_numpy(),
-        seconds=rows["at"].dt.epoch("s").to_numpy(),
-        slices={},
-    )
+    return history_of(pipeline_in(tmp_path), rows, tuple(START + number * WEEK for number in range(WEEKS + 1)))
 
 
 def simulated(history: History, folder: Path, policy: Policy, *, faulty: tuple[int, ...] = ()) -> Simulation:
@@ -51,8 +44,9 @@ def test_a_recipe_is_shown_to_the_gate_as_the_product_shows_it(history: History,
     candidate = examiner.candidate(8, champion, train="all")
     assert candidate is not None
     shown = examiner.shown(8, candidate)
+    mature = history.rows[history.mature(8)[ROW].to_numpy()]
     expected = prequential(
-        history.pipeline.spec, history.mature(8), DEFAULT_RECIPES["binary"][0], since=champion.since, window=WEEK,
+        history.pipeline.spec, mature, DEFAULT_RECIPES["binary"][0], since=champion.since, window=WEEK,
         gap=history.gap, train="all", seed=7, threads=1,
     )  # fmt: skip
     assert shown is not None
