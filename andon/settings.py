@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     @property
     def ledger(self) -> str:
         """The ledger's SQLAlchemy URL."""
-        return self.ledger_url or f"sqlite:///{(self.home / 'ledger.db').absolute()}"
+        return self.ledger_url or self._embedded_ledger
 
     def seal_key(self, *, on_missing: Literal["make", "none"] = "make") -> bytes | None:
         """The key that seals the ledger: the configured one, else for the ledger below home the one of its file.
@@ -82,7 +82,14 @@ class Settings(BaseSettings):
         """
         if configured := self.ledger_key.get_secret_value():
             return configured.encode()
-        return None if self.ledger_url else _key_of(self.home.absolute() / "ledger.key", on_missing=on_missing)
+        if self.ledger != self._embedded_ledger:
+            return None
+        return _key_of(self.home.absolute() / "ledger.key", on_missing=on_missing)
+
+    @property
+    def _embedded_ledger(self) -> str:
+        """NOTE: the processes that Andon starts are told this URL as a configured one."""
+        return f"sqlite:///{(self.home / 'ledger.db').absolute()}"
 
     @property
     def mlflow(self) -> str:

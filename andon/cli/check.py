@@ -133,7 +133,7 @@ def _ledger(place: Settings) -> Iterator[Finding]:
         return
     try:
         head = open_ledger(place.ledger).head()
-        sealed = place.seal_key(on_missing="none") or not place.ledger_url or (head and head.mac)
+        sealed = place.seal_key(on_missing="none") or (head and head.mac) or head is None
         hint = "" if sealed else "; not sealed, so a cut or rewritten end would not be noticed: set ANDON_LEDGER_KEY"
         yield Finding(what="ledger", state="ok", detail=f"{without_password(place.ledger)}{hint}")
     except AndonError as error:

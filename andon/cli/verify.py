@@ -154,10 +154,8 @@ def _progress() -> Iterator[Callable[[int], object]]:
 def _print(found: "Audit") -> None:
     console = people()
     newest = f"; the newest is record {found.head.seq:,} with the hash {found.head.hash[:12]}" if found.head else ""
-    counts = (
-        f"{found.records:,} records, {found.champions:,} changes of champions, {found.answers:,} answers, "
-        f"{found.batches:,} batches{newest}"
-    )
+    others = {"changes of champions": found.champions, "answers": found.answers, "batches": found.batches}
+    counts = ", ".join([f"{found.records:,} records", *(f"{n:,} {what}" for what, n in others.items() if n)]) + newest
     if found.is_whole:
         console.print(Text.assemble(("The ledger is whole", "green"), f": {counts}"), soft_wrap=True)
     else:
@@ -188,7 +186,7 @@ def _seal(found: "Audit") -> str:
         )
     if found.seal == "none":
         return (
-            "Its head is not sealed: nobody would notice that its end was cut off or written anew. Set "
-            "ANDON_LEDGER_KEY; the next record is then sealed."
+            "Its head is not sealed: nobody would notice that its end was cut off or written anew. With a key "
+            "(ANDON_LEDGER_KEY, or ledger.key in the home) the next record is sealed."
         )
     return ""
