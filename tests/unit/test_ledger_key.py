@@ -58,7 +58,7 @@ def test_a_configured_key_counts_everywhere(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_process_that_andon_starts_finds_the_key_of_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path)
-    for name, value in environment(settings).items():
+    for name, value in environment(settings, prefect_port=4200).items():
         if name.startswith("ANDON_"):
             monkeypatch.setenv(name, value)
     assert Settings().ledger_url == settings.ledger
