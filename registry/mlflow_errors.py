@@ -52,6 +52,11 @@ def missing_is_fine() -> AbstractContextManager[None]:
     return _swallow(_MISSING)
 
 
+def deleted_is_fine() -> AbstractContextManager[None]:
+    """A run that somebody has deleted, in MLflow's bin or for good."""
+    return _swallow(_MISSING, "INVALID_PARAMETER_VALUE")
+
+
 @contextmanager
 def missing_is_no_champion(pipeline: str, version: str) -> Iterator[None]:
     """NoChampionError for an unknown version, and for what cannot be one."""
@@ -66,11 +71,11 @@ def missing_is_no_champion(pipeline: str, version: str) -> Iterator[None]:
 
 
 @contextmanager
-def _swallow(code: str) -> Iterator[None]:
+def _swallow(*codes: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if _code(error) != code:
+        if _code(error) not in codes:
             raise
 
 

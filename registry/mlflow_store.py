@@ -13,7 +13,7 @@ from time import time
 from typing import TYPE_CHECKING, Any
 
 from registry import mlflow_words as words
-from registry.mlflow_errors import answering, existing_is_fine, missing_is_fine, missing_is_no_champion
+from registry.mlflow_errors import answering, deleted_is_fine, existing_is_fine, missing_is_fine, missing_is_no_champion
 from registry.mlflow_files import bundle_source, download_bundle, upload_bundle, upload_evidence
 from registry.mlflow_setup import check_database, quieten
 from registry.store import ABANDONED, Shown, Submission
@@ -85,12 +85,16 @@ class MlflowStore:
             return Shown(story=(model.description if model else None) or "", tags=tags)
 
     def tell(self, pipeline: str, version: str, *, tags: Mapping[str, str], notes: str | None = None) -> None:
-        """Read the version, then write what differs."""
-        with answering(self._uri), missing_is_no_champion(pipeline, version):
-            there = self._client.get_model_version(pipeline, version)
+        """Read the version, then write what differs; its run shows the same in the list of runs."""
+        with answering(self._uri):
+            with missing_is_no_champion(pipeline, version):
+                there = self._client.get_model_version(pipeline, version)
             new, gone = words.changes(there.tags, tags)
             for name, value in new.items():
                 self._client.set_model_version_tag(pipeline, version, name, value)
+            if words.STATUS in new and there.run_id:
+                with deleted_is_fine():
+                    self._client.set_tag(there.run_id, words.STATUS, new[words.STATUS])
             for name in gone:
                 self._client.delete_model_version_tag(pipeline, version, name)
             if notes is not None:

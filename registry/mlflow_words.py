@@ -7,6 +7,7 @@ from typing import Any
 
 from registry.store import ABANDONED, TOLD, Learned, Submission
 
+STATUS = f"{TOLD}status"
 _NOTE = "mlflow.note.content"
 _NAME = "mlflow.runName"
 _DESCRIPTION_CHARACTERS = 5_000

@@ -8,7 +8,9 @@ from registry.store import ModelStore
 from registry.story import story
 
 _KINDS = ("gate", "promotion", "rollback", "answer")
+_STATUS = "andon.status"
 _NAMED = 5
+_QUOTED = 80
 
 
 def project_story(ledger: Ledger, store: ModelStore, pipeline: str) -> tuple[str, ...]:
@@ -49,8 +51,13 @@ def _verdicts(ledger: Ledger, pipeline: str) -> Sequence[Recorded]:
 def _sentence(pipeline: str, wanted: Mapping[str, Mapping[str, str]], there: Mapping[str, Mapping[str, str]]) -> str:
     versions = sorted(wanted, key=int)
     named = ", ".join(versions[:_NAMED]) + (f" and {len(versions) - _NAMED} more" if versions[_NAMED:] else "")
-    first = versions[-1]
-    said = there[first].get("andon.status", "nothing")
-    wrong = f" (version {first} was said to be {said!r}, it is {wanted[first]['andon.status']!r})"
+    version = versions[-1]
+    said, says = there[version], wanted[version]
+    tag = max((name for name in {**said, **says} if said.get(name) != says.get(name)), key=lambda name: name == _STATUS)
+    wrong = f"of version {version} {tag} said {_quoted(said.get(tag))}, the ledger says {_quoted(says.get(tag))}"
     many = "versions" if len(versions) > 1 else "version"
-    return f"the tags of {many} {named} of {pipeline!r} did not say what the ledger says: repaired{wrong}"
+    return f"the tags of {many} {named} of {pipeline!r} did not say what the ledger says: repaired ({wrong})"
+
+
+def _quoted(text: str | None) -> str:
+    return "nothing" if text is None else repr(text[:_QUOTED])

@@ -20,7 +20,6 @@ _STORY = {"promotion", "rollback", "gate", "answer"}
 _STORY_CHARACTERS = 5_000
 _LINE_CHARACTERS = 700
 _ROOM_FOR_MORE = 200
-_MARKS: Mapping[Tone, str] = {"good": "✅", "bad": "⛔", "asks": "❔", "plain": "·"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +213,7 @@ def _head(champions: Sequence[Champion]) -> str:
 def _line(entry: Entry, gate: Recorded | None) -> str:
     """A promotion is told with the reasons of the gate behind it."""
     why = "; ".join(entry.why if gate is None else gate_reasons(gate))
-    return f"- {_MARKS[entry.tone]} **{_day(entry.when)}** {entry.text}{': ' if why else ''}{why}"[:_LINE_CHARACTERS]
+    return f"- **{_day(entry.when)}** {entry.text}{': ' if why else ''}{why}"[:_LINE_CHARACTERS]
 
 
 def _day(moment: datetime) -> str:

@@ -221,6 +221,19 @@ def test_another_look_at_a_challenger_says_what_is_known_now(mlflow_uri: str, tm
     assert (shown / "verdict.md").read_text(encoding="utf-8") == "# Proven"
 
 
+def test_the_list_of_runs_shows_how_each_version_stands(mlflow_uri: str, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    store, client = MlflowStore(mlflow_uri, tmp_path / "models"), MlflowClient(mlflow_uri)
+    store.register(submission(tmp_path / "bundle", "listed"))
+    run = client.get_model_version("listed", "1").run_id or ""
+    store.tell("listed", "1", tags=TOLD)
+    assert client.get_run(run).data.tags["andon.status"] == "champion"
+    client.delete_run(run)
+    store.tell("listed", "1", tags={"andon.status": "was champion"})
+    assert store.shown("listed").tags["1"] == {"andon.status": "was champion"}
+
+
 def test_texts_longer_than_mlflow_takes_are_cut(mlflow_uri: str, tmp_path: Path) -> None:
     from mlflow import MlflowClient
 

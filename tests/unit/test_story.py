@@ -269,10 +269,10 @@ def test_the_story_is_told_newest_first_a_promotion_with_its_gates_reasons() -> 
     )
     assert told == (
         "**Champion: version 2** since 2013-04-02 00:00 (epoch 2). It was forced past the gate.\n\n"
-        "- ⛔ **2013-04-06 00:00** the gate rejected version 3: worse\n"
-        "- ⛔ **2013-04-02 00:00** version 2 was FORCED past the gate: it is champion in place of version 1 (epoch 2): "
+        "- **2013-04-06 00:00** the gate rejected version 3: worse\n"
+        "- **2013-04-02 00:00** version 2 was FORCED past the gate: it is champion in place of version 1 (epoch 2): "
         "forced of 2\n"
-        "- ✅ **2013-04-01 00:00** version 1 became champion (epoch 1): better by 2 %"
+        "- **2013-04-01 00:00** version 1 became champion (epoch 1): better by 2 %"
     )
 
 
@@ -312,8 +312,8 @@ def test_the_store_is_made_to_say_what_the_ledger_says_and_told_once(tmp_path: P
         ledger.crown(row.change, expected_epoch=epoch)
     tags, text = project_story(ledger, store, "trips")
     assert tags == (
-        "the tags of versions 1, 2 of 'trips' did not say what the ledger says: repaired (version 2 was said to be "
-        "'nothing', it is 'was champion')"
+        "the tags of versions 1, 2 of 'trips' did not say what the ledger says: repaired (of version 2 "
+        "andon.status said nothing, the ledger says 'was champion')"
     ), "version 9 is not in the store any more"
     assert "story" in text
     assert project_story(ledger, store, "trips") == ()
