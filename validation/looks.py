@@ -86,5 +86,4 @@ def _reach(gain: Interval, more: int, level: float) -> float:
     from scipy.special import stdtrit
 
     growth = (gain.blocks + more) / gain.blocks
-    freedom = gain.effective_blocks * growth - 1
-    return float(stdtrit(freedom, 1 - level) * gain.standard_error / np.sqrt(growth))
+    return float(stdtrit(gain.freedom * growth, 1 - level) * gain.standard_error / np.sqrt(growth))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from validation.intervals import Floats, Interval, p_not_below, paired_interval, plain
+from validation.intervals import Floats, Interval, p_not_below, paired_interval, plain, upper_at
 
 MIN_SLICE_BLOCKS = 5  # with fewer, one odd day looks like proof
 
@@ -48,16 +48,16 @@ def judge_slices(
     small enough (Holm 1979). A slice's upper bound is at the level that it was held against.
     """
     found = [
-        (column, value, rows, paired_interval(gain[rows], blocks[rows], alpha=alpha))
+        (column, value, paired_interval(gain[rows], blocks[rows], alpha=alpha))
         for column, value, rows in _members(slices)
         if len(rows) >= min_rows
     ]
     judged = [index for index, (*_, part) in enumerate(found) if part.blocks >= min_blocks]
-    levels = _holm([found[index][3] for index in judged], alpha=alpha)
+    levels = _holm([found[index][2] for index in judged], alpha=alpha)
     level_of = dict(zip(judged, levels, strict=True))
     told = []
-    for index, (column, value, rows, part) in enumerate(found):
-        upper = paired_interval(gain[rows], blocks[rows], alpha=level_of[index]).upper if index in level_of else None
+    for index, (column, value, part) in enumerate(found):
+        upper = upper_at(part, level_of[index]) if index in level_of else None
         told.append(
             SliceGain(
                 column=column,
@@ -85,8 +85,11 @@ def _holm(parts: Sequence[Interval], *, alpha: float) -> list[float]:
 def _members(slices: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str, npt.NDArray[np.intp]]]:
     """Column, value and the numbers of its rows."""
     for column, values in slices.items():
-        names, index = np.unique(np.asarray([str(value) for value in values]), return_inverse=True)
-        order = np.argsort(index, kind="stable")
-        parts = np.split(order, np.cumsum(np.bincount(index, minlength=len(names)))[:-1])
-        for name, rows in zip(names, parts, strict=True):
+        seen: dict[Any, int] = {}
+        codes = np.array([seen.setdefault(value, len(seen)) for value in values], dtype=np.intp)
+        texts = np.array([str(value) for value in seen])
+        names, merged = np.unique(texts, return_inverse=True)
+        index = merged[codes] if len(codes) else codes
+        parts = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index, minlength=len(names)))[:-1])
+        for name, rows in zip(names, parts, strict=False):
             yield column, str(name), rows

@@ -185,7 +185,7 @@ def test_a_slice_that_becomes_provably_worse_blocks_a_gain_for_the_rest() -> Non
 
 
 def test_equal_models_seldom_fail_by_a_slice() -> None:
-    """Ten slices at 5 % together: golden, 9 of 200 seeded challengers that are worse nowhere are blocked."""
+    """Ten slices at 5 % together: golden, 2 of 200 seeded challengers that are worse nowhere are blocked."""
     blocked = 0
     for seed in range(200):
         rng = np.random.default_rng(seed)
@@ -193,7 +193,7 @@ def test_equal_models_seldom_fail_by_a_slice() -> None:
         found = judge_slices(gain, np.repeat(np.arange(21), 100), {"origin": values.tolist()}, alpha=0.05, min_rows=50)
         assert len(found) == 10
         blocked += found[0].worse
-    assert blocked == 9
+    assert blocked == 2
 
 
 @settings(deadline=None, max_examples=50)
