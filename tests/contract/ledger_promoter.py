@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from statistics import median, quantiles
+from threading import BrokenBarrierError
 
 from registry import chain
 from registry.ledger import Change
@@ -45,6 +46,9 @@ def race(url: str, *, rounds: int) -> list[Try]:
     start = context.Barrier(PROCESSES * THREADS)
     with ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=_keep, initargs=(start,)) as pool:
         running = [pool.submit(_process, url, number, rounds) for number in range(PROCESSES)]
+        for defect in (future.exception() for future in running):
+            if defect is not None and not isinstance(defect, BrokenBarrierError):
+                raise defect
         return [made for future in running for made in future.result()]
 
 

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -21,6 +22,7 @@ from registry.ledger import Champion, Change, Lease, Ledger
 from registry.memory import MemoryLedger
 from registry.sql import SqlLedger, open_ledger
 from registry.store import ModelStore, Submission
+from registry.tables import METADATA
 from tests.contract import ledger_machine
 from tests.contract.ledger_machine import NAME, VERSIONS, Machine
 from tests.contract.ledger_world import KEY
@@ -65,6 +67,20 @@ def on_sqlite(folder: Path) -> Opener:
     return open_one
 
 
+def on_postgres(server: str) -> Opener:
+    """Each ledger is the same database, emptied."""
+    url = create_database(server)
+    tables = ", ".join(table.name for table in METADATA.sorted_tables)
+
+    def open_one() -> Ledger:
+        ledger = open_ledger(url, key=KEY)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"TRUNCATE {tables}".encode())
+        return ledger
+
+    return open_one
+
+
 def prove(open_one: Opener, store: ModelStore, *, schedules: int, phases: tuple[Phase, ...] = tuple(Phase)) -> None:
     """Run so many schedules, the same ones every time."""
     run_state_machine_as_test(
@@ -82,7 +98,7 @@ def prove(open_one: Opener, store: ModelStore, *, schedules: int, phases: tuple[
 
 
 def test_any_interleaving_leaves_one_champion_and_the_alias_converges(store: ModelStore) -> None:
-    prove(in_memory, store, schedules=100)
+    prove(in_memory, store, schedules=60)
 
 
 def test_any_interleaving_on_sqlite(store: ModelStore, tmp_path: Path) -> None:
@@ -90,18 +106,21 @@ def test_any_interleaving_on_sqlite(store: ModelStore, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_thousands_of_interleavings(store: ModelStore) -> None:
-    prove(in_memory, store, schedules=5_000)
+@pytest.mark.timeout(900)
+def test_many_more_interleavings(store: ModelStore) -> None:
+    prove(in_memory, store, schedules=1_500)
 
 
 @pytest.mark.slow
-def test_hundreds_of_interleavings_on_sqlite(store: ModelStore, tmp_path: Path) -> None:
-    prove(on_sqlite(tmp_path), store, schedules=300)
+@pytest.mark.timeout(900)
+def test_many_more_interleavings_on_sqlite(store: ModelStore, tmp_path: Path) -> None:
+    prove(on_sqlite(tmp_path), store, schedules=150)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_interleavings_on_postgres(store: ModelStore, postgres: str) -> None:
-    prove(lambda: open_ledger(create_database(postgres), key=KEY), store, schedules=50)
+    prove(on_postgres(postgres), store, schedules=50)
 
 
 # The proof can fail
