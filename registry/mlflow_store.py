@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 _TRIAL = "trial_loss"
+_RUNNING = "RUNNING"
 _BATCH = {"metrics": 1_000, "params": 100, "tags": 100}  # the most that one call of MLflow takes
 _CONTEXT = "mlflow.data.context"
 
@@ -114,8 +116,8 @@ class MlflowStore:
             to = words.newest((str(item.version) for item in versions), among=judged)
             for run in runs if mark else ():
                 self._client.set_terminated(run.info.run_id, status="KILLED")
-            for item in left if mark else ():
-                self._client.set_model_version_tag(pipeline, str(item.version), "verdict", ABANDONED)
+            for item, name in product(left, (words.STATUS, "verdict")) if mark else ():
+                self._client.set_model_version_tag(pipeline, str(item.version), name, ABANDONED)
             moved = alias if alias is not None and alias not in judged else None
             if moved and mark and to:
                 self._client.set_registered_model_alias(pipeline, "challenger", to)
@@ -159,7 +161,7 @@ class MlflowStore:
         experiment = self._client.get_experiment_by_name(pipeline)
         if experiment is None:
             return []
-        runs = self._client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+        runs = self._client.search_runs([experiment.experiment_id], f"attributes.status = '{_RUNNING}'")
         return [run for run in runs if "intent" in run.data.tags]
 
     def _known(self, submission: Submission) -> "ModelVersion | None":
@@ -172,7 +174,8 @@ class MlflowStore:
         """Tell what is known now of a version that is there; its run may have died before it ended."""
         version, run_id = str(known.version), str(known.run_id)
         self._tell_run(run_id, submission)
-        self._client.set_terminated(run_id, status="FINISHED")
+        if self._client.get_run(run_id).info.status == _RUNNING:
+            self._client.set_terminated(run_id, status="FINISHED")
         for name, value in words.tags(submission).items():
             self._client.set_model_version_tag(submission.pipeline, version, name, value)
         self._client.update_model_version(submission.pipeline, version, words.description(submission.notes))

@@ -105,8 +105,9 @@ class ModelStore(Protocol):
     def abandoned(self, pipeline: str, *, judged: Collection[str], mark: bool = True) -> tuple[str, ...]:
         """What dead attempts have left behind, in sentences; each is told once, until it is marked.
 
-        A version that is not among `judged` (all that the ledger knows) is marked as ABANDONED; a run that is still
-        said to be running is ended. The alias `challenger` moves from such a version to the newest judged one. Only
-        for a caller who knows that nobody is training: who is would be taken for dead. `mark` False changes nothing.
+        A version that is not among `judged` (all that the ledger knows) has the status ABANDONED then; a run that is
+        still said to be running is ended. The alias `challenger` moves from such a version to the newest judged one.
+        Only for a caller who knows that nobody is training: who is would be taken for dead. `mark` False changes
+        nothing.
         """
         ...

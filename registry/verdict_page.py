@@ -36,7 +36,7 @@ def _lines(verdict: GateVerdict, *, asked: str, made: Sequence[str]) -> Iterator
     dry = ", in a dry run" if verdict.mode == "dry_run" else ""
     look = f", look {verdict.look} of {verdict.max_looks}" if verdict.max_looks > 1 else ""
     gain = "" if verdict.gain_share is None else f" ({verdict.gain_share:+.2%} of the loss)"
-    yield f"**{verdict.outcome}** against {against}{gain}, as of {verdict.data_time:%Y-%m-%d %H:%M}{look}{dry}"
+    yield f"{verdict.outcome} against {against}{gain}, as of {verdict.data_time:%Y-%m-%d %H:%M}{look}{dry}"
     yield ""
     yield from (f"- {reason}" for reason in verdict.reasons)
     yield from (f"- trained: {reason}" for reason in made)

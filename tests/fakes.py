@@ -77,7 +77,7 @@ class FolderStore:
             if version not in judged and self._tags(pipeline, version).get("verdict") != ABANDONED:
                 told.append(f"version {version} is abandoned")
                 if mark:
-                    self._set_tags(pipeline, version, {"verdict": ABANDONED})
+                    self._set_tags(pipeline, version, {"verdict": ABANDONED, f"{TOLD}status": ABANDONED})
         if challenger and challenger not in judged:
             told.append(f"the alias challenger said version {challenger}")
             if mark:

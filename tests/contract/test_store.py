@@ -174,6 +174,8 @@ def test_what_dead_attempts_leave_is_told_and_marked_once(store: ModelStore, pip
         ] == []
     assert store.abandoned(pipeline, judged=("1",)) == told
     assert store.abandoned(pipeline, judged=("1",)) == ()
+    marked = {"andon.status": "abandoned"}
+    assert store.shown(pipeline).tags == {"1": {}, "2": marked, "3": marked}
 
 
 # MLflow only

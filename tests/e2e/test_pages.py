@@ -118,6 +118,17 @@ def test_mlflow_shows_the_champion_and_the_comparison_that_made_it_one(
     compared = ("champion_loss", "challenger_loss", "gain_share", "standard_error", "lower", "the challenger's loss is")
     page = f"{story.mlflow}/experiments/{run['experiment_id']}/runs/{run['run_uuid']}"
     visit(browser, page, f"promote: {story.intent}", *compared, folder=tmp_path / "run")
+    verdict = ("gate/verdict.md", "the challenger's loss is", "proven above 0")
+    visit(browser, f"{page}/artifacts/gate/verdict.md", *verdict, folder=tmp_path / "verdict")
+
+
+def test_mlflow_tells_the_models_story_and_how_each_version_stands(browser: str, story: Story, tmp_path: Path) -> None:
+    """What `andon history` tells, told by MLflow's own pages."""
+    before = int(story.version) - 1
+    told = (f"Champion: version {story.version}", f"in place of version {before}", "version 1 became champion")
+    visit(browser, f"{story.mlflow}/models/{NAME}", *told, folder=tmp_path / "model")
+    stands = ("andon.status", "was champion", "andon.epoch", "andon.why", "andon.until")
+    visit(browser, f"{story.mlflow}/models/{NAME}/versions/{before}", *stands, folder=tmp_path / "version")
 
 
 def test_the_report_opens_from_a_file_says_what_happened_and_breaks_nothing(browser: str, tmp_path: Path) -> None:

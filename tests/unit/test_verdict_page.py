@@ -31,7 +31,7 @@ def verdict(champion: str = "7") -> GateVerdict:
 def test_the_first_line_says_how_it_ended_and_the_rest_why() -> None:
     found = verdict()
     page = verdict_page(found, asked="the days got longer", made=["the champion's recipe"]).splitlines()
-    assert page[0].startswith("**promote** against version 7 (+10.90% of the loss), as of 2013-04-07 12:00")
+    assert page[0].startswith("promote against version 7 (+10.90% of the loss), as of 2013-04-07 12:00")
     assert page[2 : 3 + len(found.reasons)] == [
         *(f"- {reason}" for reason in found.reasons),
         "- trained: the champion's recipe",
@@ -50,11 +50,11 @@ def test_what_was_not_measured_is_not_told() -> None:
     assert "in ms" not in page
     assert "in MB" not in page
     assert "| loss |  | 0.44550 |" in page
-    assert page.startswith("**promote** against version 7, as of")
+    assert page.startswith("promote against version 7, as of")
 
 
 def test_a_first_model_is_held_against_the_base_rate() -> None:
-    assert "**promote** against the base rate (+10.90% of the loss)" in verdict_page(verdict(""))
+    assert "promote against the base rate (+10.90% of the loss)" in verdict_page(verdict(""))
 
 
 def test_a_dry_run_a_second_look_and_a_question_stand_out() -> None:
