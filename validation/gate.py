@@ -182,10 +182,8 @@ def _ahead(evidence: Evidence, weighed: _Weighed, policy: Gate) -> str:
 
 
 def _unable(evidence: Evidence) -> str:
-    return (
-        f"the champion, version {evidence.champion_version}, cannot score these rows "
-        f"({evidence.unable_why or 'no reason given'}): nothing could be compared with it, a person must decide"
-    )
+    why = evidence.unable_why or f"version {evidence.champion_version} cannot score these rows"
+    return f"the champion could not be asked ({why}): nothing was compared with it, and a person must decide"
 
 
 def _not_finite(evidence: Evidence, policy: Gate) -> list[str]:

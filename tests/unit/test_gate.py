@@ -1,6 +1,6 @@
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from validation.behaviour import Invariant
 from validation.errors import DefinitionError
 from validation.gate import Evidence, Gate, GateVerdict, Guards, judge
+from validation.influence import pseudo_losses
 from validation.refit import guard_refit
 from validation.slices import judge_slices
 
@@ -203,19 +205,232 @@ def test_a_challenger_and_its_mirror_are_never_both_promoted(gain: float, noise:
     there = judged(0, champion_loss=champion, challenger_loss=challenger)
     back = judged(0, champion_loss=challenger, challenger_loss=champion)
     assert (there.outcome, back.outcome).count("promote") <= 1
+    assert (there.gain, there.lower, there.upper) == pytest.approx(
+        (-floor(back.gain), -floor(back.upper), -floor(back.lower))
+    )
     if there.outcome == "promote":
-        assert there.lower is not None
-        assert there.lower > 0
+        assert floor(there.lower) > 0
         assert back.outcome == "reject"
+
+
+def floor(value: float | None) -> float:
+    assert value is not None
+    return value
+
+
+@settings(deadline=None, max_examples=50)
+@given(gain=st.floats(-0.1, 0.1), noise=st.floats(0, 0.3), seed=st.integers(0, 99))
+def test_the_order_of_rows_within_a_day_changes_nothing(gain: float, noise: float, seed: int) -> None:
+    champion, challenger = losses(gain, noise=noise)
+    carrier = np.random.default_rng(1).choice(["AA", "UA"], len(BLOCKS))
+    order = np.lexsort((np.random.default_rng(seed).random(len(BLOCKS)), BLOCKS))
+    first, second = (
+        judged(0, champion_loss=champion[rows], challenger_loss=challenger[rows], slices={"carrier": carrier[rows]})
+        for rows in (np.arange(len(BLOCKS)), order)
+    )
+    assert (first.outcome, first.more_blocks) == (second.outcome, second.more_blocks)
+    assert (first.gain, first.lower, first.upper) == pytest.approx((second.gain, second.lower, second.upper))
+    assert [item.worse for item in first.slices] == [item.worse for item in second.slices]
+
+
+@settings(deadline=None, max_examples=50)
+@given(gain=st.floats(-0.1, 0.1), noise=st.floats(0.001, 0.3), constant=st.floats(0.01, 5))
+def test_what_both_models_lose_more_changes_the_shares_alone(gain: float, noise: float, constant: float) -> None:
+    champion, challenger = losses(gain, noise=noise)
+    policy = Gate(min_gain=0.0)
+    first = judged(0, champion_loss=champion, challenger_loss=challenger, policy=policy)
+    second = judged(0, champion_loss=champion + constant, challenger_loss=challenger + constant, policy=policy)
+    assert (first.outcome, first.more_blocks) == (second.outcome, second.more_blocks)
+    assert (first.gain, first.lower, first.upper) == pytest.approx((second.gain, second.lower, second.upper))
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    loss=st.lists(st.floats(0, 10), min_size=0, max_size=60),
+    min_gain=st.sampled_from([0.0, 0.001, 0.5]),
+    by=st.sampled_from(["loss", "auc"]),
+    look=st.integers(1, 3),
+)
+def test_a_model_never_replaces_one_that_is_the_same(loss: list[float], min_gain: float, by: Any, look: int) -> None:
+    days = np.arange(len(loss)) // 2
+    verdict = judged(
+        0,
+        champion_loss=np.array(loss),
+        challenger_loss=np.array(loss),
+        blocks=days,
+        policy=Gate(min_gain=min_gain, by=by),
+        look=look,
+        earlier_blocks=(5, 10)[: look - 1],
+    )
+    assert verdict.outcome != "promote"
+    if min_gain == 0 and len(loss) >= 30:  # provably not worth anything is what it is otherwise
+        assert verdict.outcome in (("expired",) if look == 3 else ("need evidence", "reject"))
+
+
+OPEN: dict[str, Any] = {"gain": 0.001, "noise": 0.2}  # neither proven nor refuted by seven days
+
+
+def test_an_open_question_says_how_many_more_days_would_decide() -> None:
+    verdict = judged(**OPEN)
+    assert (verdict.outcome, verdict.look, verdict.max_looks) == ("need evidence", 1, 3)
+    assert verdict.more_blocks is not None
+    assert verdict.reasons[1] == (
+        f"about {verdict.more_blocks:,} more blocks would probably decide, as it looks now for a promotion"
+    )
+
+
+def test_the_last_look_leaves_nothing_open() -> None:
+    verdict = judged(**OPEN, policy=Gate(max_looks=2), look=2, earlier_blocks=(5,))
+    assert (verdict.outcome, verdict.more_blocks, verdict.earlier_blocks) == ("expired", None, (5,))
+    assert verdict.reasons[1] == "this was look 2 of 2: the challenger expires, undecided"
+    assert judged(**OPEN, policy=Gate(max_looks=1)).outcome == "expired"
+
+
+def test_a_single_look_has_all_of_alpha() -> None:
+    verdict = judged(0.01, policy=Gate(max_looks=1))
+    assert (verdict.outcome, verdict.nominal_alpha) == ("promote", 0.2)
+    assert "at alpha 0.2, 700 rows in 7 blocks)" in verdict.reasons[0]
+
+
+def test_a_later_look_asks_for_more_proof_than_the_first() -> None:
+    first, second = judged(**OPEN), judged(**OPEN, look=2, earlier_blocks=(5,))
+    assert floor(second.nominal_alpha) < floor(first.nominal_alpha) < 0.2
+    assert floor(second.lower) < floor(first.lower)
+
+
+def test_a_look_without_a_new_day_decides_nothing() -> None:
+    verdict = judged(0.01, look=2, earlier_blocks=(7,))
+    assert (verdict.outcome, verdict.more_blocks) == ("need evidence", 1)
+    assert verdict.reasons[0] == "no block has come since the last look, which had 7"
+
+
+def test_looks_and_their_days_must_agree() -> None:
+    with pytest.raises(ValueError, match=r"look 3 must have the blocks of 2 earlier looks, got \(7,\)"):
+        judged(0.01, look=3, earlier_blocks=(7,))
+
+
+def test_a_champion_that_cannot_score_is_replaced_by_nobody_but_a_person() -> None:
+    facts: dict[str, Any] = {"champion_is": "unable", "champion_version": "6", "unable_why": "column 'tail' is gone"}
+    verdict = judged(0.01, **facts)
+    asks = (
+        "the champion could not be asked (column 'tail' is gone): "
+        "nothing was compared with it, and a person must decide"
+    )
+    assert (verdict.outcome, verdict.asks, verdict.more_blocks) == ("need evidence", asks, None)
+    assert verdict.reasons[0] == asks
+    assert "against the base rate's 0.50" in verdict.reasons[1]
+    assert (verdict.champion_is, verdict.unable_why) == ("unable", "column 'tail' is gone")
+    assert judged(0.01, **facts, policy=Gate(mode="dry_run")).asks == ""
+    assert judged(0.01, **facts, policy=Gate(max_looks=1)).outcome == "need evidence"
+    worthless = judged(-0.01, **facts)
+    assert (worthless.outcome, worthless.asks) == ("reject", "")
+
+
+@pytest.mark.parametrize(("baseline", "outcome"), [(0.3751, "promote"), (0.375, "reject"), (0.3, "reject")])
+def test_a_challenger_beats_a_constant(baseline: float, outcome: str) -> None:
+    verdict = judged(
+        0,
+        champion_loss=np.full(700, 0.5),
+        challenger_loss=np.full(700, 0.375),
+        baseline_loss=np.full(700, baseline),
+    )
+    assert verdict.outcome == outcome
+    assert verdict.baseline_loss == pytest.approx(baseline)
+    if outcome == "reject":
+        assert verdict.reasons[0] == (
+            f"the challenger's loss is 0.37500, that of always predicting the same {baseline:.5f}: it must be below"
+        )
+
+
+def test_churn_is_always_told() -> None:
+    for churn, outcome in ((0.3, "promote"), (0.31, "reject")):
+        verdict = judged(0.01, guards=Guards(load_ok=True, latency_ms=1, size_mb=1, churn=churn))
+        assert (verdict.outcome, verdict.churn) == (outcome, churn)
+        assert verdict.reasons[-1] == f"{churn:.1%} of the decisions change"
+
+
+@pytest.mark.parametrize(
+    ("approval", "gain", "noise", "asks"),
+    [
+        ("always", 0.01, 0.01, "the pipeline asks a person before every promotion"),
+        ("always", 0.001, 0.2, ""),
+        ("when_need_evidence", 0.01, 0.01, ""),
+        ("when_need_evidence", 0.001, 0.2, "the evidence does not decide, and the pipeline asks a person then"),
+        ("when_need_evidence", -0.01, 0.01, ""),
+        ("never", 0.001, 0.2, ""),
+    ],
+)
+def test_a_person_is_asked_when_the_policy_says_so(approval: Any, gain: float, noise: float, asks: str) -> None:
+    assert judged(gain, noise=noise, policy=Gate(approval=approval)).asks == asks
+    assert judged(gain, noise=noise, policy=Gate(approval=approval, mode="dry_run")).asks == ""
+
+
+def test_a_dry_run_says_what_it_would_do_and_that_it_does_not() -> None:
+    verdict = judged(0.01, policy=Gate(mode="dry_run"))
+    assert (verdict.outcome, verdict.mode) == ("promote", "dry_run")
+    assert verdict.reasons[-1] == "this is a dry run: nothing is promoted"
+    assert "this is a dry run: nothing is promoted" not in judged(-0.01, policy=Gate(mode="dry_run")).reasons
+
+
+def test_models_may_be_compared_by_their_ranking() -> None:
+    rng = np.random.default_rng(6)
+    label = rng.random(700) < 0.3
+    champion, challenger = (pseudo_losses(label, label + rng.normal(0, noise, 700)) for noise in (1.2, 0.8))
+    verdict = judged(0, champion_loss=champion, challenger_loss=challenger, policy=Gate(by="auc"))
+    assert (verdict.outcome, verdict.by) == ("promote", "auc")
+    assert verdict.reasons[0].startswith("the challenger's 1 - AUC is 0.19")
+
+
+def test_without_a_second_class_a_ranking_needs_evidence() -> None:
+    none = pseudo_losses(np.zeros(700), np.arange(700))
+    verdict = judged(0, champion_loss=none, challenger_loss=none, policy=Gate(by="auc"))
+    assert (verdict.outcome, verdict.gain, verdict.more_blocks) == ("need evidence", None, None)
+    assert verdict.reasons == (
+        "all 700 labels of the holdout are the same, so there is no AUC",
+        "how many more blocks would decide cannot be told",
+    )
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("min_gain", 1.0), ("alpha", 0.5), ("slices", "carrier"), ("min_blocks", 1), ("max_latency_ms", 0)],
+    [
+        ("min_gain", 1.0),
+        ("alpha", 0.5),
+        ("slices", "carrier"),
+        ("min_blocks", 1),
+        ("max_latency_ms", 0),
+        ("max_size_mb", float("nan")),
+        ("by", "accuracy"),
+        ("evidence", "train"),
+        ("max_looks", 0),
+        ("max_looks", 21),
+        ("max_churn", 0.0),
+        ("max_churn", 1.1),
+        ("max_bias_growth", -0.1),
+        ("max_bias_growth", float("nan")),
+        ("checks", [Invariant(column="carrier")]),
+        ("checks", (Gate(),)),
+        ("mode", "wet"),
+        ("approval", "sometimes"),
+        ("approval_timeout", "soon"),
+        ("approval_timeout", timedelta(0)),
+    ],
 )
 def test_a_policy_has_sensible_limits(field: str, value: Any) -> None:
-    with pytest.raises(DefinitionError, match=rf"gate\.{field} must be"):
+    with pytest.raises(DefinitionError, match=rf"gate\.{field} must "):
         Gate(**{field: value})
+
+
+def test_a_policy_names_each_check_once() -> None:
+    check = Invariant(column="carrier")
+    assert Gate(checks=(check,)).checks == (check,)
+    with pytest.raises(DefinitionError, match=r"gate\.checks must not name the same check twice"):
+        Gate(checks=(check, check))
+
+
+def test_a_policys_time_to_answer_is_a_duration() -> None:
+    assert Gate().approval_timeout == timedelta(days=3)
+    assert Gate(approval_timeout="12h").approval_timeout == timedelta(hours=12)
 
 
 LABEL = np.array([0, 1] * 50)
