@@ -3,7 +3,8 @@
 import time
 from datetime import UTC, datetime, timedelta
 
-from registry.ledger import Arrival, Batch, Lease, Ledger
+from registry.audit import audit
+from registry.ledger import Arrival, Batch, Change, Lease, Ledger
 from validation.verdict import Verdict
 
 KEY = b"a key of the tests, known to everybody"
@@ -37,3 +38,27 @@ def overtaken(ledger: Ledger, *, activity: str = "retrain") -> tuple[Lease, Leas
     stale = lease_of(ledger, "sleeper", activity=activity, ttl=BLINK)
     time.sleep(0.02)
     return stale, lease_of(ledger, "successor", activity=activity)
+
+
+def filled(ledger: Ledger, records: int = 4) -> Ledger:
+    for number in range(records):
+        ledger.record(note(subject=f"week {number}"), actor="monitor")
+    return ledger
+
+
+def change(version: str, *, kind: str = "promotion", evidence: int | None = None) -> Change:
+    return Change(
+        pipeline="flights",
+        kind=kind,  # type: ignore[arg-type]
+        version=version,
+        bundle_sha256="ab" * 32,
+        trained_until=MONDAY,
+        why="a gain of 2 %",
+        data_time=MONDAY,
+        actor="gate",
+        evidence=evidence,
+    )
+
+
+def told(ledger: Ledger, key: bytes | None = KEY) -> list[str]:
+    return [f"{fault.seq}: {fault.what}" for fault in audit(ledger, key=key).faults]
