@@ -20,6 +20,7 @@ _STORY = {"promotion", "rollback", "gate", "answer"}
 _STORY_CHARACTERS = 5_000
 _LINE_CHARACTERS = 700
 _ROOM_FOR_MORE = 200
+_DIGEST, _SHORT = 64, 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,17 @@ def _projection(record: Recorded) -> tuple[str, Tone]:
 
 def _anything(record: Recorded) -> tuple[str, Tone]:
     tone: Tone = "bad" if record.outcome in ("refuse", "drift", "regret") else "plain"
-    return f"{record.kind} {record.subject}: {record.outcome}", tone
+    return f"{record.kind} {_named(record.subject)}: {record.outcome}", tone
+
+
+def _named(subject: str) -> str:
+    """A window's start as people write moments, a digest by its beginning, anything else as it is."""
+    if len(subject) == _DIGEST and subject.isalnum():
+        return subject[:_SHORT]
+    try:
+        return _day(datetime.fromisoformat(subject)) if "T" in subject else subject
+    except ValueError:
+        return subject
 
 
 _SENTENCES: Mapping[str, Callable[[Recorded], tuple[str, Tone]]] = {

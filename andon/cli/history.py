@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from registry.story import Entry, Tone
 
 _INDENT = 25
-_ONE_LINE = 100  # characters of a sentence with its reason
 _MUCH = timedelta(days=1)  # a decision was written so long after the moment that it was made for: a replay, a backfill
 _COLOURS: "dict[Tone, str]" = {"good": "green", "bad": "red", "asks": "yellow", "plain": ""}
 _COUNTED = {"contract": "batches", "score": "batches", "drift": "drift", "performance": "performance"}
@@ -84,7 +83,7 @@ def _print_entry(console: Console, entry: "Entry", said: str) -> str:
     late = abs(entry.recorded_at - entry.when) > _MUCH
     by = f"by {entry.who}{f', written on {entry.recorded_at:%Y-%m-%d}' if late else ''}"
     first, *rest = (entry.text, *entry.why)
-    if len(rest) == 1 and len(first) + len(rest[0]) < _ONE_LINE:
+    if len(rest) == 1 and len(first) + len(rest[0]) + 2 <= console.width - _INDENT:
         first, rest = f"{first}, {rest[0]}", []
     table = Table.grid(padding=(0, 2))
     for _ in range(2):

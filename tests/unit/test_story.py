@@ -131,6 +131,20 @@ SENTENCES = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        ("2013-04-08T00:00:00.000001+00:00", "2013-04-08 00:00"),
+        ("ab" * 32, "abababababab"),
+        ("Tuesday.parquet", "Tuesday.parquet"),
+        ("flights-20130401T000000-df55d7", "flights-20130401T000000-df55d7"),
+    ],
+)
+def test_windows_and_digests_are_said_as_people_say_them(subject: str, said: str) -> None:
+    (entry,) = entries([replace(gate("1", "quiet"), kind="drift", subject=subject)])
+    assert entry.text == f"drift {said}: quiet"
+
+
 @pytest.mark.parametrize(("record", "text", "tone"), SENTENCES, ids=[text for _, text, _ in SENTENCES])
 def test_each_verdict_is_a_sentence(record: Recorded, text: str, tone: str) -> None:
     (entry,) = entries([record])
