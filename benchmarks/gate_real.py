@@ -33,7 +33,7 @@ FIRST_WEEKS = {"flights": (10, 12, 14), "bikes": (24, 26, 28)}
 FAULTY_EVERY = 4
 ALPHAS = (0.05, 0.1, 0.2, 0.3)
 NEVER, WEEKLY = Policy(evidence="never"), Policy(evidence="none")
-COUNTS = ("promotions", "worse", "proven_worse", "faulty", "faulty_promoted", "looks", "fits")
+COUNTS = ("promotions", "worse", "proven_worse", "faulty", "faulty_promoted", "decisions", "fits")
 SIGNS = {"slice": "becomes provably worse", "bias": "predicts too", "churn": "decisions would change"}
 Key = tuple[Policy, bool]  # whether mistakes happen
 
@@ -53,7 +53,7 @@ class Figures:
     proven_worse: int
     faulty: int
     faulty_promoted: int
-    looks: int
+    decisions: int
     fits: int
     blocked: tuple[str, ...]
     churn: tuple[float, ...]
@@ -165,7 +165,7 @@ def figures_of(done: Simulation) -> Figures:
         proven_worse=later.count("proven worse"),
         faulty=done.faulty_attempts,
         faulty_promoted=sum(promotion.faulty for promotion in done.promotions),
-        looks=len(done.verdicts),
+        decisions=len(done.verdicts),
         fits=done.fits,
         blocked=tuple(why for verdict in done.verdicts for why in _blocked(verdict)),
         churn=tuple(

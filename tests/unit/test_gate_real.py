@@ -119,6 +119,7 @@ def test_the_gap_is_closed_by_weekly_retraining_and_left_by_none(history: Histor
     ]
     never, _, weekly, _, now_and_then, _ = summary(runs)
     assert (never["gap_closed"], weekly["gap_closed"], weekly["promotions"]) == (0.0, 1.0, 5.0)
+    assert (now_and_then["evidence"], now_and_then["every"], now_and_then["looks"]) == ("none", 3, 1)
     assert now_and_then["gap_low"] < now_and_then["gap_closed"] < now_and_then["gap_high"]
     assert now_and_then["gap_by_run"] == [pytest.approx(now_and_then["gap_closed"])]
 
