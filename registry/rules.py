@@ -12,6 +12,10 @@ from validation.verdict import Verdict
 _OUTCOMES: dict[ChangeKind, str] = {
     "promotion": "promoted", "forced": "forced", "adoption": "adopted", "rollback": "rolled_back",
 }  # fmt: skip
+_DEEDS: dict[ChangeKind, str] = {
+    "promotion": "promoted", "forced": "promoted by force", "adoption": "adopted", "rollback": "put back",
+}  # fmt: skip
+_LONGEST_WHY = 200
 RETRAIN = "retrain"
 FREE = ""
 
@@ -41,8 +45,8 @@ def crowned(current: Champion | None, change: Change, *, expected_epoch: int, no
     epoch = current.epoch if current else 0
     if epoch != expected_epoch:
         raise StaleEpochError(
-            f"{change.pipeline!r} is at epoch {epoch}, expected {expected_epoch}: somebody else promoted or rolled "
-            f"back first; look at it and decide again: andon history {change.pipeline}"
+            f"{change.pipeline!r} is at epoch {epoch}, expected {expected_epoch}: {_who_was_first(current)}; look at "
+            f"it and decide again: andon history {change.pipeline}"
         )
     change = replace(
         change,
@@ -177,6 +181,18 @@ def expiry(now: datetime, ttl: timedelta) -> datetime:
 def unknown(what: str, name: str) -> RegistryError:
     """The error for an intent or batch that the ledger does not know."""
     return RegistryError(f"the ledger knows no {what} {name}; is ANDON_LEDGER_URL the right one?")
+
+
+def _who_was_first(champion: Champion | None) -> str:
+    """What became of the champion that the caller knew."""
+    if champion is None:
+        return "the ledger knows of no champion"
+    change, when = champion.change, f"{champion.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
+    over = f" over version {champion.from_version}" if champion.from_version else ""
+    return (
+        f"version {change.version} was {_DEEDS[change.kind]}{over} by {change.actor} at {when} "
+        f"({change.why[:_LONGEST_WHY]})"
+    )
 
 
 def _refuse_closed(intent: Intent) -> None:

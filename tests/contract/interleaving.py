@@ -100,9 +100,13 @@ class _Stepped:
 
         def stepped(*arguments: Any, **named: Any) -> Any:
             self._actor.stand()
+            self._check()
             return call(*arguments, **named)
 
         return stepped
+
+    def _check(self) -> None:
+        """Raises when the port does not answer."""
 
 
 class _SteppedLedger(_Stepped):
@@ -130,8 +134,6 @@ class _SteppedStore(_Stepped):
         super().__init__(actor, world.store)
         self._world = world
 
-    def project(self, pipeline: str, version: str | None) -> None:
-        self._actor.stand()
+    def _check(self) -> None:
         if self._world.store_is_down:
             raise ServiceDownError("the model store does not answer; start it")
-        self._world.store.project(pipeline, version)

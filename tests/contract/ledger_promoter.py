@@ -25,7 +25,10 @@ from validation.errors import StaleEpochError
 
 PROCESSES, THREADS = 4, 4
 _PATIENCE_SECONDS = 60.0
-_TOLD = re.compile(r"^'flights' is at epoch (\d+), expected (\d+): .*: andon history flights$", re.DOTALL)
+_TOLD = re.compile(
+    r"'flights' is at epoch (\d+), expected (\d+): version (\S+) was promoted( over version \S+)? by (promoter-\d\.\d) "
+    r"at .* UTC \(a gain of 2 %\); look at it and decide again: andon history flights"
+)
 
 _start: Barrier
 
@@ -64,9 +67,24 @@ def check(url: str, tries: Sequence[Try], *, rounds: int) -> None:
     assert len(records) == rounds
     assert chain.verify(records) is None
     for made in tries:
-        match = _TOLD.match(made.told)
+        match, winner = _TOLD.fullmatch(made.told), won[made.round]
         assert match or not made.told, made.told
         assert match is None or (int(match[1]), int(match[2])) == (made.round + 1, made.round)
+        assert match is None or (match[3], match[5]) == (f"{made.round}-{winner}", winner), "who won is told wrongly"
+
+
+def asked(version: str, *, by: str) -> Change:
+    """A promotion of this version."""
+    return Change(
+        pipeline="flights",
+        kind="promotion",
+        version=version,
+        bundle_sha256="ab" * 32,
+        trained_until=MONDAY,
+        why="a gain of 2 %",
+        data_time=MONDAY,
+        actor=by,
+    )
 
 
 def _keep(start: Barrier) -> None:
@@ -77,7 +95,7 @@ def _keep(start: Barrier) -> None:
 
 def _process(url: str, number: int, rounds: int) -> list[Try]:
     with ThreadPoolExecutor(THREADS) as pool:
-        names = [f"promoter {number}.{thread}" for thread in range(THREADS)]
+        names = [f"promoter-{number}.{thread}" for thread in range(THREADS)]
         return [made for tries in pool.map(lambda name: _promoter(url, name, rounds), names) for made in tries]
 
 
@@ -94,16 +112,7 @@ def _promoter(url: str, name: str, rounds: int) -> list[Try]:
 
 
 def _try(ledger: SqlLedger, name: str, number: int) -> Try:
-    change = Change(
-        pipeline="flights",
-        kind="promotion",
-        version=f"{number}-{name}",
-        bundle_sha256="ab" * 32,
-        trained_until=MONDAY,
-        why="a gain of 2 %",
-        data_time=MONDAY,
-        actor=name,
-    )
+    change = asked(f"{number}-{name}", by=name)
     told = ""
     _start.wait(_PATIENCE_SECONDS)
     began = time.perf_counter()

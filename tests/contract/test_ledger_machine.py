@@ -183,7 +183,7 @@ BROKEN: dict[str, tuple[type[MemoryLedger], str]] = {
 
 
 def lost(ledger: type[MemoryLedger], store: ModelStore) -> None:
-    prove(lambda: ledger(key=KEY), store, schedules=400, phases=(Phase.generate,))
+    prove(lambda: ledger(key=KEY), store, schedules=1_000, phases=(Phase.generate,))
 
 
 @pytest.mark.parametrize(("ledger", "told"), BROKEN.values(), ids=BROKEN)
