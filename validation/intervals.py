@@ -9,9 +9,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 MIN_BLOCKS = 2  # fewer have no spread, so the interval is infinite
-# The lag-1 correlation of G values about their own mean is too small by (1 + 4 rho) / G (Kendall 1954); of the factor
-# G / (G - 4) that corrects this no more than 1.2 is taken, since in few blocks it is mostly noise.
-BIAS, MAX_STRETCH = 4.0, 1.2
+# The lag-1 correlation of G values about their own mean is too small by (1 + 3 rho) / (G - 1) (Kendall 1954), which for
+# small ones is BIAS / G. No more than MAX_BIAS is added, and no more than MAX_CORRELATION believed: with few blocks
+# beyond is mostly noise. As safe as dividing by 1 - 4 / G, and sees more (7 days at 20 %: 77 for 72 of 100 gains).
+BIAS, MAX_BIAS, MAX_CORRELATION = 1.5, 0.12, 0.6
 # Days that are alike, with noise on top, show a small lag-1 correlation that dies away slowly: at least this slowly.
 PERSISTENCE = 0.4
 # Of the degrees of freedom, because the correlation is itself an estimate; without it, small levels are exceeded three
@@ -42,8 +43,9 @@ def paired_interval(difference: npt.ArrayLike, blocks: npt.ArrayLike, *, alpha: 
     The ratio estimator for clusters: block sums S, sizes n, mean = sum S / sum n, residuals r = S - mean n over G
     blocks, variance G sum r^2 / ((G' - 1) (sum n)^2), t with G' - 1 degrees of freedom. Without neighbours (numbers
     that differ by one) G' = G; with one row per block that is the classical t interval. Neighbours may be alike: with
-    rho, their bias-corrected correlation (0 if negative: it widens only), the blocks are worth G' = G (1 - phi) /
-    (1 - phi + 2 rho), phi = max(rho, PERSISTENCE), at least 2, and t has half the degrees of freedom, at least 1.
+    rho, their bias-corrected correlation (0 if negative: it widens only), the blocks are worth G' = G / (1 + 2 sum over
+    lags k of (1 - k / G) rho phi^(k - 1)), phi = max(rho, PERSISTENCE), at least 2, and t has half the degrees of
+    freedom, at least 1.
 
     Checked by simulation (tests/unit/test_intervals.py): with 7 to 60 blocks, AR(1) of 0 to 0.4, noise on top or not,
     a level of 5 % or 20 % is kept. Sources: Cochran, Sampling Techniques, 1977, 9A.2 (clusters as the units of a
@@ -109,9 +111,9 @@ def _worth(residuals: Floats, names: npt.NDArray[Any]) -> tuple[float, float]:
     if not neighbours.any():
         return float(count), count - 1.0
     found = float((residuals[1:] * residuals[:-1])[neighbours].sum()) / spread if spread else 0.0
-    expected = -float(neighbours.mean()) / count  # of uncorrelated blocks
-    stretch = min(count / (count - BIAS), MAX_STRETCH) if count > BIAS else MAX_STRETCH
-    rho = min(max((found - expected) * stretch, 0.0), 1.0)
-    slowly = 1 - max(rho, PERSISTENCE)
-    effective = max(count * slowly / (slowly + 2 * rho), float(MIN_BLOCKS))
+    bias = min(BIAS / count, MAX_BIAS) * float(neighbours.mean())
+    rho = min(max(found * count / (count - 1) + bias, 0.0), MAX_CORRELATION)
+    phi = max(rho, PERSISTENCE)
+    lags = (1 - (1 - phi**count) / (count * (1 - phi))) / (1 - phi)  # sum of (1 - k / G) phi^(k - 1)
+    effective = max(count / (1 + 2 * rho * lags), float(MIN_BLOCKS))
     return effective, max(FREEDOM * (effective - 1), 1.0)

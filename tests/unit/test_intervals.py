@@ -41,17 +41,18 @@ def test_unequal_blocks_are_a_ratio_estimate() -> None:
 
 
 def test_neighbouring_days_that_are_alike_widen_the_interval() -> None:
-    """By hand: residuals -1, -1, 1, 1, twice; lag 1 is 1/8, of independent ones -1/8, corrected 1/4 * 1.2 = 0.3; it
-    dies away by 0.4: worth 8 * 0.6 / (0.6 + 0.6) = 4 blocks; variance 8 * 8 / (3 * 64); t with 3 / 2 degrees.
+    """By hand: residuals -1, -1, 1, 1, twice; lag 1 is 1/8, corrected 1/7 + 0.12 = 0.262857; it dies away by 0.4, the
+    weighted lags sum up to 7/8 + 6/8 0.4 + ... + 1/8 0.4^6 = 1.319672: worth 8 / (1 + 2 * 0.262857 * 1.319672) =
+    4.723190 blocks; variance 8 * 8 / (3.723190 * 64); t with 3.723190 / 2 degrees.
     """
     values = [0, 0, 2, 2, 0, 0, 2, 2]
     apart = paired_interval(values, np.arange(8) * 10, alpha=0.2)
     assert (apart.effective_blocks, apart.freedom) == (8, 7)
     assert apart.standard_error == pytest.approx(np.sqrt(1 / 7))
     near = paired_interval(values, np.arange(8), alpha=0.2)
-    assert (near.effective_blocks, near.freedom) == pytest.approx((4, 1.5))
-    assert near.standard_error == pytest.approx(np.sqrt(1 / 3))
-    reach = stats.t.ppf(0.8, 1.5) * np.sqrt(1 / 3)
+    assert (near.effective_blocks, near.freedom) == pytest.approx((4.723190, 3.723190 / 2))
+    assert near.standard_error == pytest.approx(np.sqrt(1 / 3.723190))
+    reach = stats.t.ppf(0.8, 3.723190 / 2) * np.sqrt(1 / 3.723190)
     assert (near.lower, near.upper) == pytest.approx((1 - reach, 1 + reach))
 
 
