@@ -145,6 +145,14 @@ def test_as_many_rows_as_allowed_are_taken_and_one_more_is_refused(form: Any) ->
     assert message(form(*[ROW] * (MAX_ROWS + 1))).startswith(f"got {MAX_ROWS + 1} rows")
 
 
+def test_more_columns_than_a_thousand_are_taken_only_where_the_contract_has_them() -> None:
+    wide = {f"c{number}": pl.Int64() for number in range(1_001)}
+    body = json.dumps({"dataframe_split": {"columns": list(wide), "data": [[1] * 1_001]}}).encode()
+    assert FrameDecoder(wide, required=()).decode(body).shape == (1, 1_001)
+    with pytest.raises(RequestError, match="got 1001 columns; send only c0"):
+        FrameDecoder({"c0": pl.Int64()}, required=()).decode(body)
+
+
 def test_a_contract_that_json_cannot_carry_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"column 'a' is List.*flatten it"):
         FrameDecoder({"a": pl.List(pl.Int64)}, required=())
