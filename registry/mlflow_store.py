@@ -19,6 +19,7 @@ from registry.mlflow_files import bundle_source, download_bundle, upload_bundle,
 from registry.mlflow_setup import check_database, quieten
 from registry.store import ABANDONED, Shown, Submission
 from validation.errors import RegistryError
+from validation.failpoints import reached
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,7 +44,9 @@ class MlflowStore:
         with answering(self._uri):
             known = self._known(submission)
             version = self._again(known, submission) if known else self._new(submission)
+            reached("store.version_created")
             self._client.set_registered_model_alias(submission.pipeline, "challenger", version)
+            reached("store.aliased")
             return version
 
     def find(self, pipeline: str, *, intent: str) -> str | None:
@@ -183,7 +186,9 @@ class MlflowStore:
 
     def _new(self, submission: Submission) -> str:
         with self._run(submission) as run:
+            reached("store.run_created")
             self._log(run, submission)
+            reached("store.logged")
             with existing_is_fine():
                 self._client.create_registered_model(submission.pipeline)
             created = self._client.create_model_version(
