@@ -8,6 +8,7 @@ from tasks.form import connected
 from tasks.objections import forcing, objection
 from tasks.promote import check_why
 from tasks.proof import prove
+from tasks.showing import show_standing
 from tasks.site import Site, moment
 from validation.errors import RefusedError
 from validation.verdict import Verdict
@@ -46,6 +47,7 @@ def adopt(site: Site, version: str | None, why: str) -> Verdict:
     champion = promote(site.ledger, site.store, change=change, expected_epoch=current.epoch if current else 0)
     if connected():
         announce("champion.promoted", site.name, version=wanted, as_of=as_of.isoformat())
+    show_standing(site)
     return announcement(champion)
 
 

@@ -17,6 +17,7 @@ from tasks.history import KEPT
 from tasks.objections import objection, replaced
 from tasks.proof import prove
 from tasks.questions import as_question, as_reply, deadline, gate_of, in_words, worded
+from tasks.showing import show_standing
 from tasks.site import Site
 from tasks.telling import log, note
 from validation.deeds import Reply, failed, skipped
@@ -86,6 +87,7 @@ def answer_question(site: Site, question: Recorded, *, approve: bool, why: str, 
         outcome, why = "timed out", f"the answer ({outcome}: {why}) came after {deadline(question):%Y-%m-%d %H:%M}"
     answer = _answer(site, question, outcome, why, actor=actor or site.actor)
     verdict = carry_out(site, question, answer)
+    show_standing(site)
     form.end_waiting({form.key(question): in_words(answer)})
     return verdict
 

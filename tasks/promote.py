@@ -12,6 +12,7 @@ from tasks.leases import holding
 from tasks.objections import forcing, objection, replaced, ungranted
 from tasks.policies import PLAIN
 from tasks.proof import Proven, prove, prove_again
+from tasks.showing import show_standing
 from tasks.site import Site
 from tasks.telling import log
 from validation.errors import NoChampionError, RefusedError
@@ -88,6 +89,7 @@ def roll_back_to(site: Site, to: str | None, why: str, as_of: datetime, *, actor
     )
     log.info("%s: rolled back to version %s (epoch %s): %s", site.name, champion.change.version, champion.epoch, why)
     announce("champion.rolled_back", site.name, version=champion.change.version, as_of=as_of.isoformat())
+    show_standing(site)
     return announcement(champion)
 
 
@@ -148,4 +150,5 @@ def _by_hand(
 def _told(site: Site, champion: Champion) -> Verdict:
     change = champion.change
     announce("champion.promoted", site.name, version=change.version, as_of=change.data_time.isoformat())
+    show_standing(site)
     return announcement(champion)

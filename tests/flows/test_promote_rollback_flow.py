@@ -138,6 +138,9 @@ def test_force_passes_over_cord_gate_and_rollback_and_is_marked_for_ever(decided
     assert (newest.kind, newest.bundle_sha256, newest.evidence) == ("forced", decided.digest("4"), None)
     assert newest.trained_until.year == 2024, "as its manifest says"
     assert decided.site.store.projected(NAME) == "4"
+    shown = decided.site.store.shown(NAME).tags
+    assert (shown["4"]["andon.status"], shown["2"]["andon.status"]) == ("champion", "was champion")
+    assert "the complaints were wrong" in shown["2"]["andon.forced"], "for ever"
     with pytest.raises(RefusedError, match="version 4 of 'rides' is champion already"):
         promote(NAME, version="4", why="once more", as_of=NOW, force=True)
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from validation.errors import DefinitionError
 from validation.governor import BUDGET_SPAN, JUDGED, Attempt, Governor, GovernorVerdict, History, judge
+from validation.suppression import TakenBack, suppressed, suppressed_until
 
 NOON = datetime(2013, 6, 1, 12, tzinfo=UTC)
 POLICY = Governor(cooldown="3d", max_per_month=3, min_new_rows=100, breaker_after=2)
@@ -16,10 +17,23 @@ def attempt(days_ago: float, outcome: Any = "reject", snapshot: str = "old") -> 
     return Attempt(at=NOON - timedelta(days=days_ago), outcome=outcome, snapshot=snapshot)
 
 
-def judged(*attempts: Attempt, by_hand: bool = False, **facts: Any) -> GovernorVerdict:
+def judged(
+    *attempts: Attempt, by_hand: bool = False, permitted: bool = False, as_of: datetime = NOON, **facts: Any
+) -> GovernorVerdict:
     known: dict[str, Any] = {"snapshot": "new", "new_rows": 100} | facts
     history = History(attempts=attempts, **known)
-    return judge(history, policy=POLICY, pipeline="flights", subject="intent-1", as_of=NOON, by_hand=by_hand)
+    asked = {"by_hand": by_hand, "permitted": permitted}
+    return judge(history, policy=POLICY, pipeline="flights", subject="intent-1", as_of=as_of, **asked)
+
+
+def taken_back(days_ago: float, *, version: str = "7", sha256: str = "ab", known: float | None = None) -> TakenBack:
+    return TakenBack(
+        version=version,
+        bundle_sha256=sha256,
+        at=NOON - timedelta(days=days_ago),
+        why="complaints",
+        known=None if known is None else NOON - timedelta(days=known),
+    )
 
 
 def test_a_first_retrain_runs() -> None:
@@ -94,10 +108,60 @@ def test_a_person_passes_cooldown_budget_and_new_rows() -> None:
     assert verdict.reasons == ("nothing objects: 0 new rows, asked by hand",)
 
 
+def test_what_was_permitted_passes_them_too_but_not_the_cooldown_after_a_rollback() -> None:
+    assert judged(attempt(3), attempt(2), attempt(1), new_rows=0, permitted=True).outcome == "run"
+    verdict = judged(permitted=True, taken_back=(taken_back(2),))
+    assert (verdict.outcome, verdict.until) == ("defer", NOON + timedelta(days=1))
+    assert verdict.reasons == (
+        "version 7 was rolled back from (complaints); the cooldown after it ends at 2013-06-02 12:00",
+    )
+    assert judged(by_hand=True, taken_back=(taken_back(2),)).outcome == "run"
+
+
+@pytest.mark.parametrize(
+    ("rollback", "until"),
+    [
+        (taken_back(2.9), 0.1),
+        (taken_back(3), None),
+        (taken_back(0), 3),
+        (taken_back(-4_000, known=1), 2),  # typed today, in a replay of years ago: in the order of the ledger
+        (taken_back(-4_000, known=3), None),
+        (taken_back(-4_000, known=-2), 5),  # the replay has gone back since
+        (taken_back(-4_000), None),
+        (taken_back(1, known=60), 2),  # a quiet pipeline, whose newest data is old
+    ],
+)
+def test_the_cooldown_after_a_rollback_counts_in_the_data_time_of_who_asks(
+    rollback: TakenBack, until: float | None
+) -> None:
+    end = suppressed_until([rollback], cooldown=timedelta(days=3), as_of=NOON)
+    assert end == (None if until is None else NOON + timedelta(days=until))
+
+
+@pytest.mark.parametrize(
+    ("version", "sha256", "told"),
+    [
+        ("7", "new bytes", "version 7 was rolled back from (complaints) and may not return before 2013-06-03 12:00"),
+        ("8", "ab", "version 8, which has the bytes of version 7, was rolled back from (complaints)"),
+        ("8", "cd", None),
+    ],
+)
+def test_a_version_or_its_bytes_do_not_return_within_the_cooldown(version: str, sha256: str, told: str | None) -> None:
+    found = suppressed(
+        [taken_back(1), taken_back(0.5, version="6", sha256="ef")],
+        cooldown=timedelta(days=3),
+        version=version,
+        bundle_sha256=sha256,
+        as_of=NOON,
+    )
+    assert (found is None) == (told is None)
+    assert found is None or told is None or found.startswith(told)
+
+
 requests = st.lists(
     st.tuples(
         st.floats(0, 5),
-        st.sampled_from(["promote", "reject", "need evidence", "failed", "rolled back"]),
+        st.sampled_from(["promote", "reject", "need evidence", "expired", "failed", "rolled back"]),
         st.integers(0, 3),
         st.integers(0, 200),
         st.sampled_from([None, None, None, "stop"]),

@@ -1,11 +1,15 @@
 """What the governor is told of the past: in the ledger's order, whatever the clocks of those who wrote it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from registry.ledger import Change
 from registry.memory import MemoryLedger
-from tasks.history import history
+from tasks.history import history, taken_back
 from validation.deeds import Cord, Trained
-from validation.governor import Governor, judge
+from validation.gate import GateVerdict
+from validation.governor import Attempt, Governor, judge
+from validation.suppression import TakenBack
 
 NOW = datetime(2013, 5, 1, tzinfo=UTC)
 
@@ -44,3 +48,60 @@ def test_in_a_replay_of_the_past_a_resumed_pipeline_has_its_breaker_still() -> N
     assert answer(ledger) == "run"
     failed(ledger, days=3)
     assert answer(ledger) == "refuse"
+
+
+def judged(ledger: MemoryLedger, version: str, outcome: str, *, days: int, intent: str) -> None:
+    at = NOW + timedelta(days=days)
+    numbers: dict[str, Any] = dict.fromkeys(
+        ("coverage", "champion_loss", "challenger_loss", "gain", "gain_share", "standard_error", "lower", "upper",
+         "alpha", "min_gain", "calibration_bias", "latency_ms", "size_mb"), 0.0,
+    )  # fmt: skip
+    verdict = GateVerdict(
+        pipeline="trips", subject=version, outcome=outcome, reasons=("because",), data_time=at, champion_is="champion",
+        champion_version="1", challenger_version=version, bundle_sha256="ab", evidence="holdout", rows=9, blocks=3,
+        slices=(), intent=intent, snapshot=f"snapshot of {days}", mature_rows=9, **numbers,
+    )  # fmt: skip
+    ledger.record(verdict, actor="test")
+
+
+def crowned(ledger: MemoryLedger, version: str, *, kind: Any = "promotion", at: datetime = NOW) -> None:
+    champion = ledger.champion("trips")
+    change = Change(
+        pipeline="trips", kind=kind, version=version, bundle_sha256=f"sha of {version}", trained_until=NOW, why="so",
+        data_time=at, actor="test",
+    )  # fmt: skip
+    ledger.crown(change, expected_epoch=champion.epoch if champion else 0)
+
+
+def test_several_looks_at_one_challenger_are_one_attempt_by_its_newest() -> None:
+    ledger = MemoryLedger()
+    judged(ledger, "2", "need evidence", days=0, intent="a")
+    judged(ledger, "2", "need evidence", days=1, intent="a")
+    judged(ledger, "3", "reject", days=2, intent="b")
+    judged(ledger, "2", "promote", days=3, intent="a")
+    judged(ledger, "4", "reject", days=4, intent="")  # of an older ledger
+    judged(ledger, "5", "reject", days=5, intent="")
+    assert sorted((item.at.day, item.outcome) for item in history(ledger, "trips", None).attempts) == [
+        (3, "reject"),
+        (4, "promote"),
+        (5, "reject"),
+        (6, "reject"),
+    ]
+
+
+def test_a_rollback_is_told_by_what_it_took_back_and_when_the_data_were_by_then() -> None:
+    ledger = MemoryLedger()
+    crowned(ledger, "1")
+    judged(ledger, "2", "promote", days=1, intent="a")
+    crowned(ledger, "2")
+    assert taken_back(ledger, "trips") == ()
+    today = datetime.now(UTC)
+    resume(ledger)  # a person's row: its data time is no pipeline's
+    crowned(ledger, "1", kind="rollback", at=today)
+    judged(ledger, "3", "reject", days=30, intent="b")
+    expected = TakenBack(version="2", bundle_sha256="sha of 2", at=today, why="so", known=NOW + timedelta(days=1))
+    assert taken_back(ledger, "trips") == (expected,)
+    found = history(ledger, "trips", None)
+    assert found.taken_back == (expected,)
+    first = Attempt(at=NOW + timedelta(days=1), outcome="rolled back", snapshot="snapshot of 1")
+    assert first in found.attempts

@@ -106,7 +106,7 @@ def test_the_same_version_for_another_intent_is_a_new_promotion(store: FolderSto
 
 def test_a_promotion_that_loses_the_race_tells_it_and_leaves_the_alias(store: FolderStore) -> None:
     ledger = RacedLedger(change("2", intent="intent-2"))
-    with pytest.raises(StaleEpochError, match="somebody else promoted"):
+    with pytest.raises(StaleEpochError, match="is at epoch 1, expected 0: version 2 was promoted by gate"):
         promote(ledger, store, change=change("1"), expected_epoch=0)
     assert store.projected("flights") is None
 
