@@ -20,12 +20,13 @@ _GRID = 801  # points of the integration, odd for Simpson's rule; 1e-6 while eac
 
 
 def nominal_alpha(alpha: float, fractions: Sequence[float], *, looks: int | None = None) -> float:
-    """The one-sided level of the last of the looks taken so far, in (0, alpha].
+    """The one-sided level of the last of the looks taken so far, in [0, alpha].
 
     `fractions`: the information at each look so far, rising, as shares of what is planned. A look at 1 or more spends
     all that is left. With `looks`, the number that is planned, it is the last of them that does, however much there
-    is; an earlier one spends as if it had not come before its turn. At a rejection of "no gain" by any look the chance
-    of error is alpha in all, also when other looks stop early for lack of gain.
+    is; an earlier one spends as if it had not come before its turn. The chance that any look finds a gain where there
+    is none is then alpha; less if looks also end early for lack of gain. 0 when nothing is left to spend. ValueError
+    unless the fractions rise.
     """
     times = tuple(_spending_time(fraction, index + 1, looks) for index, fraction in enumerate(fractions))
     return _level(alpha, tuple(map(float, fractions)), times)

@@ -267,6 +267,25 @@ def test_a_model_never_replaces_one_that_is_the_same(loss: list[float], min_gain
         assert verdict.outcome in (("expired",) if look == 3 else ("need evidence", "reject"))
 
 
+@pytest.mark.parametrize(("correlation", "promoted"), [(0.0, 19), (0.4, 34)])
+def test_three_looks_at_equal_models_on_days_that_are_alike_seldom_promote(correlation: float, promoted: int) -> None:
+    """800 challengers without a gain, 14 days for each look, alpha 0.05: 40 may be promoted. Golden: how many are."""
+    rng, policy, found = np.random.default_rng(41), Gate(alpha=0.05, min_gain=0.0), 0
+    for _ in range(800):
+        level = rng.normal(size=42)
+        for day in range(1, 42):
+            level[day] = correlation * level[day - 1] + np.sqrt(1 - correlation**2) * level[day]
+        outcomes = []
+        for look, earlier in ((1, ()), (2, (14,)), (3, (14, 28))):
+            days = 14 * look
+            both: dict[str, Any] = {"champion_loss": 5 + level[:days], "challenger_loss": np.full(days, 5.0)}
+            verdict = judged(0, **both, blocks=np.arange(days), policy=policy, look=look, earlier_blocks=earlier)
+            outcomes.append(verdict.outcome)
+        found += "promote" in outcomes
+    assert found == promoted
+    assert found <= 40
+
+
 OPEN: dict[str, Any] = {"gain": 0.001, "noise": 0.2}  # neither proven nor refuted by seven days
 
 
