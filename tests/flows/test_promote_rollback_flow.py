@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tasks.champions import bundle_folder
 from tasks.cord import pull, release
 from tasks.history import history
 from tasks.leases import holding
-from tasks.promote import roll_back_to
+from tasks.promote import crown, roll_back_to
 from tests.flows.deciding import NAME, Deciding, day
 from tests.flows.world import at_once
 from validation import governor
@@ -85,6 +86,13 @@ def test_after_a_rollback_typed_today_nothing_returns_before_the_cooldown_of_the
     assert ask(16, by_hand=True).outcome == "run"
     with pytest.raises(RefusedError, match="may not return before 2013-04-17 00:00"):
         promote(NAME, version="2", why="now", as_of=day(16))
+    same_bytes = replace(decided.ledger.champions(NAME)[1].change, version="9", data_time=day(16), intent="another")
+    with (
+        holding(decided.site, "retrain") as lease,
+        pytest.raises(RefusedError, match=r"version 9, which has the bytes"),
+    ):
+        assert lease is not None
+        crown.fn(decided.site, same_bytes, epoch=3, lease=lease)  # as a retrain does it
 
 
 def test_a_champion_is_not_changed_without_a_reason(decided: Deciding) -> None:
