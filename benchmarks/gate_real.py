@@ -102,6 +102,7 @@ def policies() -> Iterator[Policy]:
         yield from (Policy(evidence="holdout", alpha=alpha, looks=3, rho=rho) for rho in (None, 0.5, 1.0))
         yield from (Policy(evidence="prequential", alpha=alpha, windows=windows) for windows in (2, 4, 8))
         yield Policy(evidence="prequential", alpha=alpha, looks=3)
+        yield Policy(evidence="holdout", alpha=alpha, looks=3, beside=True)
     yield Policy(evidence="holdout", alpha=0.45, looks=3)  # as many errors in three weeks as three single looks make
 
 
@@ -230,7 +231,8 @@ def _named(row: Mapping[str, Any]) -> str:
         return "no gate, " + ("every week" if row["every"] == 1 else f"every {row['every']} weeks")
     length = f", {row['days']} days" if row["evidence"] == "holdout" else f", {row['windows']} weeks"
     looks = "1 look" if row["looks"] == 1 else f"{row['looks']} looks"
-    return f"{row['evidence']}{length}, {looks}" + ("" if row["rho"] is None else f", rho {row['rho']:g}")
+    beside = " beside new ones" if row["beside"] else ""
+    return f"{row['evidence']}{length}, {looks}{beside}" + ("" if row["rho"] is None else f", rho {row['rho']:g}")
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -26,8 +26,8 @@ BOUND_ALPHA = 0.05  # of the bands of a calibration bias, as in the product
 class Policy:
     """How challengers come and what they must prove. `every`: weeks from one attempt to the next.
 
-    `looks`: at one challenger; a week later it is asked about its old rows and the new week. `rho`: of the spending
-    function alpha * t ** rho; None: the product's own.
+    `looks`: at one challenger; a week later it is asked about its old rows and the new week. `beside`: a new challenger
+    comes every week all the same. `rho`: of the spending function alpha * t ** rho; None: the product's own.
     """
 
     evidence: Literal["never", "none", "holdout", "prequential"]
@@ -37,6 +37,7 @@ class Policy:
     windows: int = 8
     every: int = 1
     rho: float | None = None
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -46,7 +46,7 @@ class Simulation:
     fits: int = 0
     faulty_attempts: int = 0
     champion: Made = field(init=False)
-    waiting: Candidate | None = None
+    waiting: tuple[Candidate, ...] = ()
 
     def run(self) -> "Simulation":
         """Week by week: an attempt, then a week of service."""
@@ -68,18 +68,22 @@ class Simulation:
             self._promote(week, self._refit(week, train), train)
             return
         examiner = Examiner(history=self.history, models=self.models, policy=self.policy)
-        candidate, self.waiting = self.waiting, None
-        if candidate is None:
-            candidate = examiner.candidate(week, self.champion, train=train)
-            self.faulty_attempts += candidate is not None and train != "all"
-            self.fits += candidate is not None and candidate.model is not None
-        if candidate is not None:
-            self._look(week, candidate, examiner)
+        candidates, self.waiting = self.waiting, ()
+        if self.policy.beside or not candidates:
+            new = examiner.candidate(week, self.champion, train=train)
+            self.faulty_attempts += new is not None and train != "all"
+            self.fits += new is not None and new.model is not None
+            candidates += () if new is None else (new,)
+        for candidate in candidates:
+            if self._look(week, candidate, examiner):
+                self.waiting = ()
+                return
 
-    def _look(self, week: int, candidate: Candidate, examiner: Examiner) -> None:
+    def _look(self, week: int, candidate: Candidate, examiner: Examiner) -> bool:
+        """Was it promoted? Otherwise it may wait for another look."""
         shown = examiner.shown(week, candidate)
         if shown is None:
-            return
+            return False
         self.fits += len(shown.all) if candidate.model is None else 0
         verdict = examiner.judged(week, self.champion, candidate, shown)
         if verdict.outcome == "promote":
@@ -90,8 +94,9 @@ class Simulation:
                 self._promote(week, refit, candidate.train)
         elif verdict.outcome == "need evidence" and candidate.look < self.policy.looks:
             earlier = (*candidate.earlier, verdict.blocks)
-            self.waiting = replace(candidate, look=candidate.look + 1, earlier=earlier)
+            self.waiting += (replace(candidate, look=candidate.look + 1, earlier=earlier),)
         self.verdicts.append(verdict)
+        return verdict.outcome == "promote"
 
     def _refit(self, week: int, train: str | timedelta) -> Made:
         self.fits += 1

@@ -91,7 +91,10 @@ def test_an_open_candidate_is_looked_at_again_instead_of_a_new_one(history: Hist
     again = simulated(history, tmp_path, Policy(evidence="holdout", alpha=0.05, looks=3, rho=0.25))
     once = simulated(history, tmp_path, Policy(evidence="holdout", alpha=0.05, rho=0.25))
     assert "need evidence" in [verdict.outcome for verdict in again.verdicts]
-    assert again.fits - len(again.promotions) < once.fits - len(once.promotions)
+    beside = simulated(history, tmp_path, Policy(evidence="holdout", alpha=0.05, looks=3, beside=True))
+    made = [run.fits - len(run.promotions) for run in (again, once, beside)]
+    assert made[0] < made[1] == made[2] == 5
+    assert len(beside.verdicts) > len(once.verdicts) == 5
 
 
 def test_a_faulty_attempt_is_trained_on_the_newest_days_alone(history: History, tmp_path: Path) -> None:
