@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -45,11 +46,15 @@ _CALM_SECONDS = (1.0, 1.5)  # between two rollbacks, so that they meet the score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One rollback, in seconds: from the call to the ledger's row, and from the row to the first answer."""
+    """One rollback, in seconds: from the call to the ledger's row, and from the row to the first answer.
+
+    `cpu_s`: of the processes that it started: the load check; with a command, the command and its load check.
+    """
 
     call_to_row_s: float
     row_to_answer_s: float
     call_to_return_s: float
+    cpu_s: float
 
     @property
     def call_to_answer_s(self) -> float:
@@ -131,12 +136,24 @@ def _back_and_forth(site: "Site", client: Client, times: int, roll: Callable[[st
     for _ in range(times):
         time.sleep(chance.uniform(*_CALM_SECONDS))
         to = "1" if _champion(site).change.version == "2" else "2"
-        began = time.time()
+        began, used = time.time(), _children_cpu_s()
         roll(to)
         returned, row = time.time(), _champion(site).recorded_at.timestamp()
         answered = client.first(to, since=began)
-        ways.append(Way(call_to_row_s=row - began, row_to_answer_s=answered - row, call_to_return_s=returned - began))
+        ways.append(
+            Way(
+                call_to_row_s=row - began,
+                row_to_answer_s=answered - row,
+                call_to_return_s=returned - began,
+                cpu_s=_children_cpu_s() - used,
+            )
+        )
     return ways
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _champion(site: "Site") -> "Champion":
@@ -159,7 +176,7 @@ def _type(env: dict[str, str], to: str) -> None:
 def _tell(called: Sequence[Way], typed: Sequence[Way], client: Client, *, bundle_mb: Sequence[float]) -> None:
     answer: dict[str, Any] = {"rollbacks": len(called), "commands": len(typed)}
     shown = Table("seconds", "median", "worst", title="from a rollback to the old model's first answer")
-    names = ("call_to_row_s", "row_to_answer_s", "call_to_answer_s", "call_to_return_s")
+    names = ("call_to_row_s", "row_to_answer_s", "call_to_answer_s", "call_to_return_s", "cpu_s")
     for of, ways in (("", called), ("command_", typed)):
         for name in names if ways else ():
             found = [getattr(way, name) for way in ways]
