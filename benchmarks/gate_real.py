@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from benchmarks.gate_real_evidence import Policy
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         result[name] = told = summary(
             [run for job, runs in zip(jobs, found, strict=True) if job.name == name for run in runs]
         )
-        _print(name, told, runs=len(args.seeds) * len(FIRST_WEEKS[name]))
+        show(name, told, runs=len(args.seeds) * len(FIRST_WEEKS[name]))
     return result
 
 
@@ -200,24 +201,23 @@ def _share(part: Floats, whole: Floats) -> tuple[float, float]:
     return share, (around.upper - around.lower) / 2 * len(part) / float(whole.sum())
 
 
-def _print(name: str, rows: Sequence[Mapping[str, Any]], *, runs: int) -> None:
-    """Without mistakes on the left, with them on the right."""
-    table = Table(title=f"{name}: gap closed to weekly retraining without a gate; counts for one of {runs} runs")
-    for head in ("policy", "alpha", "gap closed (90 %)", "spread", "promoted", "worse later (proven)", "fits"):
-        table.add_column(head, justify="left" if head == "policy" else "right")
-    for head in ("with mistakes: gap", "promoted", "mistakes promoted", "worse later (proven)"):
+def show(name: str, rows: Sequence[Mapping[str, Any]], *, runs: int) -> None:
+    """The table of one history: without mistakes on the left, with them on the right."""
+    title = f"{name}: gap closed to weekly retraining without a gate; counts of one run, means of {runs}"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("policy")
+    heads = ("alpha", "gap closed", "promoted", "worse (proven)", "models", "mistakes: gap", "let in", "worse (proven)")
+    for head in heads:
         table.add_column(head, justify="right")
     for clean, faulty in zip(rows[::2], rows[1::2], strict=True):
         table.add_row(
             _named(clean),
             f"{clean['alpha']:g}" if clean["evidence"] in ("holdout", "prequential") else "",
-            f"{clean['gap_closed']:.2f} ({clean['gap_low']:.2f} to {clean['gap_high']:.2f})",
-            f"{clean['gap_spread'] or 0:.2f}",
+            f"{clean['gap_closed']:.2f} ±{clean['gap_high'] - clean['gap_closed']:.2f}",
             f"{clean['promotions']:.1f}",
             f"{clean['worse']:.1f} ({clean['proven_worse']:.1f})",
             f"{clean['fits']:.0f}",
             f"{faulty['gap_closed']:.2f}",
-            f"{faulty['promotions']:.1f}",
             f"{faulty['faulty_promoted']:.1f} of {faulty['faulty']:.1f}",
             f"{faulty['worse']:.1f} ({faulty['proven_worse']:.1f})",
         )
