@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         with ProcessPoolExecutor(args.processes, mp_context=get_context("spawn")) as pool:
             found = []
             for job, runs in zip(jobs, pool.map(simulate, jobs), strict=True):
-                CONSOLE.print(f"{job.name}, seed {job.seed}: {len(runs)} runs of {len(runs[0])} policies")
+                CONSOLE.print(f"{job.name}, seed {job.seed}: {len(runs)} runs of {len(runs[0]) // 2} policies")
                 found.append(runs)
     result: dict[str, Any] = {"seeds": args.seeds, "faulty_every": FAULTY_EVERY, "later_proof_alpha": PROOF}
     for name in names:
