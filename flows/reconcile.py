@@ -1,13 +1,15 @@
 """The sweep: what should be, by the ledger, against what is; the difference is repaired, and told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from prefect import flow
 
 from tasks.deferrals import reexamine
 from tasks.each import for_each
-from tasks.reconcile import Unfinished, repair, start_by_deployment, unfinished
+from tasks.leftovers import clear_up
+from tasks.reconcile import Unfinished, carry_out_answers, in_turn, start_by_deployment, unfinished
+from tasks.repairs import repair, waiting
 from tasks.site import Site, moment, open_sites
 from tasks.telling import run_name
 from tasks.upkeep import look_after
@@ -23,13 +25,19 @@ def reconcile(pipeline: str | None = None, as_of: datetime | None = None) -> tup
 
 
 def _sweep(site: Site, now: datetime) -> list[Verdict]:
-    repaired = [*repair(site, now), *reexamine(site, now)]
-    resumed = [verdict for work in unfinished(site) for verdict in _resume(work, now)]
-    return [*repaired, *resumed, *look_after(site, now)]
+    """Small repairs, answers of people, deferred wishes; then the work, what is left of it; and who is waited for."""
+    steps: tuple[Callable[[Site, datetime], Sequence[Verdict]], ...] = (
+        repair, carry_out_answers, reexamine, _finish, clear_up, look_after, waiting,
+    )  # fmt: skip
+    return in_turn(steps, lambda step: step(site, now))
+
+
+def _finish(site: Site, now: datetime) -> list[Verdict]:
+    return in_turn(unfinished(site), lambda work: _resume(work, now))
 
 
 def _resume(work: Unfinished, now: datetime) -> tuple[Verdict, ...]:
-    """Do the unfinished work: by the deployment where a server has it, otherwise here."""
+    """Do the unfinished work: what takes long by the deployment where a server has it, otherwise here."""
     from flows.ingest import ingest
     from flows.monitor import monitor
     from flows.retrain import retrain
@@ -40,7 +48,7 @@ def _resume(work: Unfinished, now: datetime) -> tuple[Verdict, ...]:
     if work.intent is None:
         flows: dict[str, Callable[..., tuple[Verdict, ...]]] = {"ingest": ingest, "score": score, "monitor": monitor}
         return (found, *flows[work.activity](name, as_of=now))
-    if start_by_deployment(work.site, work.intent, now):
+    if not work.judged and start_by_deployment(work.site, work.intent, now):
         return (found,)
     answer = retrain(name, intent=work.intent.id, as_of=now, reason=work.intent.reason)
     return (found, answer) if isinstance(answer, Verdict) else (found, *answer)

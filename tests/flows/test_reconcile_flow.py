@@ -1,6 +1,8 @@
 """The sweep: whatever was interrupted is finished, once; then there is nothing left to find."""
 
 import hashlib
+import os
+import time
 from datetime import timedelta
 
 import pytest
@@ -12,6 +14,7 @@ from flows.retrain import retrain
 from flows.score import score
 from registry.ledger import Arrival, Lease
 from tasks.arrivals import landed
+from tasks.reconcile import in_turn
 from tests.flows.test_monitor_flow import LATER, changed
 from tests.flows.world import World, day
 from validation.verdict import Verdict
@@ -85,6 +88,61 @@ def test_an_intent_whose_retrain_died_is_answered(idle: World) -> None:
     assert answered is not None
     assert (answered.state, answered.outcome, answered.attempt, idle.champion()) == ("closed", "promote", 2, "2")
     assert reconcile("bikes", as_of=day(2, 14)) == ()
+
+
+def test_one_whose_death_is_likely_is_named_and_nothing_is_taken_from_him(
+    idle: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He renews his lease three times in its life; with less than half of it left, he is late."""
+    monkeypatch.setenv("ANDON_LEASE_SECONDS", "3600")
+    fresh = idle.ledger.acquire("bikes", "ingest", holder="here@now:1", ttl=timedelta(minutes=59))
+    late = idle.ledger.acquire("bikes", "score", holder="where@now:2", ttl=timedelta(minutes=20))
+    assert late is not None
+    before = idle.ledger.verdicts("bikes")
+    (told,) = reconcile("bikes", as_of=NOW)
+    assert (told.subject, told.outcome) == ("score", "waiting")
+    assert told.reasons[0].startswith("where@now:2 holds the score lease and was not heard of for a while")
+    assert f"the first sweep after {late.expires_at:%H:%M:%S} UTC goes on" in told.reasons[0]
+    assert idle.ledger.leases("bikes") == (fresh, late)
+    assert idle.ledger.verdicts("bikes") == before
+
+
+def test_what_dead_attempts_have_left_on_disk_is_removed_and_the_work_of_the_living_stays(idle: World) -> None:
+    (intent,) = idle.ledger.intents("bikes")
+    kept = [idle.home / "work" / name for name in ("bikes-of-another-1", "ingest-1")]
+    left = [idle.home / "work" / name for name in (f"{intent.id}-1", f".{intent.id}-2-x_3")]
+    young, old = (idle.home / "bundles" / "bikes" / f".{name}.1" for name in ("young", "old"))
+    for folder in (*kept, *left, young, old):
+        folder.mkdir(parents=True)
+        (folder / "model.txt").touch()
+    for path in (old / "model.txt", old):
+        os.utime(path, (time.time() - 3_700,) * 2)
+    lease = idle.ledger.acquire("bikes", "retrain", holder="here@now:1", ttl=timedelta(minutes=5))
+    assert lease is not None
+    assert [item.reasons[0] for item in reconcile("bikes", as_of=NOW)] == [
+        "a folder was removed that somebody had begun to fetch, and never finished"
+    ]
+    assert all(folder.exists() for folder in (*kept, *left, young))
+    idle.ledger.release(lease)
+    assert [item.reasons[0] for item in reconcile("bikes", as_of=NOW)] == [
+        "2 folders were removed that retrains had left which died"
+    ]
+    assert [folder.exists() for folder in (*kept, *left)] == [True, True, False, False]
+    assert reconcile("bikes", as_of=NOW) == ()
+
+
+def test_what_fails_does_not_keep_the_rest_from_its_turn() -> None:
+    seen = []
+
+    def step(number: int) -> list[Verdict]:
+        seen.append(number)
+        if number == 2:
+            raise RuntimeError("two is broken")
+        return []
+
+    with pytest.raises(RuntimeError, match="two is broken"):
+        in_turn((1, 2, 3), step)
+    assert seen == [1, 2, 3]
 
 
 def test_what_has_landed_and_was_not_scored_or_watched_is_caught_up_with(world: World) -> None:
