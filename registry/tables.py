@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.schema import CreateColumn
 
 from registry.columns import Json, Moment, Words
+from registry.guards import append_only
 from registry.ledger import Batch, Champion, Change, Head, Recorded
 
 METADATA = MetaData()
@@ -80,6 +81,9 @@ ANSWERS = Table(
     Column("question", BigInteger, ForeignKey(VERDICTS.c.seq), primary_key=True, autoincrement=False),  # one, whatever
     Column("answer", BigInteger, ForeignKey(VERDICTS.c.seq), nullable=False, unique=True),
 )
+
+for _table in (VERDICTS, CHAMPIONS):
+    append_only(_table)
 
 INTENTS = Table(
     "andon_intents",

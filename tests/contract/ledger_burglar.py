@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, update
@@ -87,4 +88,7 @@ def computed_anew(records: tuple[Recorded, ...], seq: int) -> list[Recorded]:
 def _run(ledger: Ledger, act: Callable[[Connection], object]) -> None:
     assert isinstance(ledger, SqlLedger)
     with ledger._engine.begin() as connection:
+        for table, what in product((VERDICTS.name, CHAMPIONS.name), ("update", "delete")):
+            of_table = f" ON {table}" if connection.dialect.name == "postgresql" else ""
+            connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {table}_no_{what}{of_table}")
         act(connection)

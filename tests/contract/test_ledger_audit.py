@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Executable, Table, delete, update
+from sqlalchemy.exc import DBAPIError
 
+from registry import tables
 from registry.audit import audit
 from registry.ledger import Ledger
-from registry.sql import open_ledger
+from registry.sql import SqlLedger, open_ledger
 from tests.contract.ledger_burglar import edit_champion, forget_answer, put
 from tests.contract.ledger_world import KEY, MONDAY, change, claimed, filled, note, told
 from validation.deeds import Reply
@@ -157,9 +160,28 @@ def contract(name: str) -> ContractVerdict:
 def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, change_row: str) -> None:
     ledger = filled(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", key=KEY))
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as burglar:
+        burglar.execute("DROP TRIGGER andon_verdicts_no_update")
         burglar.executescript(f"UPDATE andon_verdicts SET {change_row} WHERE seq = 2")  # noqa: S608 - our own words
 
     (fault, *_) = audit(ledger, key=KEY).faults
 
     assert fault.seq == 2
     assert "cannot be read" in fault.what
+
+
+@pytest.mark.parametrize("table", [tables.VERDICTS, tables.CHAMPIONS], ids=["verdicts", "champions"])
+@pytest.mark.parametrize("act", [lambda table: update(table).values(actor="me"), delete], ids=["update", "delete"])
+def test_the_database_itself_refuses_to_change_or_remove_what_was_decided(
+    url: str, table: Table, act: Callable[[Table], Executable]
+) -> None:
+    ledger = open_ledger(url, key=KEY)
+    ledger.crown(change("1"), expected_epoch=0)
+    before = (ledger.verdicts(), ledger.champions())
+
+    assert isinstance(ledger, SqlLedger)
+    refused = pytest.raises(DBAPIError, match="verdicts and champions are append-only")
+    with refused, ledger._engine.begin() as connection:
+        connection.execute(act(table))
+
+    assert (ledger.verdicts(), ledger.champions()) == before
+    assert ledger.crown(change("2"), expected_epoch=1).epoch == 2
