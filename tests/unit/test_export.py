@@ -1,61 +1,23 @@
 """An exported ledger: every changed byte, every cut and every recomputed end is found, without its database."""
 
-import hashlib
 import json
-import random
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from io import BytesIO
-from typing import ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry import export, seal
+from registry import seal
 from registry.audit import Audit
-from registry.chain import canonical, draft
+from registry.chain import canonical
 from registry.export import exported, exported_head, head_in, lines_in, record_of, verify_file
-from registry.ledger import Head, Recorded
+from registry.ledger import Head
 from registry.memory import MemoryLedger
+from tests.unit.export_world import KEY, NOW, file_of, ledger_of, made_whole, recomputed
 from validation.errors import RegistryError
 from validation.verdict import Verdict
-
-KEY = b"the key of this installation"
-NOW = datetime(2013, 4, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured(Verdict):
-    kind: ClassVar[str] = "measured"
-
-    loss: float
-    parts: tuple[float, ...]
-    until: datetime
-
-
-def ledger_of(count: int, key: bytes | None = KEY) -> MemoryLedger:
-    clock: Iterator[datetime] = (NOW + timedelta(seconds=1.5 * number) for number in range(10**9))
-    ledger, draws = MemoryLedger(lambda: next(clock), key=key), random.Random(1)
-    for number in range(count):
-        verdict = Measured(
-            pipeline=("flights", "bikes")[number % 2],
-            subject=f"week {number}",
-            outcome="fine" if draws.random() < 0.9 else "dérive",
-            reasons=(f'the loss is {draws.random():.4f}, which is "as always" \\ ✓',),
-            data_time=NOW + timedelta(days=number),
-            loss=draws.random(),
-            parts=tuple(draws.gauss(0, 1e-5) for _ in range(3)),
-            until=NOW,
-        )
-        ledger.record(verdict, actor="monitor@host:1")
-    return ledger
-
-
-def file_of(ledger: MemoryLedger) -> bytes:
-    return "".join(exported(ledger, at=NOW)).encode()
 
 
 def verified(file: bytes, *, key: bytes | None = KEY, against: Head | None = None) -> Audit:
@@ -243,32 +205,3 @@ def test_a_thousand_records_are_verified_in_a_second(thousand: bytes) -> None:
     began = time.perf_counter()
     assert verified(thousand).is_whole
     assert time.perf_counter() - began < 5
-
-
-def recomputed(records: Sequence[Recorded], seq: int) -> list[Recorded]:
-    kept = list(records[: seq - 1])
-    for record in records[seq - 1 :]:
-        outcome = "rewritten" if record.seq == seq else record.outcome
-        verdict = Verdict(
-            pipeline=record.pipeline,
-            subject=record.subject,
-            outcome=outcome,
-            reasons=record.reasons,
-            data_time=record.data_time,
-        )
-        prev_hash = kept[-1].hash if kept else record.prev_hash
-        kept.append(
-            draft(verdict, actor=record.actor, seq=record.seq, prev_hash=prev_hash, recorded_at=record.recorded_at)
-        )
-    return kept
-
-
-def made_whole(records: Sequence[Recorded], head: Head | None) -> bytes:
-    """A file of these records and this head (None: the newest, unsealed), with all checksums right."""
-    ledger = MemoryLedger()
-    ledger._records.all = list(records)
-    ledger._records.head = head or seal.sealed(records[-1], None)
-    lines = [export._line({"format": export.FORMAT, "count": len(records), "exported_at": NOW})]
-    lines += [export.line_of(record) for record in records]
-    digest = hashlib.sha256("".join(lines).encode())
-    return "".join([*lines, export._last(ledger._records.head, digest)]).encode()
