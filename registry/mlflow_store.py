@@ -115,13 +115,12 @@ class MlflowStore:
         with answering(self._uri):
             runs, versions = self._running(pipeline), list(self._versions(pipeline))
             left = [item for item in versions if words.is_left(str(item.version), item.tags, judged)]
-            alias = self._alias(pipeline, "challenger")
             to = words.newest((str(item.version) for item in versions), among=judged)
             for run in runs if mark else ():
                 self._client.set_terminated(run.info.run_id, status="KILLED")
             for item, name in product(left, (words.STATUS, "verdict")) if mark else ():
                 self._client.set_model_version_tag(pipeline, str(item.version), name, ABANDONED)
-            moved = alias if alias is not None and alias not in judged else None
+            moved = alias if (alias := self._alias(pipeline, "challenger")) not in judged else None
             if moved and mark and to:
                 self._client.set_registered_model_alias(pipeline, "challenger", to)
             elif moved and mark:
@@ -147,8 +146,7 @@ class MlflowStore:
 
     def _alias(self, pipeline: str, name: str) -> str | None:
         model = self._model(pipeline)
-        found = model.aliases.get(name) if model else None
-        return None if found is None else str(found)
+        return str(model.aliases[name]) if model and name in model.aliases else None
 
     def _versions(self, pipeline: str) -> "Iterator[ModelVersion]":
         token = None
@@ -241,9 +239,8 @@ class MlflowStore:
         from mlflow.entities import Metric, RunTag
 
         now = int(time() * 1_000)
-        self._log_all(
-            run_id, "metrics", [Metric(words.key(name), value, now, 0) for name, value in submission.metrics.items()]
-        )
+        metrics = [Metric(words.key(name), value, now, 0) for name, value in submission.metrics.items()]
+        self._log_all(run_id, "metrics", metrics)
         self._log_all(run_id, "tags", [RunTag(words.key(name), text) for name, text in words.run_tags(submission)])
         upload_evidence(self._client, run_id, submission.evidence)
 
