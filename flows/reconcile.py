@@ -8,12 +8,11 @@ from prefect import flow
 from tasks.deferrals import reexamine
 from tasks.each import for_each
 from tasks.leftovers import clear_up
-from tasks.reconcile import Unfinished, carry_out_answers, in_turn, start_by_deployment, unfinished
+from tasks.reconcile import Unfinished, carry_out_answers, in_turn, resumed, start_by_deployment, unfinished
 from tasks.repairs import repair, waiting
 from tasks.site import Site, moment, open_sites
 from tasks.telling import run_name
 from tasks.upkeep import look_after
-from validation.deeds import Repair
 from validation.verdict import Verdict
 
 
@@ -43,12 +42,13 @@ def _resume(work: Unfinished, now: datetime) -> tuple[Verdict, ...]:
     from flows.retrain import retrain
     from flows.score import score
 
-    name = work.site.name
-    found = Repair(pipeline=name, subject=work.activity, outcome="repaired", reasons=(work.why,), data_time=now)
+    name, started = work.site.name, False
     if work.intent is None:
         flows: dict[str, Callable[..., tuple[Verdict, ...]]] = {"ingest": ingest, "score": score, "monitor": monitor}
-        return (found, *flows[work.activity](name, as_of=now))
-    if not work.judged and start_by_deployment(work.site, work.intent, now):
-        return (found,)
-    answer = retrain(name, intent=work.intent.id, as_of=now, reason=work.intent.reason)
-    return (found, answer) if isinstance(answer, Verdict) else (found, *answer)
+        done = flows[work.activity](name, as_of=now)
+    elif started := not work.judged and start_by_deployment(work.site, work.intent, now):
+        done = ()
+    else:
+        answer = retrain(name, intent=work.intent.id, as_of=now, reason=work.intent.reason)
+        done = (answer,) if isinstance(answer, Verdict) else answer
+    return (resumed(work, now, by="a flow run that was started" if started else "this sweep"), *done)

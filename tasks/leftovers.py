@@ -5,7 +5,7 @@ anybody's way; it is marked or removed so that nobody takes it for more than it 
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def _folders(site: Site) -> Iterator[tuple[str, str]]:
     if left and not at_work(site, "retrain"):
         for folder in left:
             shutil.rmtree(folder, ignore_errors=True)
-        yield "work folder", f"{_folders_were(len(left))} removed that retrains had left which died"
+        yield "work folder", f"{_counted(left, 'folder of a dead retrain', 'folders of dead retrains')} removed"
 
 
 def _drafts(site: Site) -> Iterator[tuple[str, str]]:
@@ -81,7 +81,7 @@ def _drafts(site: Site) -> Iterator[tuple[str, str]]:
     for draft in left:
         shutil.rmtree(draft, ignore_errors=True) if draft.is_dir() else draft.unlink(missing_ok=True)
     if left:
-        yield "bundles", f"{_folders_were(len(left))} removed that somebody had begun to fetch, and never finished"
+        yield "bundles", f"{_counted(left, 'half-fetched bundle', 'half-fetched bundles')} removed"
 
 
 def _age_seconds(draft: Path) -> float:
@@ -92,5 +92,5 @@ def _age_seconds(draft: Path) -> float:
         return 0.0
 
 
-def _folders_were(count: int) -> str:
-    return "a folder was" if count == 1 else f"{count} folders were"
+def _counted(found: Sequence[Path], one: str, many: str) -> str:
+    return f"a {one} was" if len(found) == 1 else f"{len(found)} {many} were"

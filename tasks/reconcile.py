@@ -21,6 +21,7 @@ from tasks.policies import IDEMPOTENT_IO, MISHAPS
 from tasks.repairs import at_work
 from tasks.site import Site
 from tasks.telling import log
+from validation.deeds import Repair
 from validation.verdict import Verdict
 
 T = TypeVar("T")
@@ -96,6 +97,12 @@ def start_by_deployment(site: Site, intent: Intent, as_of: datetime) -> bool:
         if run.state is None or not run.state.is_final():
             return True
         key = f"{key}:{run.id}"
+
+
+def resumed(work: Unfinished, as_of: datetime, *, by: str) -> Repair:
+    """What the sweep tells of unfinished work, before what came of it."""
+    why = f"{work.why}; that is done by {by}"
+    return Repair(pipeline=work.site.name, subject=work.activity, outcome="repaired", reasons=(why,), data_time=as_of)
 
 
 Gap = tuple[Activity, str, Intent | None]

@@ -119,14 +119,10 @@ def test_what_dead_attempts_have_left_on_disk_is_removed_and_the_work_of_the_liv
         os.utime(path, (time.time() - 3_700,) * 2)
     lease = idle.ledger.acquire("bikes", "retrain", holder="here@now:1", ttl=timedelta(minutes=5))
     assert lease is not None
-    assert [item.reasons[0] for item in reconcile("bikes", as_of=NOW)] == [
-        "a folder was removed that somebody had begun to fetch, and never finished"
-    ]
+    assert [item.reasons[0] for item in reconcile("bikes", as_of=NOW)] == ["a half-fetched bundle was removed"]
     assert all(folder.exists() for folder in (*kept, *left, young))
     idle.ledger.release(lease)
-    assert [item.reasons[0] for item in reconcile("bikes", as_of=NOW)] == [
-        "2 folders were removed that retrains had left which died"
-    ]
+    assert [item.reasons[0] for item in reconcile("bikes", as_of=NOW)] == ["2 folders of dead retrains were removed"]
     assert [folder.exists() for folder in (*kept, *left)] == [True, True, False, False]
     assert reconcile("bikes", as_of=NOW) == ()
 
