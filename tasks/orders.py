@@ -122,7 +122,7 @@ def _why_not(site: Site, wanted: str) -> str:
 
 def _objection(order: Order, *, by_hand: bool) -> Verdict | None:
     """The governor's no, noted and carried out. An intent of the monitor's was permitted when it was asked for; what
-    may be new is looked at again: a pulled cord, a snapshot that was judged meanwhile.
+    may be new is looked at again: a pulled cord, a snapshot that was judged meanwhile, a rollback.
     """
     site, intent = order.site, order.intent
     verdict = governor.judge(
@@ -131,7 +131,8 @@ def _objection(order: Order, *, by_hand: bool) -> Verdict | None:
         pipeline=site.name,
         subject=intent.id,
         as_of=order.as_of,
-        by_hand=True,
+        by_hand=by_hand,
+        permitted=True,
     )
     if by_hand or verdict.outcome != "run":
         note(site, verdict, lease=order.lease)

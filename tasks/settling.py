@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 
 from registry.ledger import Recorded
-from registry.projection import project_story
 from tasks.crowning import ask_about, dry, promote_judged
 from tasks.events import announce
 from tasks.orders import Order
-from tasks.site import Site
-from tasks.telling import log
+from tasks.showing import show_standing
 from tasks.waiting import await_evidence
 from validation.deeds import skipped
-from validation.errors import AndonError
 from validation.failpoints import reached
 from validation.gate import GateVerdict
 from validation.verdict import Verdict
@@ -38,7 +35,7 @@ def settle(order: Order, filed: Filed) -> Verdict:
         await_evidence(site, intent, filed.recorded, lease=lease)
     else:
         site.ledger.close(intent.id, outcome=verdict.outcome, lease=lease)
-    _show(site)
+    show_standing(site)
     announce("challenger.rejected", site.name, outcome=verdict.outcome, as_of=order.as_of.isoformat())
     reached("retrain.closed")
     return verdict
@@ -47,14 +44,7 @@ def settle(order: Order, filed: Filed) -> Verdict:
 def _promote(order: Order, filed: Filed) -> Verdict:
     site, told = order.site, dry(filed.recorded)
     obstacle = None if told else promote_judged(site, filed.recorded, epoch=order.epoch, lease=order.lease)
+    show_standing(site)
     site.ledger.close(order.intent.id, outcome=told or obstacle or filed.verdict.outcome, lease=order.lease)
     reached("retrain.closed")
     return filed.verdict if obstacle is None else skipped("retrain", site.name, obstacle, order.as_of)
-
-
-def _show(site: Site) -> None:
-    """Let the model store say how the challenger stands; where it cannot, reconcile does it later."""
-    try:
-        project_story(site.ledger, site.store, site.name)
-    except AndonError as error:
-        log.warning("%s: the model store could not be told: %s", site.name, error)

@@ -9,14 +9,15 @@ import polars as pl
 
 from modelling import bundle
 from registry.store import Learned, Submission
+from registry.verdict_page import verdict_page
 from tasks.orders import Order
-from tasks.telling import as_markdown
 from validation.deeds import Trained
 from validation.gate import GateVerdict
 
 
 def submission(order: Order, folder: Path, *, verdict: GateVerdict, trained: Trained) -> Submission:
     """The bundle in `folder` with the gate's verdict on it."""
+    page = verdict_page(verdict, asked=order.intent.reason, made=trained.reasons)
     slices = {f"slice_gain.{item.column}.{item.value}": item.gain for item in verdict.slices}
     return Submission(
         pipeline=order.site.name,
@@ -29,17 +30,17 @@ def submission(order: Order, folder: Path, *, verdict: GateVerdict, trained: Tra
         params={**trained.recipe, "searched": trained.searched, "rows": trained.rows},
         tags={"snapshot": verdict.snapshot, "champion": verdict.champion_version, "why": order.intent.reason},
         trials=trained.losses,
-        notes=as_markdown("Why", [trained, verdict]),
+        notes=page,
         learned=_learned(order),
-        evidence=_files(verdict, trained),
+        evidence=_files(verdict, page),
     )
 
 
-def _files(verdict: GateVerdict, trained: Trained) -> Mapping[str, bytes]:
+def _files(verdict: GateVerdict, page: str) -> Mapping[str, bytes]:
     """How the gate came to its verdict, for people and for programs."""
     told = {"kind": verdict.kind, **msgspec.to_builtins(verdict)}
     files = {
-        "verdict.md": f"{as_markdown('Why', [trained, verdict])}\n".encode(),
+        "verdict.md": page.encode(),
         "verdict.json": msgspec.json.format(msgspec.json.encode(told)),
     }
     if verdict.slices:

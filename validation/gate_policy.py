@@ -26,10 +26,10 @@ class Gate:
     values nobody may become provably worse. `min_slice_rows`: smaller slices are not judged. `max_latency_ms` (one
     row, median) and `max_size_mb` of the bundle. `by`: what is compared, the metric's loss or, in a binary task,
     1 - AUC. `evidence`: on which rows. `max_looks`: how often one challenger may be looked at before it expires.
-    `max_churn`: share of the decisions that may change. `max_bias_growth`: how much further from 0 the mean of
-    label - prediction may come, in probability or standard deviations of the label. `checks`: behaviour that it must
-    keep. `mode` "dry_run" decides and promotes nothing. `approval`: when a person is asked, who has
-    `approval_timeout` to answer.
+    `max_churn`: share of the decisions that may change; all may unless you say so, as in a changed world they must.
+    `max_bias_growth`: how much further from 0 the mean of label - prediction may come, in probability or standard
+    deviations of the label. `checks`: behaviour that it must keep. `mode` "dry_run" decides and promotes nothing.
+    `approval`: when a person is asked, who has `approval_timeout` to answer.
     """
 
     min_gain: float = 0.001
@@ -42,7 +42,7 @@ class Gate:
     by: By = "loss"
     evidence: Rows = "holdout"
     max_looks: int = 3
-    max_churn: float = 0.3
+    max_churn: float = 1.0
     max_bias_growth: float = 0.02
     checks: tuple[Check, ...] = ()
     mode: Mode = "live"

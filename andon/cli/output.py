@@ -18,13 +18,16 @@ from validation.verdict import Verdict
 if TYPE_CHECKING:
     from registry.ledger import Recorded
 
-_NOUNS = {"gate": "version", "promotion": "version", "rollback": "version", "score": "batch"}
+_NOUNS = {**dict.fromkeys(("gate", "question", "answer", "promotion", "rollback"), "version"), "score": "batch"}
 _INDENT = 18  # below the kind, behind the moment
 _GOOD = {
-    "accept", "accepted", "delivered", "fine", "ok", "promote", "promoted", "quiet", "released", "resumed", "run",
-    "scored", "trained",
+    "accept", "accepted", "adopted", "approved", "delivered", "fine", "ok", "promote", "promoted", "quiet", "released",
+    "resumed", "run", "scored", "trained",
 }  # fmt: skip
-_BAD = {"refuse", "refused", "reject", "drift", "regret", "paused", "missing", "failed", "broken", "not reachable"}
+_BAD = {
+    "refuse", "refused", "reject", "rejected", "drift", "regret", "paused", "missing", "failed", "forced", "broken",
+    "not reachable", "timed out",
+}  # fmt: skip
 
 
 def people() -> Console:

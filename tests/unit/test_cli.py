@@ -69,6 +69,7 @@ def test_help_is_light() -> None:
     "command",
     [
         "demo", "up", "ingest", "retrain", "monitor", "score", "promote", "rollback", "reconcile", "pause", "resume",
+        "approve", "reject", "adopt",
         "status", "history", "diff", "show", "check", "verify",
     ],
 )  # fmt: skip
@@ -92,6 +93,9 @@ def test_each_command_explains_itself(andon: Shell, command: str) -> None:
         ["reconcile", "nope"],
         ["promote", "nope", "3", "--why", "it is better"],
         ["rollback", "nope", "--why", "it is worse"],
+        ["approve", "nope", "--why", "it is good"],
+        ["reject", "nope", "--why", "it is bad"],
+        ["adopt", "nope", "--why", "it was meant"],
         ["pause", "nope", "--why", "it is odd"],
         ["resume", "nope", "--why", "it is solved"],
     ],
