@@ -205,7 +205,7 @@ def show(name: str, rows: Sequence[Mapping[str, Any]], *, runs: int) -> None:
     """The table of one history: without mistakes on the left, with them on the right."""
     title = f"{name}: gap closed to weekly retraining without a gate; counts of one run, means of {runs}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("policy")
+    table.add_column("policy", no_wrap=True)
     heads = ("alpha", "gap closed", "promoted", "worse (proven)", "models", "mistakes: gap", "let in", "worse (proven)")
     for head in heads:
         table.add_column(head, justify="right")
