@@ -206,9 +206,18 @@ def show(name: str, rows: Sequence[Mapping[str, Any]], *, runs: int) -> None:
     title = f"{name}: gap closed to weekly retraining without a gate; counts of one run, means of {runs}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("policy", no_wrap=True)
-    heads = ("alpha", "gap closed", "promoted", "worse (proven)", "models", "mistakes: gap", "let in", "worse (proven)")
+    heads = (
+        "alpha",
+        "gap closed",
+        "promoted",
+        "worse\n(proven)",
+        "models",
+        "mistakes:\ngap",
+        "let in",
+        "worse\n(proven)",
+    )
     for head in heads:
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for clean, faulty in zip(rows[::2], rows[1::2], strict=True):
         table.add_row(
             _named(clean),
@@ -231,7 +240,7 @@ def _named(row: Mapping[str, Any]) -> str:
         return "no gate, " + ("every week" if row["every"] == 1 else f"every {row['every']} weeks")
     length = f", {row['days']} days" if row["evidence"] == "holdout" else f", {row['windows']} weeks"
     looks = "1 look" if row["looks"] == 1 else f"{row['looks']} looks"
-    beside = " beside new ones" if row["beside"] else ""
+    beside = " beside new" if row["beside"] else ""
     return f"{row['evidence']}{length}, {looks}{beside}" + ("" if row["rho"] is None else f", rho {row['rho']:g}")
 
 
