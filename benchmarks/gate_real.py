@@ -20,18 +20,19 @@ from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gate_real_evidence import Policy
-from benchmarks.gate_real_policies import PROOF, Simulation, looked_back
+from benchmarks.gate_real_policies import PROOF, Simulation, looked_back, share_of
 from benchmarks.gate_real_weeks import Floats, Models, bikes, flights
 from benchmarks.show import CONSOLE
 from validation.gate import GateVerdict
-from validation.intervals import paired_interval
 
 # So many weeks are known when the first champion begins to serve; each start is a run of its own.
 FIRST_WEEKS = {"flights": (10, 12, 14), "bikes": (24, 26, 28)}
 FAULTY_EVERY = 4
+WIDTH = 132  # of the tables
 ALPHAS = (0.05, 0.1, 0.2, 0.3)
 NEVER, WEEKLY = Policy(evidence="never"), Policy(evidence="none")
 COUNTS = ("promotions", "worse", "proven_worse", "faulty", "faulty_promoted", "decisions", "fits")
@@ -132,9 +133,9 @@ def summary(runs: Sequence[Mapping[Key, Figures]]) -> list[dict[str, Any]]:
     rows = []
     for policy, mistakes in runs[0]:
         figures = [run[policy, mistakes] for run in runs]
-        closed, reach = _share(never - _mean([item.losses for item in figures]), never - weekly)
+        closed, reach = share_of(never - _mean([item.losses for item in figures]), never - weekly)
         each = [
-            _share(run[NEVER, False].losses - item.losses, run[NEVER, False].losses - run[WEEKLY, False].losses)[0]
+            share_of(run[NEVER, False].losses - item.losses, run[NEVER, False].losses - run[WEEKLY, False].losses)[0]
             for run, item in zip(runs, figures, strict=True)
         ]
         blocked = Counter(why for item in figures for why in item.blocked)
@@ -147,7 +148,6 @@ def summary(runs: Sequence[Mapping[Key, Figures]]) -> list[dict[str, Any]]:
                 "gap_low": closed - reach,
                 "gap_high": closed + reach,
                 "gap_by_run": each,
-                "gap_spread": float(np.std(each, ddof=1)) if len(each) > 1 else None,
                 **{name: sum(getattr(item, name) for item in figures) / len(runs) for name in COUNTS},
                 "blocked_by": {why: count / len(runs) for why, count in sorted(blocked.items())},
                 "churn_quantiles": _quantiles([share for item in figures for share in item.churn]),
@@ -194,17 +194,14 @@ def _mean(parts: Sequence[Floats]) -> Floats:
     return np.asarray(np.mean(parts, axis=0))
 
 
-def _share(part: Floats, whole: Floats) -> tuple[float, float]:
-    """Sum of part / sum of whole, and how far its interval reaches; weeks are the blocks."""
-    share = float(part.sum() / whole.sum())
-    around = paired_interval(part - share * whole, np.arange(len(part)), alpha=PROOF)
-    return share, (around.upper - around.lower) / 2 * len(part) / float(whole.sum())
-
-
 def show(name: str, rows: Sequence[Mapping[str, Any]], *, runs: int) -> None:
     """The table of one history: without mistakes on the left, with them on the right."""
-    title = f"{name}: gap closed to weekly retraining without a gate; counts of one run, means of {runs}"
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(
+        title=f"{name}: gap closed to weekly retraining without a gate; means of {runs} runs",
+        box=SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+    )
     table.add_column("policy", no_wrap=True)
     heads = (
         "alpha",
@@ -230,7 +227,7 @@ def show(name: str, rows: Sequence[Mapping[str, Any]], *, runs: int) -> None:
             f"{faulty['faulty_promoted']:.1f} of {faulty['faulty']:.1f}",
             f"{faulty['worse']:.1f} ({faulty['proven_worse']:.1f})",
         )
-    CONSOLE.print(table)
+    Console(stderr=True, width=WIDTH).print(table)
 
 
 def _named(row: Mapping[str, Any]) -> str:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
+import numpy as np
+
 from benchmarks.gate_real_evidence import Candidate, Examiner, Policy
-from benchmarks.gate_real_weeks import History, Made, Models
+from benchmarks.gate_real_weeks import Floats, History, Made, Models
 from validation.gate import GateVerdict
 from validation.intervals import paired_interval
 
@@ -116,3 +118,10 @@ def looked_back(history: History, promotion: Promotion) -> Literal["better", "wo
     if found.upper < 0:
         return "proven worse"
     return "worse" if found.mean < 0 else "better"
+
+
+def share_of(part: Floats, whole: Floats) -> tuple[float, float]:
+    """Sum of part / sum of whole, and how far its interval reaches; weeks are the blocks."""
+    share = float(part.sum() / whole.sum())
+    around = paired_interval(part - share * whole, np.arange(len(part)), alpha=PROOF)
+    return share, (around.upper - around.lower) / 2 * len(part) / float(whole.sum())
