@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gate_real_evidence import Policy
-from benchmarks.gate_real_policies import PROOF, Simulation, looked_back, share_of
+from benchmarks.gate_real_policies import PROOF, Simulation, looked_back, quantiles, share_of
 from benchmarks.gate_real_weeks import Floats, Models, bikes, flights
 from benchmarks.show import CONSOLE
 from validation.gate import GateVerdict
@@ -150,7 +150,7 @@ def summary(runs: Sequence[Mapping[Key, Figures]]) -> list[dict[str, Any]]:
                 "gap_by_run": each,
                 **{name: sum(getattr(item, name) for item in figures) / len(runs) for name in COUNTS},
                 "blocked_by": {why: count / len(runs) for why, count in sorted(blocked.items())},
-                "churn_quantiles": _quantiles([share for item in figures for share in item.churn]),
+                "churn_quantiles": quantiles([share for item in figures for share in item.churn]),
             }
         )
     return rows
@@ -183,11 +183,6 @@ def _blocked(verdict: GateVerdict) -> Iterator[str]:
         yield "refit"
     elif verdict.outcome == "reject" and "proven above 0" in told:
         yield from (why for why, sign in SIGNS.items() if sign in told)
-
-
-def _quantiles(shares: Sequence[float]) -> list[float]:
-    """Median, 95 % and the largest; none without any."""
-    return [float(np.quantile(shares, at)) for at in (0.5, 0.95, 1.0)] if shares else []
 
 
 def _mean(parts: Sequence[Floats]) -> Floats:
@@ -246,9 +241,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--bikes", type=Path, help="the public data set's hours, a Parquet file; none: flights alone")
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[7, 8, 9])
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument(
-        "--folder", type=Path, help="keeps models for another run, 1.3 MB each; a scratch one otherwise"
-    )
+    parser.add_argument("--folder", type=Path, help="keeps the models for another run (1.3 MB each)")
     return parser.parse_args(arguments)
 
 

@@ -1,6 +1,6 @@
 """Who serves in which week, if challengers are promoted by one policy or another: the product's rules on real weeks."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
@@ -125,3 +125,8 @@ def share_of(part: Floats, whole: Floats) -> tuple[float, float]:
     share = float(part.sum() / whole.sum())
     around = paired_interval(part - share * whole, np.arange(len(part)), alpha=PROOF)
     return share, (around.upper - around.lower) / 2 * len(part) / float(whole.sum())
+
+
+def quantiles(shares: Sequence[float]) -> list[float]:
+    """Median, 95 % and the largest; none without any."""
+    return [float(np.quantile(shares, at)) for at in (0.5, 0.95, 1.0)] if shares else []
