@@ -236,12 +236,16 @@ class Moments:
             "asked": ("due", lambda: self._drive("score", "monitor")),
             "to be asked": ("asked", lambda: self._define('approval="always"')),
             "waiting": ("to be asked", self._answer_intent),
-            "wreck": ("asked", lambda: self.kill("retrain.recorded", _RETRAIN)),
+            "wreck": ("asked", self._die),
             "promoted": ("asked", self._answer_intent),
         }
 
     def _answer_intent(self) -> None:
         self.runner.run(self.env, "retrain", intent=self.intent())
+
+    def _die(self) -> None:
+        self.kill("retrain.recorded", _RETRAIN)
+        self.pass_time()
 
     def _define(self, policy: str) -> None:
         """Add to the gate's policy."""
