@@ -8,7 +8,7 @@ from tasks.objections import objection, replaced
 from tasks.promote import crown
 from tasks.site import Site
 from tasks.telling import note
-from tasks.waiting import await_evidence, next_look
+from tasks.waiting import await_evidence, may_look_again, next_look
 from validation.deeds import Repair
 from validation.durations import span
 from validation.errors import LeaseLostError, RefusedError
@@ -39,15 +39,13 @@ def ask_about(site: Site, intent: Intent, judged: Recorded, *, lease: Lease) -> 
 
 
 def finish(site: Site, intent: Intent, judged: Recorded, as_of: datetime, *, lease: Lease) -> Verdict | None:
-    """Do what an attempt that died after the gate's verdict has left to do; None when a further look is due, or the
-    verdict left nothing but the wish for a new challenger.
-    """
+    """Do what an attempt that died after the gate's verdict has left to do; None when a further look is due."""
     outcome, body = judged.outcome, judged.body
     if body.get("asks"):
         ask_about(site, intent, judged, lease=lease)
         outcome = "a person is asked"
-    elif outcome == "need evidence":
-        if judged.subject == intent.id or next_look(judged) <= as_of:
+    elif may_look_again(judged):
+        if next_look(judged) <= as_of:
             return None
         await_evidence(site, intent, judged, lease=lease)
     else:

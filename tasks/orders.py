@@ -18,6 +18,7 @@ from tasks.site import Site
 from tasks.snapshots import record, take_snapshot
 from tasks.taking import question, why_nothing
 from tasks.telling import log, note
+from tasks.waiting import may_look_again
 from validation import governor
 from validation.deeds import Trained, skipped
 from validation.errors import LeaseLostError
@@ -80,7 +81,7 @@ def answering(site: Site, intent_id: str | None, as_of: datetime, reason: str) -
 def _order(site: Site, intent: Intent, lease: Lease, as_of: datetime, *, by_hand: bool) -> Order | Verdict:
     """What is to be done for a claimed intent; a verdict when it is settled already, or may not be answered."""
     judged = [item for item in site.ledger.verdicts(site.name, kind="gate") if item.body["intent"] == intent.id]
-    if judged and not (by_hand and judged[-1].outcome == "need evidence"):
+    if judged and not (by_hand and may_look_again(judged[-1])):
         finished = finish(site, intent, judged[-1], as_of, lease=lease)
         if finished is not None:
             return finished
@@ -96,7 +97,7 @@ def _order(site: Site, intent: Intent, lease: Lease, as_of: datetime, *, by_hand
         description=describe(site, snapshot),
         as_of=as_of,
         epoch=_epoch(site),
-        looks=_looks(site, intent, judged),
+        looks=_looks(site, judged),
     )
     objection = _objection(order, by_hand=by_hand)
     if objection is None:
@@ -142,11 +143,11 @@ def _objection(order: Order, *, by_hand: bool) -> Verdict | None:
     return verdict
 
 
-def _looks(site: Site, intent: Intent, judged: Sequence[Recorded]) -> tuple[Recorded, ...]:
+def _looks(site: Site, judged: Sequence[Recorded]) -> tuple[Recorded, ...]:
     """The looks so far at a challenger that may be looked at again; none when a new one is to be trained: there is no
     such challenger, the champion that it was compared with is replaced, or the pipeline's definition is another one.
     """
-    if not judged or judged[-1].outcome != "need evidence" or judged[-1].subject == intent.id:
+    if not judged or not may_look_again(judged[-1]):
         return ()
     last, champion = judged[-1], site.ledger.champion(site.name)
     taken = site.ledger.verdicts(site.name, kind="snapshot", subject=last.body["snapshot"], limit=1)

@@ -7,7 +7,7 @@ from tasks.crowning import ask_about, dry, promote_judged
 from tasks.events import announce
 from tasks.orders import Order
 from tasks.showing import show_standing
-from tasks.waiting import await_evidence
+from tasks.waiting import await_evidence, may_look_again
 from validation.deeds import skipped
 from validation.failpoints import reached
 from validation.gate import GateVerdict
@@ -31,7 +31,7 @@ def settle(order: Order, filed: Filed) -> Verdict:
         ask_about(site, intent, filed.recorded, lease=lease)
     elif verdict.outcome == "promote":
         return _promote(order, filed)
-    elif verdict.outcome == "need evidence" and verdict.challenger_version:
+    elif may_look_again(filed.recorded):
         await_evidence(site, intent, filed.recorded, lease=lease)
     else:
         site.ledger.close(intent.id, outcome=verdict.outcome, lease=lease)

@@ -11,6 +11,13 @@ EVIDENCE = "more evidence on its challenger"
 _BLOCK = timedelta(days=1)  # the gate's blocks are days (tasks.monitor.days)
 
 
+def may_look_again(judged: Recorded) -> bool:
+    """Whether the gate left it open, and its challenger may be looked at once more."""
+    body = judged.body
+    left = int(body.get("look", 1)) < int(body.get("max_looks", 1))
+    return judged.outcome == "need evidence" and left and bool(body["challenger_version"])
+
+
 def next_look(judged: Recorded) -> datetime:
     """When (data time) so many more days are mature that a further look can decide; never later than as many days on
     as the first look had, and at least one.

@@ -103,7 +103,8 @@ class Released(Verdict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair(Verdict):
-    """What reconcile found; outcome "repaired", or "reported" where a person or a restarted service must act.
+    """What reconcile found; outcome "repaired", "reported" where a person or a restarted service must act, or "waiting"
+    (never written to the ledger) where a lease has to end first.
 
     `found`: the version that a moved alias named.
     """

@@ -126,8 +126,8 @@ def _conclude(evidence: Evidence, guards: Guards, weighed: _Weighed, policy: Gat
     if evidence.champion_is == "unable" and outcome != "reject":
         return "need evidence", (_unable(evidence), *numbers)
     if outcome == "need evidence":
-        looked = bool(weighed.gain and weighed.gain.rows)
-        return ("expired" if looked and weighed.looks.last else outcome), (*numbers, _ahead(evidence, weighed, policy))
+        ended = evidence.look >= policy.max_looks > 1
+        return ("expired" if ended else outcome), (*numbers, _ahead(evidence, weighed, policy))
     return outcome, tuple(numbers)
 
 
@@ -172,13 +172,16 @@ def _lacking(evidence: Evidence, guards: Guards, weighed: _Weighed, policy: Gate
 
 
 def _ahead(evidence: Evidence, weighed: _Weighed, policy: Gate) -> str:
-    if weighed.looks.last:
+    if evidence.look >= policy.max_looks > 1:
         return f"this was look {evidence.look} of {policy.max_looks}: the challenger expires, undecided"
     if weighed.more is None:
         return "how many more blocks would decide cannot be told"
     end = "promotion" if weighed.share >= policy.min_gain else "rejection"
     blocks = "1 more block" if weighed.more == 1 else f"{weighed.more:,} more blocks"
-    return f"about {blocks} would probably decide, as it looks now for a {end}"
+    waits = (
+        "" if policy.max_looks > 1 else "; the next challenger starts anew (a longer holdout or Gate.max_looks waits)"
+    )
+    return f"about {blocks} would probably decide, as it looks now for a {end}{waits}"
 
 
 def _unable(evidence: Evidence) -> str:

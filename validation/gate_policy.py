@@ -25,7 +25,8 @@ class Gate:
     promotion over all looks at a challenger, in (0, 0.5); smaller is safer and slower. `slices`: columns in whose
     values nobody may become provably worse. `min_slice_rows`: smaller slices are not judged. `max_latency_ms` (one
     row, median) and `max_size_mb` of the bundle. `by`: what is compared, the metric's loss or, in a binary task,
-    1 - AUC. `evidence`: on which rows. `max_looks`: how often one challenger may be looked at before it expires.
+    1 - AUC. `evidence`: on which rows. `max_looks`: how often one challenger may be looked at: with several it
+    waits for evidence while no new one is trained, and expires at the last.
     `max_churn`: share of the decisions that may change; all may unless you say so, as in a changed world they must.
     `max_bias_growth`: how much further from 0 the mean of label - prediction may come, in probability or standard
     deviations of the label. `checks`: behaviour that it must keep. `mode` "dry_run" decides and promotes nothing.
@@ -41,7 +42,7 @@ class Gate:
     max_size_mb: float = 100.0
     by: By = "loss"
     evidence: Rows = "holdout"
-    max_looks: int = 3
+    max_looks: int = 1
     max_churn: float = 1.0
     max_bias_growth: float = 0.02
     checks: tuple[Check, ...] = ()

@@ -49,7 +49,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateVerdict(Verdict):
-    """outcome: "promote", "reject", "need evidence" (another look may decide) or "expired" (this was the last one).
+    """outcome: "promote", "reject", "need evidence" (undecided) or "expired" (so at the last of several looks).
 
     `gain` = champion's loss - challenger's, mean per row; `gain_share` of the champion's loss; `lower` and `upper`
     are one-sided bounds of the gain at `nominal_alpha`, this look's level, so that all looks together err by `alpha`

@@ -50,12 +50,13 @@ def looks_of(earlier: tuple[int, ...], blocks: int, policy: Gate) -> Looks:
 
 
 def more_blocks(gain: Interval, loss: float, *, looks: Looks, policy: Gate) -> int | None:
-    """How many more blocks would decide at the next look, either way, if the gain and its spread stay as they are.
+    """How many more blocks would decide at the next look, either way, if the gain and its spread stay as they are; of
+    a policy of one look: how many more it should have had.
 
-    At least 1, and as many as `min_blocks` asks for. None when it cannot be told: this was the last look, the gain is
-    exactly what decides, or it is so small that more than MAX_TIMES_MORE times the blocks would be needed.
+    At least 1, and as many as `min_blocks` asks for. None when it cannot be told: this was the last of several looks,
+    the gain is exactly what decides, or it is so small that more than MAX_TIMES_MORE times the blocks would be needed.
     """
-    if looks.last:
+    if looks.last and policy.max_looks > 1:
         return None
     lacking = max(policy.min_blocks - gain.blocks, 1)
     if not isfinite(gain.standard_error):
@@ -75,6 +76,8 @@ def more_blocks(gain: Interval, loss: float, *, looks: Looks, policy: Gate) -> i
 
 def _next_level(blocks: int, looks: Looks, policy: Gate) -> float:
     """Of the next look, if it brings as many blocks as the first did; it hardly depends on their number."""
+    if policy.max_looks == 1:
+        return policy.alpha
     if blocks < policy.min_blocks or not looks.news:
         return looks.level(policy.alpha, max(blocks, policy.min_blocks))
     taken = (*looks.earlier, blocks)

@@ -161,8 +161,6 @@ class Moments:
         )
         self.runner = Runner(folder, self.env)
         self._copies.mkdir()
-        if "max_churn" not in world.DEFINITION:  # a new tariff changes most decisions, and is meant to
-            self._define("max_churn=1.0")
 
     def at(self, moment: str) -> Path:
         """The home as it was at this moment."""

@@ -63,7 +63,7 @@ def test_when_the_event_is_lost_two_sweeps_start_one_run_and_the_loop_closes(lin
     with ThreadPoolExecutor(2) as pool:
         sweeps = list(pool.map(line.andon, ["reconcile"] * 2))
     found = [reason for sweep in sweeps for verdict in sweep for reason in verdict["reasons"]]
-    assert f"intent {asked} is open and nobody answers it" in found
+    assert any(why.startswith(f"intent {asked} is open and nobody answers it") for why in found)
     assert line.await_closed(asked) == "promote"
     line.await_serving(line.champion()["version"])
     line.enable(RETRAIN, on=True)

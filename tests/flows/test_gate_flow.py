@@ -14,7 +14,7 @@ from tasks.requests import request
 from tests.flows.world import POLICIES, World, day
 from validation.verdict import Verdict
 
-PATIENT = POLICIES.replace("min_blocks=3, max_looks=1", "min_blocks=6")
+PATIENT = POLICIES.replace("min_blocks=3", "min_blocks=6, max_looks=3")
 
 
 def answer(*, as_of: datetime, intent: str | None = None) -> Verdict:

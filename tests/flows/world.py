@@ -25,7 +25,7 @@ POLICIES = """
     search=Search(budget_seconds=1, max_trials=3, rounds=30, threads=1),
     retrain=Retrain(holdout="3d"),
     monitor=Monitor(evidence="3d", reference_windows=28),
-    gate=Gate(min_gain=0.01, alpha=0.3, min_blocks=3, max_looks=1),
+    gate=Gate(min_gain=0.01, alpha=0.3, min_blocks=3),
 """
 _DEFINITION = """
 from dataclasses import replace

@@ -1,6 +1,7 @@
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,13 @@ def losses(gain: float, *, noise: float = 0.01, seed: int = 3) -> tuple[Any, Any
     return champion, champion - gain - rng.normal(0, noise, len(BLOCKS))
 
 
+patient = partial(Gate, max_looks=3)
+
+
 def judged(gain: float, *, guards: Guards = FINE, policy: Gate | None = None, **facts: Any) -> GateVerdict:
     champion, challenger = losses(gain, noise=facts.pop("noise", 0.01))
     given = {"champion_loss": champion, "challenger_loss": challenger, "blocks": BLOCKS} | facts
-    return judge(Evidence(**given), guards, policy=policy or Gate(), pipeline="flights", subject="7", as_of=NOON)
+    return judge(Evidence(**given), guards, policy=policy or patient(), pipeline="flights", subject="7", as_of=NOON)
 
 
 @pytest.mark.parametrize(
@@ -177,10 +181,10 @@ def test_a_slice_that_becomes_provably_worse_blocks_a_gain_for_the_rest() -> Non
     champion, challenger = losses(0.01)
     challenger = np.where(carriers == "AA", champion + 0.02, challenger)
     facts: dict[str, Any] = {"challenger_loss": challenger, "champion_loss": champion, "slices": {"carrier": carriers}}
-    few = judged(0.01, policy=Gate(min_slice_rows=176), **facts)
+    few = judged(0.01, policy=patient(min_slice_rows=176), **facts)
     assert few.outcome == "promote"
     assert [item.value for item in few.slices] == ["UA"]
-    verdict = judged(0.01, policy=Gate(min_slice_rows=175), **facts)
+    verdict = judged(0.01, policy=patient(min_slice_rows=175), **facts)
     assert verdict.outcome == "reject"
     assert verdict.reasons[0].startswith("carrier = AA becomes provably worse: gain -0.02000 on 175 rows")
     assert [(item.value, item.rows, item.worse) for item in verdict.slices] == [("AA", 175, True), ("UA", 525, False)]
@@ -237,7 +241,7 @@ def test_the_order_of_rows_within_a_day_changes_nothing(gain: float, noise: floa
 @given(gain=st.floats(-0.1, 0.1), noise=st.floats(0.001, 0.3), constant=st.floats(0.01, 5))
 def test_what_both_models_lose_more_changes_the_shares_alone(gain: float, noise: float, constant: float) -> None:
     champion, challenger = losses(gain, noise=noise)
-    policy = Gate(min_gain=0.0)
+    policy = patient(min_gain=0.0)
     first = judged(0, champion_loss=champion, challenger_loss=challenger, policy=policy)
     second = judged(0, champion_loss=champion + constant, challenger_loss=challenger + constant, policy=policy)
     assert (first.outcome, first.more_blocks) == (second.outcome, second.more_blocks)
@@ -258,7 +262,7 @@ def test_a_model_never_replaces_one_that_is_the_same(loss: list[float], min_gain
         champion_loss=np.array(loss),
         challenger_loss=np.array(loss),
         blocks=days,
-        policy=Gate(min_gain=min_gain, by=by),
+        policy=patient(min_gain=min_gain, by=by),
         look=look,
         earlier_blocks=(5, 10)[: look - 1],
     )
@@ -270,7 +274,7 @@ def test_a_model_never_replaces_one_that_is_the_same(loss: list[float], min_gain
 @pytest.mark.parametrize(("correlation", "promoted"), [(0.0, 19), (0.4, 34)])
 def test_three_looks_at_equal_models_on_days_that_are_alike_seldom_promote(correlation: float, promoted: int) -> None:
     """800 challengers without a gain, 14 days for each look, alpha 0.05: 40 may be promoted. Golden: how many are."""
-    rng, policy, found = np.random.default_rng(41), Gate(alpha=0.05, min_gain=0.0), 0
+    rng, policy, found = np.random.default_rng(41), patient(alpha=0.05, min_gain=0.0), 0
     for _ in range(800):
         level = rng.normal(size=42)
         for day in range(1, 42):
@@ -299,14 +303,14 @@ def test_an_open_question_says_how_many_more_days_would_decide() -> None:
 
 
 def test_the_last_look_leaves_nothing_open() -> None:
-    verdict = judged(**OPEN, policy=Gate(max_looks=2), look=2, earlier_blocks=(5,))
+    verdict = judged(**OPEN, policy=patient(max_looks=2), look=2, earlier_blocks=(5,))
     assert (verdict.outcome, verdict.more_blocks, verdict.earlier_blocks) == ("expired", None, (5,))
     assert verdict.reasons[1] == "this was look 2 of 2: the challenger expires, undecided"
-    assert judged(**OPEN, policy=Gate(max_looks=1)).outcome == "expired"
+    assert judged(**OPEN, policy=patient(max_looks=1)).outcome == "need evidence", "the next challenger starts anew"
 
 
 def test_a_single_look_has_all_of_alpha() -> None:
-    verdict = judged(0.01, policy=Gate(max_looks=1))
+    verdict = judged(0.01, policy=patient(max_looks=1))
     assert (verdict.outcome, verdict.nominal_alpha) == ("promote", 0.2)
     assert "at alpha 0.2, 700 rows in 7 blocks)" in verdict.reasons[0]
 
@@ -339,8 +343,8 @@ def test_a_champion_that_cannot_score_is_replaced_by_nobody_but_a_person() -> No
     assert verdict.reasons[0] == asks
     assert "against the base rate's 0.50" in verdict.reasons[1]
     assert (verdict.champion_is, verdict.unable_why) == ("unable", "column 'tail' is gone")
-    assert judged(0.01, **facts, policy=Gate(mode="dry_run")).asks == ""
-    assert judged(0.01, **facts, policy=Gate(max_looks=1)).outcome == "need evidence"
+    assert judged(0.01, **facts, policy=patient(mode="dry_run")).asks == ""
+    assert judged(0.01, **facts, policy=patient(max_looks=1)).outcome == "need evidence"
     worthless = judged(-0.01, **facts)
     assert (worthless.outcome, worthless.asks) == ("reject", "")
 
@@ -363,8 +367,10 @@ def test_a_challenger_beats_a_constant(baseline: float, outcome: str) -> None:
 
 def test_churn_is_always_told() -> None:
     for churn, outcome in ((0.3, "promote"), (0.31, "reject")):
-        verdict = judged(0.01, guards=Guards(load_ok=True, latency_ms=1, size_mb=1, churn=churn))
+        guards = Guards(load_ok=True, latency_ms=1, size_mb=1, churn=churn)
+        verdict = judged(0.01, guards=guards, policy=patient(max_churn=0.3))
         assert (verdict.outcome, verdict.churn) == (outcome, churn)
+        assert judged(0.01, guards=guards).outcome == "promote", "a limit is set by the definition only"
         assert verdict.reasons[-1] == f"{churn:.1%} of the decisions change"
 
 
@@ -380,29 +386,29 @@ def test_churn_is_always_told() -> None:
     ],
 )
 def test_a_person_is_asked_when_the_policy_says_so(approval: Any, gain: float, noise: float, asks: str) -> None:
-    assert judged(gain, noise=noise, policy=Gate(approval=approval)).asks == asks
-    assert judged(gain, noise=noise, policy=Gate(approval=approval, mode="dry_run")).asks == ""
+    assert judged(gain, noise=noise, policy=patient(approval=approval)).asks == asks
+    assert judged(gain, noise=noise, policy=patient(approval=approval, mode="dry_run")).asks == ""
 
 
 def test_a_dry_run_says_what_it_would_do_and_that_it_does_not() -> None:
-    verdict = judged(0.01, policy=Gate(mode="dry_run"))
+    verdict = judged(0.01, policy=patient(mode="dry_run"))
     assert (verdict.outcome, verdict.mode) == ("promote", "dry_run")
     assert verdict.reasons[-1] == "this is a dry run: nothing is promoted"
-    assert "this is a dry run: nothing is promoted" not in judged(-0.01, policy=Gate(mode="dry_run")).reasons
+    assert "this is a dry run: nothing is promoted" not in judged(-0.01, policy=patient(mode="dry_run")).reasons
 
 
 def test_models_may_be_compared_by_their_ranking() -> None:
     rng = np.random.default_rng(6)
     label = rng.random(700) < 0.3
     champion, challenger = (pseudo_losses(label, label + rng.normal(0, noise, 700)) for noise in (1.2, 0.8))
-    verdict = judged(0, champion_loss=champion, challenger_loss=challenger, policy=Gate(by="auc"))
+    verdict = judged(0, champion_loss=champion, challenger_loss=challenger, policy=patient(by="auc"))
     assert (verdict.outcome, verdict.by) == ("promote", "auc")
     assert verdict.reasons[0].startswith("the challenger's 1 - AUC is 0.19")
 
 
 def test_without_a_second_class_a_ranking_needs_evidence() -> None:
     none = pseudo_losses(np.zeros(700), np.arange(700))
-    verdict = judged(0, champion_loss=none, challenger_loss=none, policy=Gate(by="auc"))
+    verdict = judged(0, champion_loss=none, challenger_loss=none, policy=patient(by="auc"))
     assert (verdict.outcome, verdict.gain, verdict.more_blocks) == ("need evidence", None, None)
     assert verdict.reasons == (
         "all 700 labels of the holdout are the same, so there is no AUC",
@@ -428,7 +434,7 @@ def test_without_a_second_class_a_ranking_needs_evidence() -> None:
         ("max_bias_growth", -0.1),
         ("max_bias_growth", float("nan")),
         ("checks", [Invariant(column="carrier")]),
-        ("checks", (Gate(),)),
+        ("checks", (patient(),)),
         ("mode", "wet"),
         ("approval", "sometimes"),
         ("approval_timeout", "soon"),
@@ -437,19 +443,19 @@ def test_without_a_second_class_a_ranking_needs_evidence() -> None:
 )
 def test_a_policy_has_sensible_limits(field: str, value: Any) -> None:
     with pytest.raises(DefinitionError, match=rf"gate\.{field} must "):
-        Gate(**{field: value})
+        patient(**{field: value})
 
 
 def test_a_policy_names_each_check_once() -> None:
     check = Invariant(column="carrier")
-    assert Gate(checks=(check,)).checks == (check,)
+    assert patient(checks=(check,)).checks == (check,)
     with pytest.raises(DefinitionError, match=r"gate\.checks must not name the same check twice"):
-        Gate(checks=(check, check))
+        patient(checks=(check, check))
 
 
 def test_a_policys_time_to_answer_is_a_duration() -> None:
-    assert Gate().approval_timeout == timedelta(days=3)
-    assert Gate(approval_timeout="12h").approval_timeout == timedelta(hours=12)
+    assert patient().approval_timeout == timedelta(days=3)
+    assert patient(approval_timeout="12h").approval_timeout == timedelta(hours=12)
 
 
 LABEL = np.array([0, 1] * 50)

@@ -10,7 +10,7 @@ from validation.intervals import Interval, paired_interval
 from validation.looks import MAX_TIMES_MORE, Looks, looks_of, more_blocks
 from validation.sequential import nominal_alpha
 
-POLICY = Gate()
+POLICY = Gate(max_looks=3)
 
 
 def of(gain: float, *, blocks: int = 10, spread: float = 1.0) -> Interval:
@@ -71,7 +71,7 @@ def test_a_larger_gain_decides_sooner() -> None:
 
 def test_what_cannot_be_told_is_not() -> None:
     assert more_blocks(of(0.3), 1.0, looks=Looks(planned=1), policy=POLICY) is None  # there is no further look
-    assert more_blocks(of(0.0), 1.0, looks=Looks(planned=3), policy=Gate(min_gain=0.0)) is None
+    assert more_blocks(of(0.0), 1.0, looks=Looks(planned=3), policy=Gate(min_gain=0.0, max_looks=3)) is None
     assert more_blocks(of(0.0101), 1.0, looks=Looks(planned=3), policy=POLICY) is None  # years
 
 
