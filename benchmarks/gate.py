@@ -81,9 +81,11 @@ def measured(size: Size, *, only: Sequence[str], rows: Sequence[int], processes:
     if "cycles" in only:
         answer["cycles"] = gate_cycles.together([outcome for outcomes in results["cycles"] for outcome in outcomes])
     if "bootstrap" in only:
-        answer["bootstrap"] = gate_bootstrap.measured(
-            rows=size.rows, resamples=1_000, repeats=size.plain, ends_rows=size.ends_rows, ends=size.ends
-        )
+        work = partial(
+            gate_bootstrap.measured,
+            rows=size.rows, resamples=1_000, repeats=size.plain, ends_rows=size.ends_rows, ends=size.ends,
+        )  # fmt: skip
+        answer["bootstrap"] = _run([("bootstrap", work)], processes=1)["bootstrap"][0]  # numpy there has one thread
         answer["bootstrap_speedup"] = answer["bootstrap"]["bootstrap_speedup"]
     usage = os.times()
     cpu = usage.user + usage.system + usage.children_user + usage.children_system
@@ -117,7 +119,7 @@ def _jobs(size: Size, *, only: Sequence[str], rows: Sequence[int], seed: int) ->
     for number, world in enumerate(size.slices):
         for part, trials in enumerate(steps):
             jobs.append(("slices", partial(gate_slices.chunk, world, (seed, 2, number, part), trials)))
-    each = -(-size.seeds // 8)
+    each = -(-size.seeds // 4)
     jobs += [
         ("seeds", partial(gate_seeds.trials, first, min(each, size.seeds - first), seed=seed))
         for first in range(0, size.seeds, each)

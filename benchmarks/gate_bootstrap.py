@@ -1,10 +1,11 @@
 """What an interval costs: the plain bootstrap by row index, against sums of days times a matrix of counts.
 
-Both are of the gain in log loss and in AUC of two models. The plain one draws row numbers and computes the metric anew;
-ours resamples 1,000 days of equal size: a mean is (counts x sums of days) / (counts x rows of days), and the AUC is
-made a mean by its influence values, from scores in 4,096 bins. The product itself needs no resampling: its t interval
-of days is timed beside. On independent rows all of them estimate the same interval; on days that are alike the plain
-one is wrong, which is why ends are compared on independent rows, and, day by day, with a plain bootstrap of whole days.
+Both are of the gain in log loss and in AUC of two models, from each row's losses and scores. The plain one draws row
+numbers and computes the metric anew; ours resamples 1,000 days of equal size: a mean is (counts x sums of days) /
+(counts x rows of days), and the AUC is made a mean by its influence values, from scores in 4,096 bins. The product
+itself needs no resampling: its t interval of days is timed beside. On independent rows all of them estimate the same
+interval; on days that are alike the plain one is wrong, which is why ends are compared on independent rows, and, day by
+day, with a plain bootstrap of whole days.
 """
 
 import time
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.stats import rankdata
 
 from benchmarks.gate_rivals import bins_of, placements
@@ -22,6 +24,8 @@ from validation.intervals import paired_interval
 
 DAYS = 1_000
 LEVELS = (0.05, 0.95)
+Counts = npt.NDArray[np.int64]
+_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +60,11 @@ def measured(*, rows: int, resamples: int, repeats: tuple[int, int], ends_rows: 
     rng = np.random.default_rng(2)
     apart = data.loss_apart
     ours = {
-        "log loss": _cost(lambda: bootstrapped(data.loss_apart, data.day, resamples, rng)),
+        "log loss": _cost(lambda: bootstrapped(apart, data.day, resamples, rng)),
         "AUC": _cost(lambda: bootstrapped(auc_influence(data), data.day, resamples, rng)),
     }
     product = {
-        "log loss": _cost(lambda: paired_interval(data.loss_apart, data.day, alpha=0.05)),
+        "log loss": _cost(lambda: paired_interval(apart, data.day, alpha=0.05)),
         "AUC": _cost(lambda: paired_interval(_pseudo_apart(data), data.day, alpha=0.05)),
     }
     plain = {
@@ -90,11 +94,11 @@ def measured(*, rows: int, resamples: int, repeats: tuple[int, int], ends_rows: 
 def ends_apart(*, rows: int, resamples: int) -> dict[str, dict[str, float]]:
     """How far our ends are from the plain ones, as shares of half the plain interval's width; the further end counts.
 
-    `rows`: against a bootstrap of row numbers, on independent rows. `days`: against one of whole days, on 60 days that
-    are alike, with the same draws of days.
+    `rows`: against a bootstrap of row numbers, on independent rows in days of four. `days`: against one of whole days,
+    on 60 days that are alike, with the same draws of days.
     """
     rng = np.random.default_rng(3)
-    data = made(rows, days=DAYS, seed=4)
+    data = made(rows, days=rows // 4, seed=4)
     apart, auc = data.loss_apart, auc_influence(data)
     plain = {"log loss": plain_log_loss(apart, resamples, rng), "AUC": plain_auc(data, resamples, rng)}
     ours = {
@@ -102,7 +106,7 @@ def ends_apart(*, rows: int, resamples: int) -> dict[str, dict[str, float]]:
         "AUC": bootstrapped(auc, data.day, resamples, rng),
     }
     alike = made(rows, days=60, seed=5, ar=0.4)
-    counts = rng.multinomial(60, np.full(60, 1 / 60), size=resamples)
+    counts = _drawn(60, resamples, rng)
     by_days = {"log loss": _whole_days(alike, counts, _mean_loss), "AUC": _whole_days(alike, counts, _auc_difference)}
     ours_by_days = {
         "log loss": _resampled(alike.loss_apart, alike.day, counts),
@@ -130,9 +134,16 @@ def made(rows: int, *, days: int, seed: int, ar: float | None = None) -> Rows:
 
 
 def bootstrapped(values: Floats, day: Floats, resamples: int, rng: np.random.Generator) -> Floats:
-    """Means of `values` when whole days are drawn with replacement, (resamples,)."""
+    """Means of `values` when whole days are drawn with replacement, (resamples,); a thousand resamples at a time."""
     days = int(day[-1]) + 1
-    return _resampled(values, day, rng.multinomial(days, np.full(days, 1 / days), size=resamples))
+    steps = [min(_AT_ONCE, resamples - first) for first in range(0, resamples, _AT_ONCE)]
+    return np.concatenate([_resampled(values, day, _drawn(days, step, rng)) for step in steps])
+
+
+def _drawn(days: int, resamples: int, rng: np.random.Generator) -> Counts:
+    """How often each day is drawn in each resample, (resamples, days)."""
+    numbers = rng.integers(0, days, (resamples, days)) + days * np.arange(resamples)[:, None]
+    return np.bincount(numbers.ravel(), minlength=days * resamples).reshape(resamples, days)
 
 
 def _resampled(values: Floats, day: Floats, counts: Any) -> Floats:

@@ -58,17 +58,27 @@ def simulation(found: Sequence[Chunk], slices: Sequence[SliceChunk]) -> dict[str
 
 
 def seeds(found: Sequence[SeedTrial]) -> dict[str, Any]:
-    """Of models that differ by their seed alone; the answer is that of 60 days at alpha 0.05."""
+    """Of models that differ by their seed alone; the answers are those of the longest holdout at alpha 0.05."""
     of = len(found) // len(gate_seeds.HOLDOUTS)
-    table = gate_seeds.shares(found)
-    rates = {
-        f"{days} days": {name: {"promoted": hits, "of": of, "interval": wilson(hits, of)} for name, hits in row.items()}
-        for days, row in table.items()
+    table = {
+        f"{days} days": {
+            name: {"promoted": _share(hits, of), "to_a_worse_model": _share(wrong, of)}
+            for name, (hits, wrong) in row.items()
+        }
+        for days, row in gate_seeds.shares(found).items()
     }
-    strict = table[gate_seeds.HOLDOUTS[-1]]["alpha 0.05"]
-    answer = {"share": strict / of if of else None, "of": of, "interval": wilson(strict, of)}
-    gains = sorted(abs(item.gain) for item in found if item.days == gate_seeds.HOLDOUTS[-1])
-    return {"seed_null_promotions": answer, "seeds": rates, "seed_median_gain_seen": gains[of // 2] if gains else None}
+    strict = table[f"{gate_seeds.HOLDOUTS[-1]} days"]["alpha 0.05"]
+    gains = sorted(abs(item.true_gain) for item in found)
+    return {
+        "seed_null_promotions": strict["promoted"],
+        "seed_promotions_to_a_worse_model": strict["to_a_worse_model"],
+        "seed_median_true_gain": gains[len(gains) // 2],
+        "seeds": table,
+    }
+
+
+def _share(hits: int, of: int) -> dict[str, Any]:
+    return {"share": hits / of, "of": of, "interval": wilson(hits, of)}
 
 
 def _worst(chunks: Mapping[World, Chunk], looks: str) -> dict[str, Any] | None:
@@ -127,10 +137,10 @@ def show(answer: Mapping[str, Any]) -> None:
             _show(title, answer[name])
     if answer.get("seeds"):
         rows = [
-            {"holdout": days, **{name: f"{of['promoted']} of {of['of']}" for name, of in row.items()}}
+            {"holdout": days, **{f"{name}, {what}": cell[what]["share"] for name, cell in row.items() for what in cell}}
             for days, row in answer["seeds"].items()
         ]
-        _show("Models that differ by their seed alone: promoted", rows)
+        _show("Models that differ by their seed alone: shares of the pairs", rows)
     if answer.get("bootstrap"):
         CONSOLE.print({name: value for name, value in answer["bootstrap"].items() if "speedup" in name})
         CONSOLE.print({"ends apart, of half the width": answer["bootstrap"]["ends"]})

@@ -1,100 +1,92 @@
 """Models that differ by nothing but their seed: how often does the gate promote one for another?
 
-Real LightGBM with the delivered first recipe and the product's own fit: each training sees the same rows. Seed i
-serves, seed i + 1 challenges, on a holdout of their own (fresh days, whose rows share a shift that no feature shows).
-Two seeds are truly different models, so that a tiny gain may be real; a promotion is still change for its own sake.
+Real flights, LightGBM with the delivered first recipe and the product's own fit: each training sees the same 26 weeks.
+Seed i serves, seed i + 1 challenges, on days drawn from the 27 weeks after. Two seeds are two models, of which one may
+truly be better: what each is worth is measured on all later days that the gate was not shown, and a promotion is wrong
+when the promoted seed is the worse one there.
 """
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
-import polars as pl
+import numpy.typing as npt
 
+from benchmarks.gate_real_weeks import Floats, History, Index, flights
 from benchmarks.gate_simulation import FINE, NOON
-from benchmarks.gate_world import autoregressive
-from modelling.metrics import row_losses
 from modelling.recipes import DEFAULT_RECIPES
-from modelling.spec import Spec
-from modelling.training import Model, fit
+from modelling.training import fit
 from validation.gate import Evidence, Gate, judge
 
-FEATURES = tuple(f"x{number}" for number in range(12))
-START = datetime(2024, 1, 1, tzinfo=UTC)
-TRAINING_DAYS, PER_DAY = 60, 333
-HOLDOUTS = (7, 14, 60)
+TRAINING_WEEKS = 26
+HOLDOUTS = (7, 14, 28)  # days
 POLICIES = {"alpha 0.05": Gate(alpha=0.05, min_gain=0.0, max_looks=1), "as delivered": Gate(max_looks=1)}
-_SHIFT = 0.3
+RULES = (*POLICIES, "new > old")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedTrial:
-    """One pair on one holdout; `gain`: seen, of the champion's loss; `promoted`: by policy, and newer-is-better."""
+    """One pair on one holdout; `gain`: of the champion's loss, as seen; `true_gain`: on all other later days;
+    `promoted`: by rule.
+    """
 
     days: int
     gain: float
+    true_gain: float
     promoted: dict[str, bool]
 
 
 def trials(first: int, count: int, *, seed: int) -> list[SeedTrial]:
     """Seeds `first` to `first` + `count` on the same rows, each against the next, on each kind of holdout."""
-    train = rows(TRAINING_DAYS, np.random.default_rng([seed, 0]))
-    spec = _spec()
-    models = [
-        fit(spec, train, DEFAULT_RECIPES["binary"][0], seed=number, threads=1)
-        for number in range(first, first + count + 1)
-    ]
-    return [
-        _trial(models[pair], models[pair + 1], days, rows(days, np.random.default_rng([seed, 1, days, first + pair])))
-        for pair in range(count)
-        for days in HOLDOUTS
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        history = flights(Path(folder))
+    cut, end = history.mondays[TRAINING_WEEKS], history.mondays[-1]
+    later = history.between(cut, end)
+    losses = [_losses(history, later, seed=number) for number in range(first, first + count + 1)]
+    found = []
+    for pair in range(count):
+        rng = np.random.default_rng([seed, first + pair])
+        for days in HOLDOUTS:
+            start = cut + timedelta(days=int(rng.integers(0, (end - cut).days - days)))
+            shown = np.isin(later, history.between(start, start + timedelta(days=days)))
+            found.append(compared(losses[pair], losses[pair + 1], shown, history.days(later[shown]), days=days))
+    return found
 
 
-def rows(days: int, rng: np.random.Generator) -> pl.DataFrame:
-    """Days of rows: 12 features, five of which matter, and a shift of the day."""
-    height = days * PER_DAY
-    x = rng.standard_normal((height, len(FEATURES)))
-    shift = _SHIFT * np.repeat(autoregressive((days,), 0.4, rng), PER_DAY)
-    score = -1.2 + x[:, 0] + 0.7 * x[:, 1] * x[:, 2] + 0.8 * np.sin(2 * x[:, 3]) + 0.5 * (x[:, 4] > 0.5) + shift
-    label = rng.random(height) < 1 / (1 + np.exp(-score))
-    at = [START + timedelta(days=day) for day in range(days) for _ in range(PER_DAY)]
-    frame = pl.DataFrame({"key": np.arange(height), "at": at}, schema_overrides={"at": pl.Datetime("us", "UTC")})
-    return frame.with_columns(
-        *(pl.Series(name, x[:, column]) for column, name in enumerate(FEATURES)),
-        label=pl.Series(label.astype(np.int64)),
-    )
-
-
-def _spec() -> Spec:
-    schema = {"key": pl.Int64(), "at": pl.Datetime("us", "UTC"), **{name: pl.Float64() for name in FEATURES}}
-    return Spec(
-        features=_features, raw_schema=schema, key=("key",), time="at", target="label", task="binary", metric="logloss"
-    )
-
-
-def _features(frame: pl.LazyFrame) -> pl.LazyFrame:
-    return frame
-
-
-def _trial(champion: Model, challenger: Model, days: int, holdout: pl.DataFrame) -> SeedTrial:
-    label = champion.labels(holdout)
-    losses = [row_losses("binary", "logloss", label, model.predict(holdout)) for model in (champion, challenger)]
-    evidence = Evidence(champion_loss=losses[0], challenger_loss=losses[1], blocks=np.repeat(np.arange(days), PER_DAY))
+def compared(
+    champion: Floats, challenger: Floats, shown: npt.NDArray[np.bool_], blocks: Index, *, days: int
+) -> SeedTrial:
+    """The gate is shown some of the rows; the others say what is true."""
+    evidence = Evidence(champion_loss=champion[shown], challenger_loss=challenger[shown], blocks=blocks)
     promoted = {
         name: judge(evidence, FINE, policy=policy, pipeline="seeds", subject="seed", as_of=NOON).outcome == "promote"
         for name, policy in POLICIES.items()
     }
-    gain = float(1 - losses[1].mean() / losses[0].mean())
-    return SeedTrial(days=days, gain=gain, promoted=promoted | {"new > old": gain > 0})
+    seen, true = (float(1 - challenger[rows].mean() / champion[rows].mean()) for rows in (shown, ~shown))
+    return SeedTrial(days=days, gain=seen, true_gain=true, promoted=promoted | {"new > old": seen > 0})
 
 
-def shares(found: Sequence[SeedTrial]) -> dict[int, dict[str, int]]:
-    """Days of the holdout -> rule -> how many of the pairs it promoted."""
-    return {
-        days: {
-            name: sum(item.promoted[name] for item in found if item.days == days) for name in (*POLICIES, "new > old")
+def shares(found: Sequence[SeedTrial]) -> dict[int, dict[str, tuple[int, int]]]:
+    """Days of the holdout -> rule -> how many of the pairs it promoted, and how many of these to a worse model."""
+    table = {}
+    for days in HOLDOUTS:
+        pairs = [item for item in found if item.days == days]
+        table[days] = {
+            name: (
+                sum(item.promoted[name] for item in pairs),
+                sum(item.promoted[name] and item.true_gain <= 0 for item in pairs),
+            )
+            for name in RULES
         }
-        for days in HOLDOUTS
-    }
+    return table
+
+
+def _losses(history: History, rows: Index, *, seed: int) -> Floats:
+    """Of a model that was trained with this seed on the first weeks, on each of these rows."""
+    spec = history.pipeline.spec
+    train = history.rows[history.between(history.mondays[0], history.mondays[TRAINING_WEEKS])]
+    model = fit(spec, train, DEFAULT_RECIPES[spec.task][0], seed=seed, threads=1)
+    return history.losses_of(model.predict(history.rows[rows]), rows)

@@ -1,6 +1,7 @@
 """The gate's benchmark at tiny size: worlds have the gain that they promise, rivals decide as they should."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,11 +83,18 @@ def test_a_generous_alpha_promotes_more_and_ships_more_regressions() -> None:
     assert promotions[0] >= promotions[-1]
 
 
-def test_seeds_are_compared_on_the_same_rows() -> None:
-    found = gate_seeds.trials(0, 1, seed=1)
-    assert [trial.days for trial in found] == list(gate_seeds.HOLDOUTS)
-    assert all(0 < abs(trial.gain) < 0.05 for trial in found)
-    assert gate_report.seeds(found)["seed_null_promotions"]["of"] == 1
+def test_a_promoted_seed_is_wrong_when_it_is_worse_on_the_days_that_were_not_shown() -> None:
+    rng, shown = np.random.default_rng(6), np.arange(400) < 280
+    champion = 0.5 + 0.01 * rng.standard_normal(400)
+    challenger = np.where(shown, 0.49, 0.51) + 0.01 * rng.standard_normal(400)
+    found = gate_seeds.compared(champion, challenger, shown, np.repeat(np.arange(28), 10), days=28)
+    assert (found.gain, found.true_gain) == pytest.approx((0.02, -0.02), abs=0.005)
+    assert found.promoted == dict.fromkeys(gate_seeds.RULES, True)
+    assert gate_seeds.shares([found])[28] == dict.fromkeys(gate_seeds.RULES, (1, 1))
+    told = gate_report.seeds([replace(found, days=days) for days in gate_seeds.HOLDOUTS])
+    assert told["seed_promotions_to_a_worse_model"] == told["seed_null_promotions"] == {
+        "share": 1.0, "of": 1, "interval": gate_report.wilson(1, 1)
+    }  # fmt: skip
 
 
 def test_sums_of_days_are_the_bootstrap_of_whole_days() -> None:
