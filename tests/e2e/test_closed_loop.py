@@ -89,6 +89,33 @@ def test_the_cord_stops_the_line_until_it_is_released(line: Line) -> None:
     audit(line.home)
 
 
+def test_a_promotion_that_a_person_must_approve_waits_for_the_answer_and_then_serves(line: Line) -> None:
+    """From the data to the form in Prefect by itself; the answer comes from the command line, and ends the run."""
+    before, definition = line.champion(), line.home / "pipelines" / f"{NAME}.py"
+    unasked = definition.read_text()
+    definition.write_text(unasked.replace("gate=Gate(", 'gate=Gate(approval="always", '))
+    try:
+        asked = line.next_lap()
+        wait_for(
+            "a flow run that waits for a person",
+            lambda: [run["state_name"] for run in line.retrain_runs(asked)] == ["Suspended"],
+            seconds=180,
+        )
+        assert line.champion() == before
+        (answer,) = line.andon("approve", "--why", "seen the evidence")
+    finally:
+        definition.write_text(unasked)
+
+    after = line.champion()
+    assert (answer["kind"], answer["outcome"], after["epoch"], after["intent"]) == (
+        "promotion", "promoted", before["epoch"] + 1, asked,
+    )  # fmt: skip
+    assert line.await_closed(asked).startswith("approved by ")
+    assert [run["state_name"] for run in line.retrain_runs(asked)] == ["Answered"]
+    line.await_serving(after["version"])
+    audit(line.home)
+
+
 def test_a_rollback_puts_the_champion_before_back_into_the_scorer(
     line: Line, capsys: pytest.CaptureFixture[str]
 ) -> None:
