@@ -11,7 +11,7 @@ from validation.guards import Guards, failed, measured
 from validation.intervals import Interval
 
 FINE = Guards(load_ok=True, latency_ms=1.0, size_mb=1.0)
-POLICY = Gate()
+POLICY = Gate(max_churn=0.3)
 
 
 def bias(mean: float, reach: float) -> Interval:
