@@ -12,7 +12,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: setup demo test slow packages lock clean
+.PHONY: setup demo test lint test-pure test-real slow packages lock clean
 
 setup: $(READY)
 
@@ -29,11 +29,21 @@ $(READY): $(LOCKS) pyproject.toml
 demo: setup
 	@$(BIN)/andon demo
 
+# Side by side, since the tests with real servers mostly wait; each part is shown when it has ended.
 test: setup packages
+	@echo "Lint and types, pure tests, and tests with real servers: two at a time, some minutes ..."
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target test-real lint test-pure
+
+lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow"
+
+test-pure:
+	$(BIN)/python -m pytest -m "not slow" tests/unit
+
+test-real:
+	$(BIN)/python -m pytest -m "not slow" --ignore tests/unit
 
 slow: setup packages
 	$(BIN)/python -m pytest -m slow
