@@ -74,7 +74,7 @@ class Follower:
         elif not trouble and remembered(self._memory) is not None:
             trouble = "degraded: the ledger names no champion, though there was one; restore it or set ANDON_LEDGER_URL"
         if trouble and self.slot.served is None and (last := remembered(self._memory)) is not None:
-            self._serve(last)
+            self._serve(last, trouble)
         self.slot.trouble = trouble
 
     def _run(self) -> None:
@@ -86,8 +86,10 @@ class Follower:
             self.looked.set()
             self._stopping.wait(self._poll_seconds)
 
-    def _serve(self, champion: Champion) -> str:
-        """Swap the champion in unless it serves already; returns why it could not be, else nothing."""
+    def _serve(self, champion: Champion, trouble: str = "") -> str:
+        """Swap the champion in unless it serves already; returns why it could not be, else nothing. `trouble` is what
+        is told of the slot from the swap on, so that a new version is not seen with the old one's.
+        """
         identity = _identity(champion)
         if self.slot.served is not None and _identity(self.slot.served.champion) == identity:
             return ""
@@ -99,7 +101,7 @@ class Follower:
             served = self._load(champion)
         except Exception as error:  # noqa: BLE001 - no defect of a bundle may stop the scorer
             return self._note_failure(champion, error)
-        self.slot.served = served
+        self.slot.trouble, self.slot.served = trouble, served
         reached("scorer.swapped")
         self._failures.clear()
         self._remember(champion)
