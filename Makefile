@@ -12,7 +12,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: setup demo test lint test-pure test-real slow packages lock clean
+.PHONY: setup demo test lint test-pure test-real slow slow-loop slow-rest packages lock clean
 
 setup: $(READY)
 
@@ -45,8 +45,15 @@ test-pure:
 test-real:
 	$(BIN)/python -m pytest -m "not slow" --ignore tests/unit
 
+# Side by side, too: what lands, and the loop around the champion.
 slow: setup packages
-	$(BIN)/python -m pytest -m slow
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 slow-loop slow-rest
+
+slow-loop:
+	$(BIN)/python -m pytest -m slow tests/e2e --ignore-glob '*/test_ingest_*'
+
+slow-rest:
+	$(BIN)/python -m pytest -m slow tests/e2e/test_ingest_*.py tests/contract tests/flows tests/unit
 
 # Debian packages that tests start; installed where that is allowed, otherwise named.
 packages:

@@ -43,10 +43,15 @@ class Desk:
         return question, run["id"]
 
     def api(self, method: str, path: str, body: object = None) -> Any:
-        """What Prefect's server answers."""
+        """What Prefect's server answers; asked again while its database is locked (503), as Prefect's own client does."""
         url = f"{self.env['PREFECT_API_URL']}{path}"
-        answer = httpx.request(method, url, json=body, timeout=30, trust_env=False).raise_for_status()
-        return answer.json() if answer.content else None
+
+        def ask() -> httpx.Response | None:
+            answer = httpx.request(method, url, json=body, timeout=30, trust_env=False)
+            return None if answer.status_code == 503 else answer.raise_for_status()
+
+        answered = wait_for(f"Prefect to answer {method} {path}", ask, seconds=60, every=1)
+        return answered.json() if answered and answered.content else None
 
     def run(self, run: str) -> dict[str, Any]:
         return dict(self.api("GET", f"/flow_runs/{run}"))
