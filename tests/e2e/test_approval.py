@@ -43,7 +43,7 @@ class Desk:
         return question, run["id"]
 
     def api(self, method: str, path: str, body: object = None) -> Any:
-        """What Prefect's server answers; asked again while its database is locked (503), as Prefect's own client does."""
+        """What Prefect answers; asked again while its database is locked (503), as its own client does."""
         url = f"{self.env['PREFECT_API_URL']}{path}"
 
         def ask() -> httpx.Response | None:
