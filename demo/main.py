@@ -63,7 +63,7 @@ def _replay(settings: Settings, weeks: int | None, *, bar: Progress, began: floa
     prepared = time.monotonic()
     with Stack(settings, schedules=False, tell=lambda text: bar.update(task, description=text)) as stack:
         os.environ.update(stack.env)
-        leave_the_driving_to_the_replay(stack.env["PREFECT_API_URL"])
+        leave_the_driving_to_the_replay()
         started = time.monotonic()
         with in_process_flows(), Load(f"{stack.scorer_url}/{PIPELINE}/invocations", seed=SEED) as load:
             told = _weeks(year, last, load, bar=bar, task=task)

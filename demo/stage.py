@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
 from andon.settings import Settings
 from validation.errors import DefinitionError
 
@@ -49,10 +47,11 @@ def in_process_flows() -> Iterator[None]:
             APILogWorker.drain_all()
 
 
-def leave_the_driving_to_the_replay(api: str) -> None:
+def leave_the_driving_to_the_replay() -> None:
     """Switch off the automations of what the replay calls itself; that of the retrain stays on."""
-    with httpx.Client(base_url=api, timeout=30.0, trust_env=False) as client:
-        found = client.post("/automations/filter", json={}).raise_for_status().json()
-        for automation in found:
-            if automation["name"] in _CALLED_HERE:
-                client.patch(f"/automations/{automation['id']}", json={"enabled": False}).raise_for_status()
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:  # asks again while the server's database is locked (503)
+        for name in _CALLED_HERE:
+            for automation in client.read_automations_by_name(name):
+                client.pause_automation(automation.id)
