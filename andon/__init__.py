@@ -5,12 +5,12 @@ from andon.places import Delivery, Labels, Lookup, Source, Table
 from modelling.spec import Retrain, Search
 from validation.behaviour import Invariant, Monotone
 from validation.contract import Quarantine
-from validation.drift import Drift
 from validation.errors import AndonError, ContractError, DefinitionError, RegistryError
 from validation.gate import Gate
 from validation.governor import Governor
-from validation.performance import Monitor
 from validation.suspicion import Suspicion
+from validation.watch.drift import Drift
+from validation.watch.performance import Monitor
 
 __all__ = [
     "AndonError",

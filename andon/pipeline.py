@@ -22,14 +22,14 @@ from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task
 from validation.behaviour import check_columns
 from validation.contract import Quarantine, check_limits
 from validation.definition import check_contract
-from validation.drift import Drift
 from validation.errors import DefinitionError
 from validation.fields import check_types
 from validation.gate import Gate
 from validation.governor import Governor
-from validation.performance import Monitor
 from validation.rules import schema_of
 from validation.suspicion import Suspicion
+from validation.watch.drift import Drift
+from validation.watch.performance import Monitor
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _RESERVED = {"prediction", "prediction_id", "version", "logged_at"}  # the prediction log's own columns

@@ -20,9 +20,9 @@ from demo.timeline import WeekStory
 from demo.weeks import Week
 from registry.ledger import Batch, Intent
 from tasks.site import Site
-from validation.drift import DriftVerdict
 from validation.errors import AndonError
 from validation.verdict import Verdict
+from validation.watch.drift import DriftVerdict
 
 _PATIENCE = timedelta(seconds=45)
 _LIMIT_SECONDS = 300.0

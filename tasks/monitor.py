@@ -22,12 +22,12 @@ from tasks.policies import PLAIN
 from tasks.site import Site
 from tasks.telling import note
 from tasks.watch import Watch
-from validation import drift, performance
-from validation.drift import PREDICTION, DriftVerdict
 from validation.durations import span
 from validation.failpoints import reached
-from validation.performance import PerformanceVerdict
-from validation.profile import Profile, as_profiled
+from validation.watch import drift, performance
+from validation.watch.drift import PREDICTION, DriftVerdict
+from validation.watch.performance import PerformanceVerdict
+from validation.watch.profile import Profile, as_profiled
 
 _DAY_SECONDS = 24 * 60 * 60
 

@@ -5,9 +5,9 @@ import polars as pl
 from modelling.training import Model
 from storage.prediction_log import read_predictions
 from tasks.site import Site
-from validation.drift import PREDICTION
 from validation.durations import span
-from validation.profile import Profile, as_profiled, build_profile
+from validation.watch.drift import PREDICTION
+from validation.watch.profile import Profile, as_profiled, build_profile
 
 
 def reference_profile(site: Site, model: Model, rows: pl.DataFrame) -> Profile:

@@ -20,12 +20,12 @@ from tasks.requests import request
 from tasks.telling import note
 from tasks.watch import Watch
 from validation.deeds import Watched
-from validation.drift import DriftVerdict
 from validation.failpoints import reached
-from validation.findings import FeatureDrift
-from validation.performance import PerformanceVerdict
-from validation.trigger import reason_to_retrain
 from validation.verdict import Verdict
+from validation.watch.drift import DriftVerdict
+from validation.watch.findings import FeatureDrift
+from validation.watch.performance import PerformanceVerdict
+from validation.watch.trigger import reason_to_retrain
 
 
 @task(task_run_name="ask for a retrain", **PLAIN)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from validation.drift import (
+from validation.watch.drift import (
     PREDICTION,
     Drift,
     DriftVerdict,
@@ -21,9 +21,9 @@ from validation.drift import (
     next_state,
     simes,
 )
-from validation.measures import normal_scores
-from validation.profile import Counts, FeatureProfile, as_profiled, count
-from validation.surprise import Measure, Tails, p_value, pooled
+from validation.watch.measures import normal_scores
+from validation.watch.profile import Counts, FeatureProfile, as_profiled, count
+from validation.watch.surprise import Measure, Tails, p_value, pooled
 
 NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from validation.errors import DefinitionError
-from validation.performance import Monitor, PerformanceVerdict, judge
+from validation.watch.performance import Monitor, PerformanceVerdict, judge
 
 MONDAY = datetime(2013, 6, 3, tzinfo=UTC)
 DAYS = np.repeat(np.arange(7), 50)

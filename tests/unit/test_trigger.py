@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from validation.drift import DriftVerdict
-from validation.findings import FeatureDrift
-from validation.performance import Monitor, PerformanceVerdict, judge
-from validation.trigger import reason_to_retrain
+from validation.watch.drift import DriftVerdict
+from validation.watch.findings import FeatureDrift
+from validation.watch.performance import Monitor, PerformanceVerdict, judge
+from validation.watch.trigger import reason_to_retrain
 
 MONDAY = datetime(2013, 6, 3, tzinfo=UTC)
 

@@ -10,10 +10,10 @@ import polars as pl
 
 from validation.errors import DefinitionError
 from validation.fields import check_types
-from validation.findings import PROBABLE_BAD_DATA, FeatureDrift, read, tell
-from validation.profile import Profile, build_profile
-from validation.surprise import Measure, p_value, pooled
 from validation.verdict import Verdict
+from validation.watch.findings import PROBABLE_BAD_DATA, FeatureDrift, read, tell
+from validation.watch.profile import Profile, build_profile
+from validation.watch.surprise import Measure, p_value, pooled
 
 __all__ = [
     "PREDICTION",

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from validation.profile import Counts, FeatureProfile
-from validation.surprise import Floats, Kind, Measure
+from validation.watch.profile import Counts, FeatureProfile
+from validation.watch.surprise import Floats, Kind, Measure
 
 LUMP = 0.5  # a number with more than this mass on one bin has no shape: skewness and kurtosis are not judged
 SMALL_SPREAD = 0.1  # added to variances of normal scores (1 in the reference), so that rare events are no "spread"

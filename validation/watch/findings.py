@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from validation.measures import measures
-from validation.profile import Counts, FeatureProfile, count, kind_of
-from validation.surprise import Kind, Measure
+from validation.watch.measures import measures
+from validation.watch.profile import Counts, FeatureProfile, count, kind_of
+from validation.watch.surprise import Kind, Measure
 
 Cause = Literal["shift", "spread", "shape", "nulls", "mix", "unseen", "unit change", "null flood"]
 PROBABLE_BAD_DATA: tuple[Cause, ...] = ("unit change", "null flood")

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from validation.drift import PREDICTION, PROBABLE_BAD_DATA, DriftVerdict
-from validation.performance import PerformanceVerdict
+from validation.watch.drift import PREDICTION, PROBABLE_BAD_DATA, DriftVerdict
+from validation.watch.performance import PerformanceVerdict
 
 MAX_INPUTS_TOLD = 3
 
