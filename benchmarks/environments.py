@@ -14,6 +14,8 @@ _READY = "andon-ready"  # holds the lock that the environment was made from
 
 POLARS_PEERS = "polars_peers"
 GREAT_EXPECTATIONS = "great_expectations"
+NANNYML = "nannyml"
+EVIDENTLY = "evidently"
 
 
 def python_of(name: str) -> Path:
