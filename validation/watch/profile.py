@@ -26,13 +26,17 @@ NORMAL_QUARTILE_RANGE = 1.349  # interquartile range of a standard normal: makes
 class Counts:
     """One feature in one window: rows in each bin (numbers) or in each level and "other" (categories), and nulls.
 
-    `novel`: rows whose level occurs in no other window. `centre` and `scale`: median and quartile range / 1.349.
+    `novel`: rows whose level the reference never had; of a reference window: that occurs in no other window. `low`,
+    `high`, `total`: least, largest and sum of a number's finite values.
     """
 
     bins: tuple[int, ...]
     nulls: int
     novel: int = 0
-    centre: float | None = None
+    low: float | None = None
+    high: float | None = None
+    total: float = 0.0
+    centre: float | None = None  # NOTE: centre and scale go away, see `counting.median` and `spread`
     scale: float | None = None
 
     @property
@@ -73,6 +77,13 @@ class Profile:
     until: str
     every_seconds: float
     features: tuple[FeatureProfile, ...]
+
+    @property
+    def starts(self) -> tuple[datetime, ...]:
+        """When each reference window starts, oldest first."""
+        until, every = datetime.fromisoformat(self.until), timedelta(seconds=self.every_seconds)
+        windows = max((len(feature.windows) for feature in self.features), default=0)
+        return tuple(until - (windows - index) * every for index in range(windows))
 
     def to_json(self) -> str:
         """Compact JSON text; `from_json` gives an equal value back."""
@@ -186,12 +197,16 @@ def _count_numbers(values: pl.Series, edges: Sequence[float]) -> Counts:
     below = [int((values <= edge).sum()) for edge in edges]
     present = values.len() - values.null_count()
     bins = np.diff([0, *below, present]).tolist()
+    finite = _finite(values)
     low, centre, high = (values.quantile(share, "linear") for share in (0.25, 0.5, 0.75))
     scale = None if low is None or high is None else (high - low) / NORMAL_QUARTILE_RANGE
     usable = centre is not None and np.isfinite(centre) and scale is not None and np.isfinite(scale)
     return Counts(
         bins=tuple(bins),
         nulls=values.null_count(),
+        low=float(finite[0]) if len(finite) else None,
+        high=float(finite[-1]) if len(finite) else None,
+        total=float(finite.sum()),
         centre=centre if usable else None,
         scale=scale if usable else None,
     )
@@ -214,5 +229,6 @@ def _new_values(values: pl.Series, feature: FeatureProfile) -> pl.Series:
 
 
 def _thaw(kind: type[Any], raw: dict[str, Any]) -> Any:
-    """A frozen value from its JSON: lists become tuples again."""
-    return kind(**{f.name: tuple(raw[f.name]) if isinstance(raw[f.name], list) else raw[f.name] for f in fields(kind)})
+    """A frozen value from its JSON: lists become tuples again; what was written before a field was there lacks it."""
+    known = {f.name: raw[f.name] for f in fields(kind) if f.name in raw}
+    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
