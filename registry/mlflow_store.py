@@ -11,11 +11,12 @@ from functools import cached_property
 from itertools import product
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from registry import mlflow_files as run_files
 from registry import mlflow_words as words
 from registry.mlflow_errors import answering, deleted_is_fine, existing_is_fine, missing_is_fine, missing_is_no_champion
-from registry.mlflow_files import bundle_source, download_bundle, upload_bundle, upload_evidence
+from registry.mlflow_files import bundle_source, download_bundle, log_all, upload_bundle, upload_evidence, upload_files
 from registry.mlflow_setup import check_database, quieten
 from registry.store import ABANDONED, Shown, Submission
 from validation.errors import RegistryError
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _TRIAL = "trial_loss"
 _RUNNING = "RUNNING"
-_BATCH = {"metrics": 1_000, "params": 100, "tags": 100}  # the most that one call of MLflow takes
 _CONTEXT = "mlflow.data.context"
 
 
@@ -64,7 +64,7 @@ class MlflowStore:
         into.parent.mkdir(parents=True, exist_ok=True)
         with answering(self._uri), tempfile.TemporaryDirectory(dir=into.parent, prefix=".fetch-") as beside:
             what, remote = f"version {version} of {pipeline!r}", self._uri.startswith("http")
-            download_bundle(self._client, run_id, Path(beside), what=what, remote=remote).rename(into)
+            run_files.download_bundle(self._client, run_id, Path(beside), what=what, remote=remote).rename(into)
         return into
 
     def project(self, pipeline: str, version: str | None) -> None:
@@ -109,6 +109,15 @@ class MlflowStore:
         """The registered model's description."""
         with answering(self._uri), missing_is_fine():
             self._client.update_registered_model(pipeline, words.description(text))
+
+    def attach(self, pipeline: str, version: str, files: Mapping[str, bytes]) -> str:
+        """Beside the bundle, below the version's run; the page is MLflow's own, where a server shows one."""
+        with answering(self._uri), missing_is_no_champion(pipeline, version):
+            run_id = self._client.get_model_version(pipeline, version).run_id
+        with answering(self._uri):
+            return run_files.upload_files(
+                self._client, run_id, files, uri=self._uri, what=f"version {version} of {pipeline!r}"
+            )
 
     def abandoned(self, pipeline: str, *, judged: Collection[str], mark: bool = True) -> tuple[str, ...]:
         """Each mark is a write of its own: a sweep that is interrupted is continued by the next one."""
@@ -191,7 +200,7 @@ class MlflowStore:
                 self._client.create_registered_model(submission.pipeline)
             created = self._client.create_model_version(
                 submission.pipeline,
-                source=bundle_source(str(run.info.artifact_uri)),
+                source=run_files.bundle_source(str(run.info.artifact_uri)),
                 run_id=run.info.run_id,
                 tags=words.tags(submission),
                 description=words.description(submission.notes),
@@ -225,13 +234,15 @@ class MlflowStore:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         now, run_id = int(time() * 1_000), run.info.run_id
-        self._log_all(run_id, "metrics", [Metric(_TRIAL, loss, now, n) for n, loss in enumerate(submission.trials)])
+        run_files.log_all(
+            self._client, run_id, "metrics", [Metric(_TRIAL, loss, now, n) for n, loss in enumerate(submission.trials)]
+        )
         params = [Param(words.key(name), str(value)) for name, value in submission.params.items()]
-        self._log_all(run_id, "params", params)
+        run_files.log_all(self._client, run_id, "params", params)
         if submission.learned is not None:
             told = DatasetInput(Dataset(**words.dataset_words(submission.learned)), [InputTag(_CONTEXT, "training")])
             self._client.log_inputs(run_id, datasets=[told])
-        upload_bundle(self._client, run_id, submission.bundle)
+        run_files.upload_bundle(self._client, run_id, submission.bundle)
         self._tell_run(run_id, submission)
 
     def _tell_run(self, run_id: str, submission: Submission) -> None:
@@ -240,11 +251,8 @@ class MlflowStore:
 
         now = int(time() * 1_000)
         metrics = [Metric(words.key(name), value, now, 0) for name, value in submission.metrics.items()]
-        self._log_all(run_id, "metrics", metrics)
-        self._log_all(run_id, "tags", [RunTag(words.key(name), text) for name, text in words.run_tags(submission)])
-        upload_evidence(self._client, run_id, submission.evidence)
-
-    def _log_all(self, run_id: str, kind: str, items: list[Any]) -> None:
-        for start in range(0, len(items), _BATCH[kind]):
-            part: dict[str, Any] = {kind: items[start : start + _BATCH[kind]]}
-            self._client.log_batch(run_id, **part)
+        run_files.log_all(self._client, run_id, "metrics", metrics)
+        run_files.log_all(
+            self._client, run_id, "tags", [RunTag(words.key(name), text) for name, text in words.run_tags(submission)]
+        )
+        run_files.upload_evidence(self._client, run_id, submission.evidence)

@@ -3,7 +3,7 @@
 The store is a projection: who is champion follows from the ledger. Promises (tests/contract/test_store.py): the bytes
 of a version, once registered, are never changed, and `fetch` gives them back; versions are compared as numbers, never
 as strings; everything else may be repeated at any time, with the same end: `register`, `project`, `tell`, `describe`,
-`abandoned`.
+`abandoned`, `attach`.
 """
 
 from collections.abc import Collection, Mapping
@@ -100,6 +100,15 @@ class ModelStore(Protocol):
 
     def describe(self, pipeline: str, text: str) -> None:
         """Make `text` the pipeline's story; too long ones are cut. Nothing happens while there is no version yet."""
+        ...
+
+    def attach(self, pipeline: str, version: str, files: Mapping[str, bytes]) -> str:
+        """Put files (a relative name with "/" -> content) beside the version, in one call; of a name that is there the
+        content is replaced, other files stay, the bundle is never touched.
+
+        Returns where a person finds them: a page of the store's own, or "" when it has none. NoChampionError for an
+        unknown version, RegistryError for a name that leaves the version's place or would change its bundle.
+        """
         ...
 
     def abandoned(self, pipeline: str, *, judged: Collection[str], mark: bool = True) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from registry.mlflow_files import check_names
 from registry.store import ABANDONED, TOLD, Shown, Submission
 from validation.errors import NoChampionError, RegistryError
 
@@ -68,6 +69,15 @@ class FolderStore:
     def describe(self, pipeline: str, text: str) -> None:
         if self._versions(pipeline):
             (self._root / pipeline / "story.md").write_text(text, encoding="utf-8")
+
+    def attach(self, pipeline: str, version: str, files: Mapping[str, bytes]) -> str:
+        check_names(files)
+        self._check(pipeline, version)
+        for name, content in files.items():
+            path = self._root / pipeline / version / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return ""
 
     def abandoned(self, pipeline: str, *, judged: Collection[str], mark: bool = True) -> tuple[str, ...]:
         versions = sorted(self._versions(pipeline), key=int)

@@ -178,6 +178,42 @@ def test_what_dead_attempts_leave_is_told_and_marked_once(store: ModelStore, pip
     assert store.shown(pipeline).tags == {"1": {}, "2": marked, "3": marked}
 
 
+def test_files_lie_beside_the_bundle_and_the_newest_content_counts(
+    store: ModelStore, pipeline: str, tmp_path: Path
+) -> None:
+    version = store.register(submission(tmp_path / "bundle", pipeline))
+    for text in (b"<p>first</p>", b"<p>again</p>", b"<p>again</p>"):
+        where = store.attach(pipeline, version, {"windows/2013-06-03.html": text, "windows/latest.html": text})
+        assert where == "", "neither has pages of its own"
+    store.attach(pipeline, version, {"windows/2013-06-04.html": b"<p>next</p>"})
+    store.attach(pipeline, version, {})
+
+    found = {path.name: path.read_bytes() for path in tmp_path.rglob("windows/*.html")}
+    assert found == {
+        "2013-06-03.html": b"<p>again</p>",
+        "2013-06-04.html": b"<p>next</p>",
+        "latest.html": b"<p>again</p>",
+    }
+    fetched = store.fetch(pipeline, version, into=tmp_path / "fetched")
+    assert sorted(item.name for item in fetched.iterdir()) == ["andon.json", "model.txt"], "the bundle is as it was"
+
+
+@pytest.mark.parametrize("name", ["bundle/model.txt", "../windows.html", "/tmp/windows.html", ""])  # noqa: S108
+def test_no_file_is_put_elsewhere_than_beside_the_bundle(
+    store: ModelStore, pipeline: str, tmp_path: Path, name: str
+) -> None:
+    version = store.register(submission(tmp_path / "bundle", pipeline))
+    with pytest.raises(RegistryError, match="must have a name like windows/"):
+        store.attach(pipeline, version, {"windows/good.html": b"", name: b""})
+    assert not list(tmp_path.rglob("good.html")), "nothing was written"
+
+
+def test_files_of_an_unknown_version_are_refused(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    store.register(submission(tmp_path / "bundle", pipeline))
+    with pytest.raises(NoChampionError, match="no version 7"):
+        store.attach(pipeline, "7", {"windows/latest.html": b""})
+
+
 # MLflow only
 
 
