@@ -1,7 +1,8 @@
-"""A model as a folder of four files: what the registry stores, the ledger names by its sha256 and the scorer loads.
+"""A model as a folder of files: what the registry stores, the ledger names by its sha256 and the scorer loads.
 
 `model.txt` (LightGBM's text), `andon.json` (the manifest), `profile.json` (drift's reference) and `definition.py` (the
-pipeline's module: this version's own `features`). A bundle is written once, whole, and never changed.
+pipeline's module: this version's own `features`); `estimator.json` (what estimates its performance before labels come)
+where there is one. A bundle is written once, whole, and never changed.
 """
 
 import hashlib
@@ -24,9 +25,10 @@ from modelling.training import Model, read_booster
 from validation.errors import DefinitionError, RegistryError
 from validation.training_set import Description
 
-__all__ = ["FILES", "Bundle", "BundleError", "Manifest", "digest", "load", "write"]
+__all__ = ["FILES", "OPTIONAL", "Bundle", "BundleError", "Manifest", "digest", "load", "write"]
 
 FILES = ("andon.json", "definition.py", "model.txt", "profile.json")
+OPTIONAL = ("estimator.json",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class Bundle:
     manifest: Manifest
     model: Model
     profile_json: str
+    estimator_json: str | None = None
 
     def predict(self, raw: pl.DataFrame, *, threads: int = 1) -> NDArray[np.float64]:
         """See `Model.predict`; `raw` holds the contract's columns, others are ignored."""
@@ -77,13 +80,15 @@ def write(  # noqa: PLR0913  # the parts of a bundle, each by its name
     snapshot: str,
     rows: pl.DataFrame,
     profile_json: str,
+    estimator_json: str | None = None,
     holdout_loss: float | None = None,
     learned: Description | None = None,
 ) -> str:
     """Write the bundle into the new `folder` and return its sha256; a half-written one is never seen there.
 
     `rows`: raw rows (at least one), of which the golden ones are taken. `definition`: the pipeline module's source.
-    `learned`: what the snapshot is made of.
+    `estimator_json`: what estimates this model's performance; None writes no such file. `learned`: what the snapshot is
+    made of.
     """
     manifest = describe(
         model,
@@ -100,12 +105,14 @@ def write(  # noqa: PLR0913  # the parts of a bundle, each by its name
         "model.txt": model.text.encode(),
         "profile.json": profile_json.encode(),
     }
+    if estimator_json is not None:
+        contents["estimator.json"] = estimator_json.encode()
     _write_whole(folder, contents)
     return _digest(contents)
 
 
 def digest(folder: Path) -> str:
-    """The sha256 over names and contents of the bundle's files; BundleError unless it holds exactly these."""
+    """The sha256 over names and contents of the bundle's files; BundleError unless it holds these, and no other."""
     return _digest(_read(folder))
 
 
@@ -123,9 +130,13 @@ def load(folder: Path, *, sha256: str | None = None) -> Bundle:
     try:
         booster = read_booster(contents["model.txt"].decode())
         model = to_model(manifest, features=module.PIPELINE.features, booster=booster)
+        profile_json, estimator = contents["profile.json"].decode(), contents.get("estimator.json")
+        estimator_json = None if estimator is None else estimator.decode()
     except (AttributeError, UnicodeDecodeError, RegistryError, DefinitionError) as cause:
         raise BundleError(f"bundle {folder} is damaged: {cause}; train anew") from cause
-    return Bundle(sha256=found, manifest=manifest, model=model, profile_json=contents["profile.json"].decode())
+    return Bundle(
+        sha256=found, manifest=manifest, model=model, profile_json=profile_json, estimator_json=estimator_json
+    )
 
 
 def _write_whole(folder: Path, contents: Mapping[str, bytes]) -> None:
@@ -147,14 +158,14 @@ def _read(folder: Path) -> dict[str, bytes]:
     entries = {entry.name: entry for entry in sorted(folder.iterdir())}
     if odd := [name for name, entry in entries.items() if entry.is_symlink() or not entry.is_file()]:
         raise BundleError(f"{folder / odd[0]} is not a plain file; fetch the bundle again")
-    if tuple(entries) != FILES:
+    if not set(FILES) <= set(entries) <= {*FILES, *OPTIONAL}:
         found = ", ".join(entries) or "nothing"
         raise BundleError(f"a bundle holds {', '.join(FILES)}; {folder} holds {found}; fetch it again")
     return {name: entry.read_bytes() for name, entry in entries.items()}
 
 
 def _digest(contents: Mapping[str, bytes]) -> str:
-    lines = [f"{name} {hashlib.sha256(contents[name]).hexdigest()}\n" for name in FILES]
+    lines = [f"{name} {hashlib.sha256(contents[name]).hexdigest()}\n" for name in sorted(contents)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
