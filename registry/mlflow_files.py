@@ -35,11 +35,13 @@ def upload_evidence(client: Any, run_id: str, evidence: Mapping[str, bytes]) -> 
             client.log_artifacts(run_id, folder, _EVIDENCE)
 
 
-def upload_files(client: Any, run_id: str | None, files: Mapping[str, bytes], *, uri: str, what: str) -> str:
+def upload_files(client: Any, run_id: str | None, files: Mapping[str, bytes], *, uri: str) -> str:
     """Files below the run, in one upload; the address of the run's files at a server, "" where MLflow is a database."""
     check_names(files)
     if not run_id:
-        raise RegistryError(f"{what} was not registered by Andon and has no run to put files into; promote another one")
+        raise RegistryError(
+            "the version was not registered by Andon and has no run to put files into; promote another one"
+        )
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             path = Path(folder) / name
@@ -60,11 +62,12 @@ def check_names(files: Mapping[str, bytes]) -> None:
             raise RegistryError(f"a file beside a bundle must have a name like windows/2013-06-03.html, got {name!r}")
 
 
-def log_all(client: Any, run_id: str, kind: str, items: Sequence[Any]) -> None:
-    """Metrics, params or tags of a run, however many there are."""
-    for start in range(0, len(items), _BATCH[kind]):
-        part: dict[str, Any] = {kind: items[start : start + _BATCH[kind]]}
-        client.log_batch(run_id, **part)
+def log_all(client: Any, run_id: str, **lists: Sequence[Any]) -> None:
+    """`metrics`, `params` or `tags` of a run, however many there are."""
+    for kind, items in lists.items():
+        for start in range(0, len(items), _BATCH[kind]):
+            part: dict[str, Any] = {kind: items[start : start + _BATCH[kind]]}
+            client.log_batch(run_id, **part)
 
 
 def download_bundle(client: Any, run_id: str | None, beside: Path, *, what: str, remote: bool) -> Path:

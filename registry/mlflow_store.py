@@ -13,7 +13,6 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING
 
-from registry import mlflow_files as run_files
 from registry import mlflow_words as words
 from registry.mlflow_errors import answering, deleted_is_fine, existing_is_fine, missing_is_fine, missing_is_no_champion
 from registry.mlflow_files import bundle_source, download_bundle, log_all, upload_bundle, upload_evidence, upload_files
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-_TRIAL = "trial_loss"
 _RUNNING = "RUNNING"
-_CONTEXT = "mlflow.data.context"
 
 
 class MlflowStore:
@@ -64,7 +61,7 @@ class MlflowStore:
         into.parent.mkdir(parents=True, exist_ok=True)
         with answering(self._uri), tempfile.TemporaryDirectory(dir=into.parent, prefix=".fetch-") as beside:
             what, remote = f"version {version} of {pipeline!r}", self._uri.startswith("http")
-            run_files.download_bundle(self._client, run_id, Path(beside), what=what, remote=remote).rename(into)
+            download_bundle(self._client, run_id, Path(beside), what=what, remote=remote).rename(into)
         return into
 
     def project(self, pipeline: str, version: str | None) -> None:
@@ -114,10 +111,7 @@ class MlflowStore:
         """Beside the bundle, below the version's run; the page is MLflow's own, where a server shows one."""
         with answering(self._uri), missing_is_no_champion(pipeline, version):
             run_id = self._client.get_model_version(pipeline, version).run_id
-        with answering(self._uri):
-            return run_files.upload_files(
-                self._client, run_id, files, uri=self._uri, what=f"version {version} of {pipeline!r}"
-            )
+            return upload_files(self._client, run_id, files, uri=self._uri)
 
     def abandoned(self, pipeline: str, *, judged: Collection[str], mark: bool = True) -> tuple[str, ...]:
         """Each mark is a write of its own: a sweep that is interrupted is continued by the next one."""
@@ -200,7 +194,7 @@ class MlflowStore:
                 self._client.create_registered_model(submission.pipeline)
             created = self._client.create_model_version(
                 submission.pipeline,
-                source=run_files.bundle_source(str(run.info.artifact_uri)),
+                source=bundle_source(str(run.info.artifact_uri)),
                 run_id=run.info.run_id,
                 tags=words.tags(submission),
                 description=words.description(submission.notes),
@@ -234,15 +228,14 @@ class MlflowStore:
         from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
         now, run_id = int(time() * 1_000), run.info.run_id
-        run_files.log_all(
-            self._client, run_id, "metrics", [Metric(_TRIAL, loss, now, n) for n, loss in enumerate(submission.trials)]
-        )
+        trials = [Metric("trial_loss", loss, now, number) for number, loss in enumerate(submission.trials)]
         params = [Param(words.key(name), str(value)) for name, value in submission.params.items()]
-        run_files.log_all(self._client, run_id, "params", params)
+        log_all(self._client, run_id, metrics=trials, params=params)
         if submission.learned is not None:
-            told = DatasetInput(Dataset(**words.dataset_words(submission.learned)), [InputTag(_CONTEXT, "training")])
-            self._client.log_inputs(run_id, datasets=[told])
-        run_files.upload_bundle(self._client, run_id, submission.bundle)
+            told = Dataset(**words.dataset_words(submission.learned))
+            inputs = [DatasetInput(told, [InputTag("mlflow.data.context", "training")])]
+            self._client.log_inputs(run_id, datasets=inputs)
+        upload_bundle(self._client, run_id, submission.bundle)
         self._tell_run(run_id, submission)
 
     def _tell_run(self, run_id: str, submission: Submission) -> None:
@@ -251,8 +244,6 @@ class MlflowStore:
 
         now = int(time() * 1_000)
         metrics = [Metric(words.key(name), value, now, 0) for name, value in submission.metrics.items()]
-        run_files.log_all(self._client, run_id, "metrics", metrics)
-        run_files.log_all(
-            self._client, run_id, "tags", [RunTag(words.key(name), text) for name, text in words.run_tags(submission)]
-        )
-        run_files.upload_evidence(self._client, run_id, submission.evidence)
+        tags = [RunTag(words.key(name), text) for name, text in words.run_tags(submission)]
+        log_all(self._client, run_id, metrics=metrics, tags=tags)
+        upload_evidence(self._client, run_id, submission.evidence)
