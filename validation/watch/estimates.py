@@ -1,32 +1,26 @@
-"""How good is a binary champion before its labels come? An estimate from its scores alone; it judges nothing.
+"""An estimate of a champion's performance in a window whose labels have not come: the value, and how sure it is.
 
-Confidence-based performance estimation: a table, made of scores whose labels are known, says how often a score came
-true; a window's scores then say how many labels of each kind to expect, and so what any metric would be. It holds as
-long as a score goes on meaning what it meant: concept drift (other labels follow from the same inputs) it cannot see.
-Source of the idea: NannyML's CBPE; of the measurements: research/drift.md, 4.
+How an estimate is made: scores.py here for a binary task, modelling/loss_model.py for a regression.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
-import numpy.typing as npt
 
-BINS = 512
 LEVEL = 0.95  # share of windows without drift whose realised value lies within the interval
 MIN_WINDOWS = 5  # with fewer, nobody knows how far an estimate may be off
-DECISION = 0.5  # a higher score is counted as a "yes", for accuracy and F1
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What a window's performance probably is, before its labels have come. Never a measurement.
 
-    `loss` is the pipeline's metric, mean per row, between `lower` and `upper` in `level` of windows while a score means
-    what it meant in the reference. `metrics`: what else is estimated (binary: "auc", "accuracy", "f1", "positive rate";
-    regression: "l1", "l2"), without those that are not defined for the window; `intervals`: of each of them.
+    `loss` is the pipeline's metric, mean per row; it comes out between `lower` and `upper` in `level` of the windows,
+    as long as a prediction means what it meant in the reference. `metrics`: what else is estimated (binary: "auc",
+    "accuracy", "f1", "positive rate"; regression: "l1", "l2"), without those that are not defined for the window;
+    `intervals`: of each of them.
     """
 
     method: str
@@ -37,3 +31,35 @@ class Estimate:
     metrics: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
     level: float = LEVEL
+
+
+def spread_of(errors: Iterable[Mapping[str, tuple[float, float]]]) -> dict[str, float]:
+    """By metric, from (error, its variance by labels' own chance) of each window: the variance that is left over.
+
+    The mean square of the errors less the mean of these variances, at least 0 (a moment estimator, as DerSimonian and
+    Laird 1986 have it for studies); a bias of the estimates counts as spread.
+    """
+    found: dict[str, list[tuple[float, float]]] = {}
+    for window in errors:
+        for name, pair in window.items():
+            found.setdefault(name, []).append(pair)
+    return {
+        name: max(float(np.mean([error**2 - noise for error, noise in pairs])), 0.0) for name, pairs in found.items()
+    }
+
+
+def interval(value: float, *, noise: float, spread: float, windows: int) -> tuple[float, float]:
+    """Where the realised value will be with probability LEVEL: a prediction interval of variance noise + spread.
+
+    `noise`: variance by the labels' own chance in this window; `spread`: by what differs between windows, known from
+    so many `windows`: t with one degree of freedom less, as far as spread has a share in the variance.
+    """
+    from scipy.special import stdtrit
+
+    total = noise + spread * (1 + 1 / windows)
+    if not isfinite(total) or total <= 0:
+        return value, value
+    # Degrees of freedom of a sum of a known variance and an estimated one (Satterthwaite 1946).
+    freedom = (windows - 1) * (total / (total - noise)) ** 2 if total > noise else 1e6
+    reach = float(stdtrit(min(freedom, 1e6), (1 + LEVEL) / 2)) * total**0.5
+    return value - reach, value + reach
