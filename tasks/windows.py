@@ -1,0 +1,115 @@
+"""What became of the answers: the loss of each monitoring window as its labels mature, and again when they change."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+import polars as pl
+from prefect import task
+
+from modelling.bundle import Bundle
+from modelling.metrics import row_losses
+from registry.ledger import Recorded
+from storage.digest import column_digests, frame_digest
+from storage.prediction_log import read_predictions
+from storage.snapshot import Snapshot
+from tasks.champions import champion_bundle
+from tasks.history import KEPT
+from tasks.policies import PLAIN
+from tasks.site import Site
+from tasks.telling import note
+from tasks.watch import Watch
+from validation.durations import span
+from validation.failpoints import reached
+from validation.watch.windows import Labelled, WindowVerdict, realised
+
+REACH = 60  # so many windows back a label that comes late, or is corrected, opens its window again
+
+
+@task(task_run_name="windows", **PLAIN)
+def judge_labels(watch: Watch, snapshot: Snapshot | None, as_of: datetime) -> tuple[WindowVerdict, ...]:
+    """Tell of each window, oldest first, what its labels say, where they say something new."""
+    found = champion_bundle(watch.site)
+    if found is None or snapshot is None or not snapshot.rows.height:
+        return ()
+    verdicts = tuple(_judged(watch.site, found[1], snapshot, as_of))
+    for verdict in verdicts:
+        note(watch.site, verdict, lease=watch.lease)
+        reached("monitor.labels")
+    return verdicts
+
+
+def told_windows(site: Site) -> dict[str, WindowVerdict]:
+    """The newest verdict on each window, by its start."""
+    return {row.subject: as_window(row) for row in site.ledger.verdicts(site.name, kind="window", limit=4 * KEPT)}
+
+
+def as_window(row: Recorded) -> WindowVerdict:
+    """The verdict as it was before the ledger wrote it down."""
+    return msgspec.convert({**row.body, "reasons": row.reasons, "data_time": row.data_time}, WindowVerdict)
+
+
+def _judged(site: Site, bundle: Bundle, snapshot: Snapshot, as_of: datetime) -> Iterator[WindowVerdict]:
+    before = told_windows(site)
+    matured = as_of - span(site.pipeline.labels.matures_after)
+    for start, answered in _answered(site, snapshot, since=_since(site, as_of)):
+        labelled = answered.filter(pl.col(site.pipeline.spec.target).is_not_null())
+        verdict = realised(
+            _labelled(site, bundle, labelled),
+            pipeline=site.name,
+            start=start,
+            version=_most(answered["version"]),
+            rows=answered.height,
+            mature=start + span(site.pipeline.monitor.every) <= matured,
+            before=before.get(start.isoformat()),
+            as_of=as_of,
+        )
+        if verdict is not None:
+            yield verdict
+
+
+def _since(site: Site, as_of: datetime) -> datetime:
+    every = span(site.pipeline.monitor.every)
+    reach = max(REACH * every, span(site.pipeline.labels.matures_after) + span(site.pipeline.labels.grace) + every)
+    return pl.Series([as_of - reach]).dt.truncate(every)[0]  # type: ignore[no-any-return]  # of a moment, a moment
+
+
+def _answered(site: Site, snapshot: Snapshot, *, since: datetime) -> Iterator[tuple[datetime, pl.DataFrame]]:
+    """The answered rows of each window with a mature label in it, with the target where it is mature; in order."""
+    spec = site.pipeline.spec
+    schema = {name: dtype for name, dtype in site.pipeline.raw_schema.items() if name in _asked(site)}
+    logged = read_predictions(site.lake.predictions(site.name), schema, key=spec.key, time=spec.time, since=since)
+    labels = snapshot.rows.filter(pl.col(spec.time) >= since).select(*spec.key, spec.target)
+    joined = logged.join(labels, on=list(spec.key), how="left", nulls_equal=True, maintain_order="left")
+    window = pl.col(spec.time).dt.truncate(span(site.pipeline.monitor.every))
+    parts = joined.with_columns(_window=window).partition_by("_window", as_dict=True, include_key=False)
+    for (start,), rows in sorted(parts.items()):
+        if rows[spec.target].null_count() < rows.height:
+            yield start, rows
+
+
+def _asked(site: Site) -> set[str]:
+    """The raw columns that are needed: all others stay on the disk."""
+    spec = site.pipeline.spec
+    return {*spec.key, spec.time, *site.pipeline.gate.slices}
+
+
+def _labelled(site: Site, bundle: Bundle, rows: pl.DataFrame) -> Labelled:
+    spec = site.pipeline.spec
+    label, prediction = bundle.labels(rows), rows["prediction"].to_numpy()
+    if isinstance(rows.schema["prediction"], pl.List):
+        prediction = rows["prediction"].list.to_array(len(bundle.model.classes)).to_numpy()
+    told = rows.select(*spec.key, spec.target).sort(*spec.key)
+    return Labelled(
+        loss=row_losses(spec.task, spec.metric, label, prediction),
+        label=label,
+        prediction=prediction,
+        slices={name: rows[name].to_list() for name in site.pipeline.gate.slices},
+        digest=frame_digest(told.height, column_digests(told)),
+    )
+
+
+def _most(versions: pl.Series) -> str:
+    """The version that gave the most answers; the higher one of two."""
+    counted = versions.value_counts().sort("count", "version", descending=True)
+    return str(counted["version"][0])
