@@ -25,7 +25,8 @@ from tasks.watch import Watch
 from validation.durations import span
 from validation.failpoints import reached
 from validation.watch import drift, performance
-from validation.watch.drift import PREDICTION, DriftVerdict
+from validation.watch.counting import count_window
+from validation.watch.drift import PREDICTION, DriftVerdict, Seen
 from validation.watch.performance import PerformanceVerdict
 from validation.watch.profile import Profile, as_profiled
 
@@ -95,11 +96,12 @@ def _judged(site: Site, champion: Champion, bundle: Bundle, lease: Lease, as_of:
     known = site.ledger.verdicts(site.name, kind="drift", limit=KEPT)
     logged = _logged(site, since=_resume(site, known))
     # An alarm was raised against the reference of its champion; a new one starts quiet.
-    previous = [item.outcome for item in known if item.recorded_at >= champion.recorded_at]
+    mine = [item for item in known if item.recorded_at >= champion.recorded_at]
+    previous = [Seen.from_body(item.subject, item.outcome, item.body) for item in mine]
     for start, rows in _windows(site, logged, until=_horizon(site, as_of)):
         verdict = drift.judge(
             profile,
-            _watched(site, bundle, rows),
+            count_window(_watched(site, bundle, rows), profile),
             pipeline=site.name,
             window_start=start,
             policy=site.pipeline.drift,
@@ -108,9 +110,9 @@ def _judged(site: Site, champion: Champion, bundle: Bundle, lease: Lease, as_of:
         )
         note(site, verdict, lease=lease)
         reached("monitor.window")
-        if verdict.outcome == "drift" and "drift" not in previous[-1:]:
+        if verdict.outcome == "drift" and all(before.outcome != "drift" for before in previous[-1:]):
             announce("drift.detected", site.name, as_of=as_of.isoformat(), reason=verdict.reasons[0])
-        previous.append(verdict.outcome)
+        previous.append(verdict.seen)
         yield verdict
 
 

@@ -10,19 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from validation.watch.counting import count_window
 from validation.watch.drift import (
     PREDICTION,
     Drift,
     DriftVerdict,
     Profile,
+    Seen,
     build_profile,
     discoveries,
     judge,
-    next_state,
     simes,
 )
 from validation.watch.measures import normal_scores
 from validation.watch.profile import Counts, FeatureProfile, as_profiled, count
+from validation.watch.state import next_state
 from validation.watch.surprise import Measure, Tails, p_value, pooled
 
 NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
@@ -52,13 +54,16 @@ def profiled(frame: pl.DataFrame, *, windows: int = 30) -> Profile:
 
 
 def judged(profile: Profile, frame: pl.DataFrame, *previous: str, policy: Drift | None = None) -> DriftVerdict:
+    start = NEW_YEAR + 30 * DAY
     return judge(
         profile,
-        frame,
+        count_window(frame, profile),
         pipeline="flights",
-        window_start=NEW_YEAR + 30 * DAY,
+        window_start=start,
         policy=policy or Drift(),
-        previous=previous,
+        previous=[
+            Seen(start=start - (len(previous) - index) * DAY, outcome=outcome) for index, outcome in enumerate(previous)
+        ],
         as_of=NEW_YEAR + 31 * DAY,
     )
 

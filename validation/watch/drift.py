@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import ClassVar
 
 import numpy as np
-import polars as pl
 
-from validation.errors import DefinitionError
-from validation.fields import check_types
 from validation.verdict import Verdict
+from validation.watch.counting import WindowCounts
 from validation.watch.findings import PROBABLE_BAD_DATA, FeatureDrift, read, tell
+from validation.watch.policy import Drift
 from validation.watch.profile import Profile, build_profile
+from validation.watch.state import Seen, alarm_since, next_state
 from validation.watch.surprise import Measure, p_value, pooled
 
 __all__ = [
@@ -22,40 +22,14 @@ __all__ = [
     "DriftVerdict",
     "FeatureDrift",
     "Profile",
+    "Seen",
     "build_profile",
     "judge",
 ]
 
 PREDICTION = "prediction"  # the model's score is judged as a column of this name
 AT_ONCE = 100  # one window with p < alpha / 100 raises the alarm without a second
-LOOK_BACK = 3  # windows among which `raise_on` must be suspect
 MAX_FEATURES_TOLD = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """When a window counts as drifted.
-
-    `alpha`: share of windows that may be suspected although nothing has changed, in (0, 0.5). `min_windows`: with
-    fewer reference windows the verdict is "not enough history". An alarm is raised on `raise_on` suspect windows of
-    the last three (or on one with p < alpha/100) and cleared after `clear_after` quiet ones.
-    """
-
-    alpha: float = 0.005
-    min_windows: int = 20
-    raise_on: int = 2
-    clear_after: int = 3
-
-    def __post_init__(self) -> None:
-        check_types(self, part="drift")
-        if not 0 < self.alpha < 0.5:
-            raise DefinitionError(f"drift.alpha must be in (0, 0.5), got {self.alpha}")
-        if self.min_windows < 3:
-            raise DefinitionError(f"drift.min_windows must be at least 3, got {self.min_windows}")
-        if self.raise_on not in (1, 2, 3):
-            raise DefinitionError(f"drift.raise_on must be 1, 2 or 3 (of the last three windows), got {self.raise_on}")
-        if self.clear_after < 1:
-            raise DefinitionError(f"drift.clear_after must be at least 1, got {self.clear_after}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +37,10 @@ class DriftVerdict(Verdict):
     """outcome: "quiet", "suspect", "drift" (suspect, and the alarm is raised) or "not enough history".
 
     `raised`: the alarm after this window; it may stay raised over quiet windows. `p_value`: of the window (Simes).
-    `features`: all that drifted and the next nearest, worst first.
+    `features`: all that drifted and the next nearest, worst first. `since`: start of the first suspect window of the
+    present alarm or suspicion, "" when quiet. `bad_data`: those that drifted by a cause in PROBABLE_BAD_DATA.
+    `rarity`: how often such a window is seen when nothing has changed, in words. `prediction`: the outcome of the
+    prediction alone, which has an alarm of its own; "" when it is not in the profile, or from before this was told.
     """
 
     kind: ClassVar[str] = "drift"
@@ -73,35 +50,46 @@ class DriftVerdict(Verdict):
     p_value: float
     judged: int
     features: tuple[FeatureDrift, ...]
+    since: str = ""
+    bad_data: tuple[str, ...] = ()
+    rarity: str = ""
+    prediction: str = ""
+
+    @property
+    def seen(self) -> Seen:
+        """What the next window's verdict needs to know of this one."""
+        found = {feature.name: feature.since for feature in self.features if feature.drifted}
+        start = datetime.fromisoformat(self.subject)
+        return Seen(start=start, outcome=self.outcome, since=self.since, prediction=self.prediction, features=found)
 
 
 def judge(
     profile: Profile,
-    frame: pl.DataFrame,
+    counts: WindowCounts,
     *,
     pipeline: str,
     window_start: datetime,
     policy: Drift,
-    previous: Sequence[str],
+    previous: Sequence[Seen],
     as_of: datetime,
 ) -> DriftVerdict:
     """Judge one monitoring window, as long as the profile's windows.
 
-    `previous`: outcomes of the windows before under the same profile, oldest first; the newest max(3,
+    `previous`: verdicts on the windows before under the same profile, oldest first; the newest max(3,
     `policy.clear_after`) that could be judged are enough. A column that has disappeared or changed its kind is a
     finding.
     """
-    judged = _features(profile, frame, policy=policy) if frame.height else ()
+    judged = _features(profile, counts, policy=policy) if counts.rows else ()
     p_window = simes([feature.p_value for feature in judged])
     drifted = [feature for feature in judged if feature.drifted]
     at_once = p_window < policy.alpha / AT_ONCE
     suspect = bool(drifted) if judged else None
-    outcome, raised = next_state(previous, suspect=suspect, at_once=at_once, policy=policy)
+    outcome, raised = next_state([seen.outcome for seen in previous], suspect=suspect, at_once=at_once, policy=policy)
     reasons = tuple(feature.sentence for feature in drifted) or (
         f"none of {len(judged)} features moved further than between reference windows (p = {p_window:.2g})",
     )
     if not judged:
-        reasons = (_why_not(profile, policy) if frame.height else "the window has no rows, so nothing can be compared",)
+        reasons = (_why_not(profile, policy) if counts.rows else "the window has no rows, so nothing can be compared",)
     return DriftVerdict(
         pipeline=pipeline,
         subject=window_start.isoformat(),
@@ -109,26 +97,13 @@ def judge(
         reasons=reasons[:MAX_FEATURES_TOLD],
         data_time=as_of,
         raised=raised,
-        rows=frame.height,
+        rows=counts.rows,
         p_value=p_window,
         judged=len(judged),
         features=judged[:MAX_FEATURES_TOLD],
+        since=alarm_since(previous, start=window_start, raised=raised, suspect=bool(drifted), policy=policy),
+        bad_data=tuple(feature.name for feature in drifted if feature.cause in PROBABLE_BAD_DATA),
     )
-
-
-def next_state(previous: Sequence[str], *, suspect: bool | None, at_once: bool, policy: Drift) -> tuple[str, bool]:
-    """Outcome of a window and whether the alarm is raised after it. `suspect` None: the window could not be judged;
-    such windows count as not there. A raised alarm needs `clear_after` quiet windows in a row to be cleared.
-    """
-    known = [outcome for outcome in previous if outcome in ("quiet", "suspect", "drift")]
-    raised = "drift" in known[-policy.clear_after :]
-    if suspect is None:
-        return "not enough history", raised
-    if not suspect:
-        return "quiet", "drift" in [*known, "quiet"][-policy.clear_after :]
-    suspects = 1 + sum(outcome != "quiet" for outcome in known[1 - LOOK_BACK :])
-    raised = raised or at_once or suspects >= policy.raise_on
-    return ("drift" if raised else "suspect"), raised
 
 
 def simes(p_values: Sequence[float]) -> float:
@@ -145,9 +120,9 @@ def discoveries(p_values: Sequence[float], alpha: float) -> list[bool]:
     return [bool(p <= limit) for p in p_values]
 
 
-def _features(profile: Profile, frame: pl.DataFrame, *, policy: Drift) -> tuple[FeatureDrift, ...]:
+def _features(profile: Profile, counts: WindowCounts, *, policy: Drift) -> tuple[FeatureDrift, ...]:
     """All features with enough history, drifted or not, worst first."""
-    read_all = (read(feature, frame, min_windows=policy.min_windows) for feature in profile.features)
+    read_all = (read(feature, counts, min_windows=policy.min_windows) for feature in profile.features)
     readings = [reading for reading in read_all if reading.measures]
     tails = pooled([measure for reading in readings for measure in reading.measures])
     judged = [[(p_value(item, tails[item.kind]), item) for item in reading.measures] for reading in readings]

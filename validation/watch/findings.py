@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import polars as pl
 
+from validation.watch.counting import WindowCounts, median, spread
 from validation.watch.measures import measures
-from validation.watch.profile import Counts, FeatureProfile, count, kind_of
+from validation.watch.profile import Counts, FeatureProfile
 from validation.watch.surprise import Kind, Measure
 
 Cause = Literal["shift", "spread", "shape", "nulls", "mix", "unseen", "unit change", "null flood"]
@@ -33,6 +33,7 @@ class FeatureDrift:
 
     `shift`: of a number, the mean's move in reference sd; of a category, the move of its cause in shares of rows.
     `spread`: ratio of the sd to the reference's (1 for categories). `nulls`: growth of the share of nulls.
+    `since`: start of the first window of its present run of findings.
     """
 
     name: str
@@ -43,6 +44,7 @@ class FeatureDrift:
     spread: float
     nulls: float
     sentence: str
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,15 +57,11 @@ class Reading:
     gone: tuple[Cause, str] | None = None
 
 
-def read(feature: FeatureProfile, frame: pl.DataFrame, *, min_windows: int) -> Reading:
-    """Count and measure one feature of the window; a column that is not there any more reads as nulls."""
-    gone: tuple[Cause, str] | None = None
-    if feature.name not in frame.columns:
-        gone = ("null flood", f"{feature.name} has disappeared: the reference has it, this window does not")
-    elif kind_of(frame, feature.name) != feature.kind:
-        gone = ("unit change", f"{feature.name} was a {feature.kind} and is {frame.schema[feature.name]} now")
-    empty = pl.Series([None] * frame.height, dtype=pl.Float64 if feature.kind == "number" else pl.String)
-    now = count(feature, empty if gone else frame[feature.name])
+def read(feature: FeatureProfile, counts: WindowCounts, *, min_windows: int) -> Reading:
+    """Measure one feature of the window; a column that is not there any more reads as nulls."""
+    text, now = counts.gone.get(feature.name), counts.features[feature.name]
+    cause: Cause = "null flood" if text and text.startswith("has disappeared") else "unit change"
+    gone = (cause, f"{feature.name} {text}") if text else None
     return Reading(feature=feature, now=now, measures=measures(feature, now, min_windows=min_windows), gone=gone)
 
 
@@ -99,8 +97,8 @@ def _cause(reading: Reading, worst: Measure, *, growth: float) -> Cause:
 
 def _stretched(reading: Reading) -> bool:
     """Is the window's scale far beyond that of any reference window, and of all of them together?"""
-    now, whole = reading.now.scale, reading.feature.scale
-    scales = [window.scale for window in reading.feature.windows if window.scale is not None]
+    now, whole = spread(reading.feature, reading.now), reading.feature.scale
+    scales = [scale for window in reading.feature.windows if (scale := spread(reading.feature, window)) is not None]
     if now is None or whole is None or not scales:
         return False
     return now > UNIT_RATIO * max(whole, *scales) or now < min(scales) / UNIT_RATIO
@@ -108,7 +106,7 @@ def _stretched(reading: Reading) -> bool:
 
 def _distance(reading: Reading) -> float:
     """The median's move in reference sd; 0 where there is no scale to measure it by."""
-    feature, now = reading.feature, reading.now.centre
+    feature, now = reading.feature, median(reading.feature, reading.now)
     if now is None or feature.centre is None or not feature.scale:
         return 0.0
     return (now - feature.centre) / feature.scale
