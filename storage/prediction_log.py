@@ -3,13 +3,13 @@
 One folder per pipeline, any number of writing processes. A writer appends each request to a segment of its own before
 the answer is sent: the page cache keeps it when the process is killed. A thread turns closed segments, also those of
 dead processes, into Parquet files of the same name, so that no crash in between loses or doubles a row. Serving
-comes first: rows that cannot be kept are counted, not raised.
+comes first: rows that cannot be kept are counted, not raised. The reading end: logged.py.
 """
 
 import logging
 import threading
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,13 +19,15 @@ import numpy.typing as npt
 import polars as pl
 
 from storage.lake import write_whole
-from storage.segment import META, SUFFIX, Segment, entry, read_segment, taken
+from storage.logged import PARQUET, count_requests, find_predictions, read_predictions
+from storage.segment import SUFFIX, Segment, entry, read_segment, taken
+
+__all__ = ["PredictionLog", "compact", "count_requests", "find_predictions", "read_predictions"]
 
 ROTATE_ROWS = 20_000
 ROTATE_SECONDS = 600.0
 
 _LOG = logging.getLogger(__name__)
-_PARQUET = ".parquet"
 _TICK_SECONDS = 1.0  # how often a segment's age is looked at, and how soon a log that failed is tried again
 
 
@@ -131,97 +133,8 @@ def compact(folder: Path) -> None:
             _LOG.warning("%s stays a segment for now: %s", path, error)
 
 
-def read_predictions(
-    folder: Path,
-    schema: Mapping[str, pl.DataType],
-    *,
-    key: Sequence[str],
-    time: str,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> pl.DataFrame:
-    """One prediction per key, the first that was logged, of rows with `since` <= `time` < `until`; by time and key.
-
-    Columns: prediction_id, version, logged_at, prediction (Float64; a list of them for several classes), then those
-    of `schema`. A column that a file lacks, or holds in a type that cannot be converted, is null there.
-    """
-    empty = pl.DataFrame(schema={**META, "prediction": pl.Float64(), **schema})
-    frames = [_aligned(frame, empty.schema) for frame in _frames(folder)]
-    rows = pl.concat(frames) if frames else empty
-    return rows[_first_of_each(rows, key=key, time=time, since=since, until=until)]
-
-
-def find_predictions(folder: Path, prediction_id: str) -> tuple[Mapping[str, Any], ...]:
-    """The rows of this id, or of the request that has it, by id; of a row that was logged twice the first."""
-    found: dict[str, Mapping[str, Any]] = {}
-    mine = pl.col("prediction_id").str.replace(r"-\d+$", "") == prediction_id
-    for frame in _frames(folder):
-        for row in frame.filter(mine | (pl.col("prediction_id") == prediction_id)).to_dicts():
-            known = found.get(row["prediction_id"])
-            if known is None or row["logged_at"] < known["logged_at"]:
-                found[row["prediction_id"]] = row
-    exact = found.get(prediction_id)
-    return (exact,) if exact else tuple(found[name] for name in sorted(found, key=_place_in_request))
-
-
-def count_requests(folder: Path) -> int:
-    """How many requests were answered: each gave all of its rows one id, and a number after a hyphen."""
-    requests = [frame["prediction_id"].str.replace(r"-\d+$", "").unique() for frame in _frames(folder)]
-    return pl.concat(requests).n_unique() if requests else 0
-
-
-def _place_in_request(prediction_id: str) -> int:
-    return int(prediction_id.rpartition("-")[2])
-
-
-def _first_of_each(
-    rows: pl.DataFrame, *, key: Sequence[str], time: str, since: datetime | None, until: datetime | None
-) -> pl.Series:
-    """Positions of the rows to return, found on the few columns that decide: half the time of sorting all of them."""
-    first = (
-        rows.lazy()
-        .select(pl.row_index("_row"), "logged_at", *dict.fromkeys((time, *key)))
-        .sort("logged_at", maintain_order=True)
-        .unique(subset=key, keep="first", maintain_order=True)
-    )
-    if since is not None:
-        first = first.filter(pl.col(time) >= since)
-    if until is not None:
-        first = first.filter(pl.col(time) < until)
-    return first.sort(*dict.fromkeys((time, *key))).collect()["_row"]
-
-
 def _replace_by_parquet(path: Path) -> None:
     frame = read_segment(path)
     if frame is not None:
-        write_whole(path.with_suffix(_PARQUET), lambda beside: frame.write_parquet(beside, compression="zstd"))
+        write_whole(path.with_suffix(PARQUET), lambda beside: frame.write_parquet(beside, compression="zstd"))
     path.unlink()
-
-
-def _frames(folder: Path) -> Iterator[pl.DataFrame]:
-    # NOTE: segments are listed first, or one that becomes Parquet in between would be in neither list.
-    segments = sorted(folder.glob(f"*{SUFFIX}"))
-    parquets = sorted(folder.glob(f"*{_PARQUET}"))
-    for path in parquets:
-        yield pl.read_parquet(path)
-    for path in segments:
-        if path.with_suffix(_PARQUET) not in parquets and (frame := _read_moving(path)) is not None:
-            yield frame
-
-
-def _read_moving(segment: Path) -> pl.DataFrame | None:
-    """The rows of a segment, or of the Parquet file that it has become since it was listed."""
-    try:
-        return read_segment(segment)
-    except FileNotFoundError:
-        parquet = segment.with_suffix(_PARQUET)
-        return pl.read_parquet(parquet) if parquet.exists() else None
-
-
-def _aligned(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    def column(name: str, dtype: pl.DataType) -> pl.Expr:
-        if name not in frame.columns:
-            return pl.lit(None, dtype).alias(name)
-        return pl.col(name) if name == "prediction" else pl.col(name).cast(dtype, strict=False)
-
-    return frame.select(column(name, dtype) for name, dtype in schema.items())

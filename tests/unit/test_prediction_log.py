@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from storage.prediction_log import PredictionLog, compact, find_predictions, read_predictions
@@ -103,6 +105,72 @@ def test_a_span_of_event_time_takes_its_start_and_leaves_its_end(tmp_path: Path)
             raw = rows(f"{hour}", at=NOON + timedelta(hours=hour))
             log.write("1", raw, np.array([0.5]), prediction_id=f"{hour}", at=NOON)
     assert read(tmp_path, NOON + timedelta(hours=1), NOON + timedelta(hours=3))["id"].to_list() == ["1", "2"]
+
+
+def test_a_key_whose_first_prediction_lies_outside_of_the_span_is_not_in_it(tmp_path: Path) -> None:
+    """Its row came again with another time; in a file that has no row of the span."""
+    for minute, hour in enumerate((0, 5)):
+        with PredictionLog(tmp_path, SCHEMA) as log:
+            again = rows("a", at=NOON + timedelta(hours=hour))
+            log.write("1", again, np.array([0.5]), prediction_id=f"{minute}", at=NOON + timedelta(minutes=minute))
+    assert read(tmp_path, NOON + timedelta(hours=1))["id"].to_list() == []
+    assert read(tmp_path, NOON, NOON + timedelta(hours=1))["prediction_id"].to_list() == ["0-0"]
+
+
+LOGGED = st.lists(
+    st.lists(st.tuples(st.sampled_from(["a", "b", "c", None]), st.integers(0, 5), st.integers(0, 3)), max_size=6),
+    max_size=4,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(files=LOGGED, span=st.tuples(st.integers(0, 6), st.integers(0, 6)), key=st.sampled_from([("id",), ("id", "at")]))
+def test_a_span_is_read_as_if_every_file_had_been_read_whole(
+    tmp_path_factory: pytest.TempPathFactory,
+    files: list[list[tuple[str | None, int, int]]],
+    span: tuple[int, int],
+    key: tuple[str, ...],
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    schema = {"id": pl.String(), "at": SCHEMA["at"]}
+    whole = []
+    for number, written in enumerate(files):
+        frame = pl.DataFrame(
+            {
+                "prediction_id": [f"{number}-{row}" for row in range(len(written))],
+                "version": "1",
+                "logged_at": [NOON + timedelta(minutes=logged) for _, _, logged in written],
+                "prediction": 0.5,
+                "id": [one for one, _, _ in written],
+                "at": [NOON + timedelta(hours=hour) for _, hour, _ in written],
+            },
+            schema_overrides={"id": pl.String(), "at": SCHEMA["at"], "logged_at": SCHEMA["at"]},
+        )
+        frame.write_parquet(folder / f"{number}.parquet")
+        whole.append(frame)
+    since, until = (NOON + timedelta(hours=hour) for hour in span)
+    found = read_predictions(folder, schema, key=key, time="at", since=since, until=until)
+    expected: dict[tuple[object, ...], dict[str, object]] = {}
+    for row in sorted((row for frame in whole for row in frame.to_dicts()), key=lambda row: row["logged_at"]):
+        expected.setdefault(tuple(row[name] for name in key), row)
+    wanted = {row["prediction_id"] for row in expected.values() if since <= row["at"] < until}  # type: ignore[operator]
+    assert (found.height, set(found["prediction_id"])) == (len(wanted), wanted)
+    assert found["at"].is_sorted()
+
+
+def test_files_that_have_no_row_of_the_span_are_not_read(tmp_path: Path) -> None:
+    """Their statistics tell: here nothing else of them can be read."""
+    for name, hour in (("early", 0), ("late", 5)):
+        with PredictionLog(tmp_path / name, SCHEMA) as log:
+            log.write("1", rows(name, at=NOON + timedelta(hours=hour)), np.array([0.5]), prediction_id=name, at=NOON)
+    (early,), (late,) = (list((tmp_path / name).glob("*.parquet")) for name in ("early", "late"))
+    content = early.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    (tmp_path / "late" / "broken.parquet").write_bytes(b"PAR1" + bytes(footer - 4) + content[footer:])
+    assert read(tmp_path / "late", NOON + timedelta(hours=1))["id"].to_list() == ["late"]
+    with pytest.raises(pl.exceptions.ComputeError):
+        read(tmp_path / "late")
+    assert late.exists()
 
 
 def test_several_classes_give_a_list_per_row(tmp_path: Path) -> None:
