@@ -38,7 +38,10 @@ def ask_for_retrain(
     site = watch.site
     found = since_report(site.ledger, site.name)
     judged = [_performance(row) for row in found if row.kind == "performance"]
-    reason = reason_to_retrain(judged[-1] if judged else None, [_drift(row) for row in found if row.kind == "drift"])
+    found_reason = reason_to_retrain(
+        judged[-1] if judged else None, [_drift(row) for row in found if row.kind == "drift"]
+    )
+    reason = found_reason.sentence if found_reason else None
     if told:
         reason = f"told from outside: {told}"
     if site.ledger.champion(site.name) is None and snapshot is not None and snapshot.rows.height:

@@ -6,7 +6,7 @@ what a probe, the same recipe refitted on newer rows, does better on the same ro
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from validation.durations import duration
 from validation.errors import DefinitionError
 from validation.fields import check_types
 from validation.intervals import MIN_BLOCKS, Interval, paired_interval, plain
+from validation.labels import Task
+from validation.refit import label_scale
 from validation.verdict import Verdict
 
 
@@ -25,7 +27,9 @@ class Monitor:
     `every`: length of a monitoring window. `reference_windows`: how many windows before the champion's cut-off make
     its profile. `evidence`: span of mature rows on which champion and probe are compared. A retrain is asked for when
     the probe is better by at least `min_regret` (share of the champion's loss) and its one-sided bound at `alpha` is
-    above zero.
+    above zero; or when it is so much better without that proof, and the champion is provably biased: the mean of label
+    - prediction is at least `max_bias` (of a probability, or of the label's standard deviation) away from 0, and its
+    two-sided interval at `alpha` does not hold 0.
     """
 
     every: str | timedelta = "1d"
@@ -33,6 +37,7 @@ class Monitor:
     evidence: str | timedelta = "7d"
     min_regret: float = 0.005
     alpha: float = 0.2
+    max_bias: float = 0.02
 
     def __post_init__(self) -> None:
         check_types(self, part="monitor")
@@ -44,15 +49,18 @@ class Monitor:
             raise DefinitionError(f"monitor.min_regret must be a share in [0, 1), got {self.min_regret}")
         if not 0 < self.alpha < 0.5:
             raise DefinitionError(f"monitor.alpha must be in (0, 0.5), got {self.alpha}")
+        if not self.max_bias > 0:
+            raise DefinitionError(f"monitor.max_bias must be above 0, got {self.max_bias}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerformanceVerdict(Verdict):
-    """outcome: "fine", "regret" (the probe is provably better) or "need evidence".
+    """outcome: "fine", "regret" (the probe is provably better), "biased" (the champion provably predicts too much or
+    too little, and the probe is probably better) or "need evidence".
 
     `regret` = champion's loss - probe's loss, the mean per row, with its bounds at `alpha`; `regret_share` of the
-    champion's loss. `calibration_bias` = mean of label - prediction, with bounds; above 0 the champion predicts too
-    little. None: not known (no rows, no probe, fewer than two blocks, a multiclass task).
+    champion's loss. `calibration_bias` = mean of label - prediction, with two-sided bounds at `alpha`; above 0 the
+    champion predicts too little. None: not known (no rows, no probe, fewer than two blocks, a multiclass task).
     """
 
     kind: ClassVar[str] = "performance"
@@ -83,6 +91,7 @@ def judge(  # noqa: PLR0913  # the agreed interface: arrays of one length, one p
     blocks: npt.ArrayLike,
     label: npt.ArrayLike,
     prediction: npt.ArrayLike,
+    task: Task,
     coverage: float,
     policy: Monitor,
     min_coverage: float,
@@ -94,10 +103,11 @@ def judge(  # noqa: PLR0913  # the agreed interface: arrays of one length, one p
     champion = np.asarray(champion_loss, dtype=np.float64)
     difference = np.zeros(0) if probe_loss is None else champion - np.asarray(probe_loss, dtype=np.float64)
     regret = paired_interval(difference, blocks, alpha=policy.alpha) if len(difference) else None
-    bias = _calibration(label, prediction, blocks, alpha=policy.alpha)
+    bias = _calibration(label, prediction, blocks, alpha=policy.alpha / 2)
+    leaning = _leaning(bias, limit=policy.max_bias * label_scale(np.asarray(label, dtype=np.float64), task=task))
     loss = float(champion.mean()) if len(champion) else None
     share = regret.mean / loss if regret and loss else None
-    outcome, reason = _decide(regret, share, rows=len(champion), policy=policy)
+    outcome, reason = _decide(regret, share, rows=len(champion), leaning=leaning, policy=policy)
     if coverage < min_coverage:
         lacking = f"only {coverage:.1%} of the mature rows have a label, {min_coverage:.1%} are needed"
         outcome, reason = "need evidence", lacking
@@ -105,25 +115,37 @@ def judge(  # noqa: PLR0913  # the agreed interface: arrays of one length, one p
         pipeline=pipeline,
         subject=window_start.isoformat(),
         outcome=outcome,
-        reasons=(reason, *_tell_bias(bias)),
+        reasons=(reason, *_tell_bias(bias, leaning, outcome)),
         data_time=as_of,
         rows=len(champion),
         blocks=len(np.unique(np.asarray(blocks))),
         coverage=coverage,
         champion_loss=loss,
         probe_loss=loss - regret.mean if regret and loss is not None else None,
-        regret=regret.mean if regret else None,
         regret_share=share,
-        standard_error=plain(regret.standard_error) if regret else None,
-        lower=plain(regret.lower) if regret else None,
-        upper=plain(regret.upper) if regret else None,
-        calibration_bias=bias.mean if bias else None,
-        bias_lower=plain(bias.lower) if bias else None,
-        bias_upper=plain(bias.upper) if bias else None,
+        **_numbers(regret, bias),
     )
 
 
-def _decide(regret: Interval | None, share: float | None, *, rows: int, policy: Monitor) -> tuple[str, str]:
+def _numbers(regret: Interval | None, bias: Interval | None) -> dict[str, Any]:
+    """The intervals as fields of the verdict."""
+    return {
+        "regret": regret.mean if regret else None,
+        "standard_error": plain(regret.standard_error) if regret else None,
+        "lower": plain(regret.lower) if regret else None,
+        "upper": plain(regret.upper) if regret else None,
+        "calibration_bias": bias.mean if bias else None,
+        "bias_lower": plain(bias.lower) if bias else None,
+        "bias_upper": plain(bias.upper) if bias else None,
+    }
+
+
+def _decide(
+    regret: Interval | None, share: float | None, *, rows: int, leaning: str, policy: Monitor
+) -> tuple[str, str]:
+    """NOTE: a proven bias alone asks for nothing. A hard week makes one, too, and what the probe would not do better
+    on these rows, a challenger would not either.
+    """
     if rows == 0:
         return "need evidence", "no mature row has a label yet"
     if regret is None:
@@ -135,9 +157,10 @@ def _decide(regret: Interval | None, share: float | None, *, rows: int, policy: 
         f"(bounds {regret.lower:+.5f} to {regret.upper:+.5f} at alpha {policy.alpha:g}; "
         f"{policy.min_regret:.2%} and a lower bound above 0 ask for it)"
     )
-    if share is not None and share >= policy.min_regret and regret.lower > 0:
+    gains = share is not None and share > 0 and share >= policy.min_regret
+    if gains and regret.lower > 0:
         return "regret", numbers
-    return "fine", numbers
+    return ("biased" if gains and leaning else "fine"), numbers
 
 
 def _calibration(
@@ -149,8 +172,18 @@ def _calibration(
     return paired_interval(np.asarray(label, dtype=np.float64) - predicted, blocks, alpha=alpha)
 
 
-def _tell_bias(bias: Interval | None) -> tuple[str, ...]:
+def _leaning(bias: Interval | None, *, limit: float) -> str:
+    """Which way the champion provably leans by at least `limit`; empty when it does not."""
+    if bias is None or abs(bias.mean) < limit or bias.lower <= 0 <= bias.upper:
+        return ""
+    return "too low" if bias.mean > 0 else "too high"
+
+
+def _tell_bias(bias: Interval | None, leaning: str, outcome: str) -> tuple[str, ...]:
     if bias is None or not np.isfinite(bias.lower):
         return ()
-    sign = "too low" if bias.lower > 0 else "too high" if bias.upper < 0 else "not provably biased"
-    return (f"label - prediction is {bias.mean:+.4f} on average ({bias.lower:+.4f} to {bias.upper:+.4f}): {sign}",)
+    numbers = f"label - prediction is {bias.mean:+.4f} on average ({bias.lower:+.4f} to {bias.upper:+.4f})"
+    if not leaning:
+        return (f"{numbers}: not provably biased",)
+    cure = "" if outcome in ("regret", "biased") else "; that a retrain would mend it is not shown"
+    return (f"{numbers}: the predictions are {leaning}{cure}",)
