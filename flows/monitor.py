@@ -5,12 +5,13 @@ from datetime import datetime
 from prefect import flow
 
 from tasks.each import for_each
-from tasks.monitor import judge_performance, judge_windows
+from tasks.monitor import judge_performance, judge_windows, verdicts_of
 from tasks.report import ask_for_retrain
 from tasks.site import Site, moment, open_sites
 from tasks.snapshots import take_snapshot
 from tasks.telling import run_name
 from tasks.watch import watching
+from tasks.windows import judge_labels
 from validation.verdict import Verdict
 
 
@@ -20,9 +21,9 @@ def monitor(
 ) -> tuple[Verdict, ...]:
     """Judge the windows that are due, the champion against a cheap refit, and ask for a retrain where it is worth it.
 
-    Returns the drift verdicts of new windows, the performance verdict, the governor's answer where a retrain was asked
-    for, and the report. A window is judged once. `reason`: somebody outside has seen drift and asks for a retrain; the
-    governor answers this wish as any other.
+    Returns the drift verdicts of new windows, what labels say of earlier ones, the performance verdict, the governor's
+    answer where a retrain was asked for, and the report. A window is judged once. `reason`: somebody outside has seen
+    drift and asks for a retrain; the governor answers this wish as any other.
     """
     now = moment(as_of)
     return for_each("monitor", open_sites(pipeline), lambda site: _watch(site, now, reason))
@@ -32,7 +33,8 @@ def _watch(site: Site, now: datetime, reason: str | None) -> tuple[Verdict, ...]
     with watching(site, now) as watch:
         if isinstance(watch, Verdict):
             return (watch,)
-        drift = judge_windows(watch, now)
+        looked = judge_windows(watch, now)
         snapshot = take_snapshot(site, now)
+        windows = judge_labels(watch, snapshot, now)
         performance = judge_performance(watch, snapshot, now)
-        return (*drift, *performance, *ask_for_retrain(watch, snapshot, now, told=reason))
+        return (*verdicts_of(looked), *windows, *performance, *ask_for_retrain(watch, snapshot, now, told=reason))

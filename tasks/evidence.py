@@ -14,7 +14,7 @@ from modelling.prequential import prequential
 from modelling.training import Model
 from tasks.challengers import Challenger
 from tasks.champions import Incumbent
-from tasks.monitor import days
+from tasks.looking import days
 from tasks.orders import Order
 from tasks.telling import log
 from validation.durations import span

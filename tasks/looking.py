@@ -1,0 +1,145 @@
+"""Looking at what was answered, without writing anything down: one window against its champion's reference, and the
+champion against the probe. The monitor writes down what it sees; a backfill only tells it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from modelling.bundle import Bundle
+from modelling.estimator import Estimator
+from modelling.metrics import row_losses
+from modelling.probe import probe
+from registry.ledger import Champion
+from storage.prediction_log import read_predictions
+from storage.snapshot import Snapshot
+from tasks.site import Site
+from validation.durations import span
+from validation.watch import drift, performance
+from validation.watch.counting import WindowCounts, count_window
+from validation.watch.drift import PREDICTION, DriftVerdict, Seen
+from validation.watch.estimates import Estimate
+from validation.watch.performance import PerformanceVerdict
+from validation.watch.profile import Profile, as_profiled
+
+AT_ONCE = 31  # windows whose rows are in memory together
+_DAY_SECONDS = 24 * 60 * 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class View:
+    """What a window is looked at with: a champion's bundle, its reference, and its estimator, if it has one."""
+
+    site: Site
+    champion: Champion
+    bundle: Bundle
+    profile: Profile
+    estimator: Estimator | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Looked:
+    """What was seen in a window. `estimate`: of its loss, None where the champion has no estimator."""
+
+    verdict: DriftVerdict
+    counts: WindowCounts
+    profile: Profile
+    estimate: Estimate | None
+    version: str
+
+
+def view_of(site: Site, champion: Champion, bundle: Bundle) -> View:
+    """Read the champion's reference, once for all windows."""
+    told = bundle.estimator_json
+    return View(
+        site=site,
+        champion=champion,
+        bundle=bundle,
+        profile=Profile.from_json(bundle.profile_json),
+        estimator=None if told is None else Estimator.from_json(told),
+    )
+
+
+def look(view: View, rows: pl.DataFrame, *, start: datetime, previous: Sequence[Seen], as_of: datetime) -> Looked:
+    """Judge the rows that were answered in the window from `start` on."""
+    inputs = view.bundle.inputs(rows)
+    watched = inputs.with_columns(as_profiled(rows["prediction"]).alias(PREDICTION))
+    counts = count_window(watched, view.profile)
+    verdict = drift.judge(
+        view.profile,
+        counts,
+        pipeline=view.site.name,
+        window_start=start,
+        policy=view.site.pipeline.drift,
+        previous=previous,
+        as_of=as_of,
+    )
+    estimate = None if view.estimator is None else view.estimator.estimate(inputs, rows["prediction"].to_numpy())
+    version = view.champion.change.version
+    return Looked(verdict=verdict, counts=counts, profile=view.profile, estimate=estimate, version=version)
+
+
+def answered_windows(site: Site, *, since: datetime | None, until: datetime) -> Iterator[tuple[datetime, pl.DataFrame]]:
+    """The rows of each window with rows that begins at or after `since` and ends by `until`, in order."""
+    every, time = span(site.pipeline.monitor.every), site.pipeline.spec.time
+    while True:
+        last = until if since is None else min(until, since + AT_ONCE * every)
+        rows = _answered(site, since=since, until=last).with_columns(_window=pl.col(time).dt.truncate(every))
+        parts = rows.partition_by("_window", as_dict=True, include_key=False, maintain_order=True)
+        yield from ((start, part) for (start,), part in sorted(parts.items()) if start + every <= until)
+        if last >= until:
+            return
+        since = last
+
+
+def against_probe(
+    site: Site, champion: Champion, bundle: Bundle, snapshot: Snapshot, as_of: datetime
+) -> PerformanceVerdict:
+    """The champion and the probe on the newest mature rows that neither has seen."""
+    policy, spec = site.pipeline.monitor, site.pipeline.spec
+    since = champion.change.trained_until
+    start = max(snapshot.until - span(policy.evidence), since)
+    rows = snapshot.rows.filter(pl.col(spec.time) >= start)
+    label, prediction = bundle.labels(rows), bundle.predict(rows)
+    refit = probe(
+        spec,
+        snapshot.rows,
+        recipe=bundle.manifest.recipe,
+        evidence=policy.evidence,
+        gap=site.pipeline.labels.matures_after,
+        since=since,
+        seed=site.pipeline.search.seed,
+        threads=site.pipeline.search.threads,
+    )
+    losses = None if refit is None else row_losses(spec.task, spec.metric, refit.labels(rows), refit.predict(rows))
+    verdict = performance.judge(
+        pipeline=site.name,
+        window_start=start,
+        champion_loss=row_losses(spec.task, spec.metric, label, prediction),
+        probe_loss=losses,
+        blocks=days(rows[spec.time]),
+        label=label,
+        prediction=prediction,
+        task=spec.task,
+        coverage=snapshot.coverage(since=start),
+        policy=policy,
+        min_coverage=site.pipeline.labels.min_coverage,
+        as_of=as_of,
+    )
+    return replace(verdict, snapshot=snapshot.id, champion_version=champion.change.version)
+
+
+def days(moments: pl.Series) -> npt.NDArray[np.int64]:
+    """How many whole days each moment lies before the newest: the blocks in which losses are summed."""
+    seconds: npt.NDArray[np.int64] = moments.dt.epoch("s").to_numpy()
+    before: npt.NDArray[np.int64] = (seconds.max(initial=0) - seconds) // _DAY_SECONDS
+    return before
+
+
+def _answered(site: Site, *, since: datetime | None, until: datetime) -> pl.DataFrame:
+    spec, folder = site.pipeline.spec, site.lake.predictions(site.name)
+    return read_predictions(folder, site.pipeline.raw_schema, key=spec.key, time=spec.time, since=since, until=until)
