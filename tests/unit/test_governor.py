@@ -6,7 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from validation.errors import DefinitionError
-from validation.governor import BUDGET_SPAN, JUDGED, Attempt, Governor, GovernorVerdict, History, judge
+from validation.governor import (
+    BUDGET_SPAN,
+    JUDGED,
+    Attempt,
+    Governor,
+    GovernorVerdict,
+    History,
+    budget_left,
+    judge,
+    judge_without_rows,
+    objections,
+)
 from validation.suppression import TakenBack, suppressed, suppressed_until
 
 NOON = datetime(2013, 6, 1, 12, tzinfo=UTC)
@@ -42,17 +53,17 @@ def test_a_first_retrain_runs() -> None:
     assert verdict.reasons == ("nothing objects: 100 new rows",)
 
 
-def test_a_pulled_cord_refuses_everybody() -> None:
+def test_a_pulled_cord_makes_everybody_wait_until_it_is_released() -> None:
     verdict = judged(paused="wrong labels since May", by_hand=True)
-    assert verdict.outcome == "refuse"
+    assert (verdict.outcome, verdict.until, verdict.condition) == ("defer", None, "the cord is released")
     assert verdict.reasons == ("the cord is pulled (wrong labels since May); when it is solved: andon resume flights",)
 
 
 @pytest.mark.parametrize(
     ("attempts", "outcome"),
     [
-        ([attempt(20, "failed"), attempt(10, "rolled back")], "refuse"),
-        ([attempt(10, "failed"), attempt(20, "failed"), attempt(25, "promote")], "refuse"),
+        ([attempt(20, "failed"), attempt(10, "rolled back")], "defer"),
+        ([attempt(10, "failed"), attempt(20, "failed"), attempt(25, "promote")], "defer"),
         ([attempt(10, "failed")], "run"),
         ([attempt(40, "failed"), attempt(15, "reject"), attempt(10, "failed")], "run"),
     ],
@@ -63,12 +74,13 @@ def test_the_breaker_opens_after_failures_in_a_row(attempts: list[Attempt], outc
 
 def test_a_person_closes_the_breaker() -> None:
     failures = (attempt(20, "failed"), attempt(10, "failed"))
-    refused = judged(*failures, by_hand=True)
-    assert refused.reasons[0].startswith("the last 2 attempts failed or were rolled back (the breaker opens at 2)")
-    assert refused.reasons[0].endswith("andon resume flights")
+    waits = judged(*failures, by_hand=True)
+    assert (waits.outcome, waits.until, waits.condition) == ("defer", None, "a person resumes the pipeline")
+    assert waits.reasons[0].startswith("the last 2 attempts failed or were rolled back (the breaker opens at 2)")
+    assert waits.reasons[0].endswith("andon resume flights")
     assert judged(*failures, resumed_at=NOON - timedelta(days=10)).outcome == "run"
     assert judged(*failures, resumed_at=NOON - timedelta(days=11)).outcome == "run"
-    assert judged(*failures, resumed_at=NOON - timedelta(days=21)).outcome == "refuse"
+    assert judged(*failures, resumed_at=NOON - timedelta(days=21)).outcome == "defer"
 
 
 def test_a_judged_snapshot_is_not_judged_again_but_a_failure_may_be_repeated() -> None:
@@ -100,6 +112,47 @@ def test_too_few_new_rows_wait_for_more() -> None:
     verdict = judged(new_rows=99)
     assert (verdict.outcome, verdict.condition) == ("defer", "at least 100 new mature rows")
     assert verdict.reasons == ("99 new mature rows since the last attempt, 100 are needed",)
+
+
+def test_a_moment_is_told_before_a_condition() -> None:
+    """The cooldown's end is known; that nothing new is there by then is not."""
+    verdict = judged(attempt(1, "reject", "new"), new_rows=0)
+    assert (verdict.until, verdict.condition) == (NOON + timedelta(days=2), "")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"attempts": (attempt(2),)},
+        {"attempts": (attempt(29, "failed"), attempt(20), attempt(10, "failed"))},
+        {"attempts": (), "paused": "stop"},
+        {"attempts": (attempt(5, "failed"), attempt(4, "failed"))},
+        {"attempts": (), "taken_back": (taken_back(1),)},
+        {"attempts": ()},
+        {"attempts": (attempt(10, "reject", "new"),)},
+    ],
+)
+def test_what_the_ledger_answers_alone_needs_no_snapshot_and_is_the_same(facts: dict[str, Any]) -> None:
+    asked: dict[str, Any] = {"policy": POLICY, "pipeline": "flights", "subject": "intent-1", "as_of": NOON}
+    whole = judge(History(snapshot="new", new_rows=0, **facts), **asked)
+    alone = judge_without_rows(History(snapshot="", new_rows=0, **facts), **asked)
+    assert whole.outcome == "defer"
+    assert alone == (None if "new mature rows" in whole.condition else whole)
+
+
+def test_all_objections_are_told_and_what_the_budget_still_allows() -> None:
+    history = History(
+        attempts=(attempt(1, "failed"), attempt(2, "rolled back")), snapshot="", new_rows=0, paused="stop"
+    )
+    found = objections(history, policy=POLICY, pipeline="flights", as_of=NOON)
+    assert [(item.until, item.condition) for item in found] == [
+        (None, "the cord is released"),
+        (None, "a person resumes the pipeline"),
+        (NOON + timedelta(days=1), ""),
+    ]
+    assert [budget_left(history, policy=POLICY, as_of=NOON + timedelta(days=days)) for days in (0, 28, 30)] == [1, 2, 3]
+    many = History(attempts=tuple(map(attempt, range(9))), snapshot="", new_rows=0)
+    assert budget_left(many, policy=POLICY, as_of=NOON) == 0
 
 
 def test_a_person_passes_cooldown_budget_and_new_rows() -> None:
