@@ -5,7 +5,7 @@ The only file that imports lightgbm.
 Rows are taken in the order in which they come: sorting them is the caller's business.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -134,6 +134,29 @@ def losses_by_round(
 
     lgb.train(dict(params), train, num_boost_round=rounds, valid_sets=[validation], callbacks=[watch])
     return losses
+
+
+def fit_values(
+    matrix: NDArray[np.float64],
+    targets: Sequence[NDArray[np.float64]],
+    *,
+    params: Mapping[str, Any],
+    categorical: list[int],
+    rounds: int,
+) -> tuple[Booster, ...]:
+    """One regression for each of `targets` on the same rows, which are binned once; repeatable, with one thread."""
+    fixed = {
+        "objective": "regression",
+        "verbosity": -1,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+    }
+    problem = {**fixed, **params}
+    rows = lgb.Dataset(matrix, targets[0], categorical_feature=categorical, params=problem).construct()
+    return tuple(
+        lgb.train(problem, rows.set_label(target), num_boost_round=rounds).free_dataset() for target in targets
+    )
 
 
 def read_booster(text: str) -> Booster:
