@@ -6,7 +6,7 @@ from prefect import flow
 
 from tasks.each import for_each
 from tasks.monitor import judge_performance, judge_windows, verdicts_of
-from tasks.report import ask_for_retrain
+from tasks.report import ask_for_retrain, ask_from_outside, report
 from tasks.site import Site, moment, open_sites
 from tasks.snapshots import take_snapshot
 from tasks.telling import run_name
@@ -32,9 +32,10 @@ def monitor(
 def _watch(site: Site, now: datetime, reason: str | None) -> tuple[Verdict, ...]:
     with watching(site, now) as watch:
         if isinstance(watch, Verdict):
-            return (watch,)
+            return (watch, *ask_from_outside(site, reason, now)) if reason else (watch,)
         looked = judge_windows(watch, now)
         snapshot = take_snapshot(site, now)
         windows = judge_labels(watch, snapshot, now)
         performance = judge_performance(watch, snapshot, now)
-        return (*verdicts_of(looked), *windows, *performance, *ask_for_retrain(watch, snapshot, now, told=reason))
+        asked = ask_for_retrain(watch, snapshot, now, told=reason)
+        return (*verdicts_of(looked), *windows, *performance, *asked.answers, *report(watch, asked, now))

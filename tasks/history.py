@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from registry.ledger import Batch, Ledger, Recorded
-from storage.snapshot import Snapshot
 from validation.governor import Attempt, AttemptOutcome, History
 from validation.suppression import TakenBack
+
+if TYPE_CHECKING:  # `andon why` reads the past without Polars
+    from storage.snapshot import Snapshot
 
 KEPT = 200  # newest verdicts of a kind that are looked at: years of them
 _IN_DATA_TIME = ("training", "gate", "watch")  # kinds that no person writes: their data time is the pipeline's
 
 
-def history(ledger: Ledger, pipeline: str, snapshot: Snapshot | None) -> History:
-    """The pipeline's history for a request to retrain on `snapshot`."""
+def history(ledger: Ledger, pipeline: str, snapshot: "Snapshot | None" = None) -> History:
+    """The pipeline's history for a request to retrain on `snapshot`; without one nothing is said of its rows."""
     gates = ledger.verdicts(pipeline, kind="gate", limit=KEPT)
     failed = [item for item in ledger.verdicts(pipeline, kind="training", limit=KEPT) if item.outcome == "failed"]
     rows = snapshot.rows.height if snapshot else 0
@@ -26,7 +28,7 @@ def history(ledger: Ledger, pipeline: str, snapshot: Snapshot | None) -> History
         ),
         snapshot=snapshot.id if snapshot else "",
         newest=_newest(snapshot),
-        new_rows=rows - (int(seen.body["mature_rows"]) if seen else 0),
+        new_rows=max(rows - (int(seen.body["mature_rows"]) if seen else 0), 0),
         paused=paused(ledger, pipeline),
         resumed_at=_resumed(ledger, pipeline, [*gates, *failed]),
         taken_back=taken_back(ledger, pipeline),
@@ -51,7 +53,7 @@ def since_report(ledger: Ledger, pipeline: str) -> tuple[Recorded, ...]:
     """What the monitor has to report: scored batches that it has not seen, and findings since its last report."""
     last = ledger.verdicts(pipeline, kind="watch", limit=1)
     mark, seen = (last[0].seq, int(last[0].body["scored"])) if last else (0, 0)
-    after = {"score": seen, "drift": mark, "performance": mark}
+    after = {"score": seen, "drift": mark, "window": mark, "performance": mark}
     return tuple(
         row for kind, seq in after.items() for row in ledger.verdicts(pipeline, kind=kind, limit=KEPT) if row.seq > seq
     )
@@ -89,7 +91,7 @@ def searched_at(ledger: Ledger, pipeline: str) -> datetime | None:
     return max((item.data_time for item in trainings if item.body.get("searched")), default=None)
 
 
-def _newest(snapshot: Snapshot | None) -> datetime | None:
+def _newest(snapshot: "Snapshot | None") -> datetime | None:
     return snapshot.until - timedelta(microseconds=1) if snapshot and snapshot.rows.height else None
 
 

@@ -7,12 +7,26 @@ from typing import ClassVar
 
 from validation import governor_rules as rules
 from validation.governor_policy import Governor, cooldown_of
-from validation.governor_rules import BUDGET_SPAN, JUDGED, Attempt, AttemptOutcome, History, Objection, Rule
+from validation.governor_rules import (
+    BREAKER,
+    BUDGET_SPAN,
+    CORD,
+    JUDGED,
+    NEW_ROWS,
+    Attempt,
+    AttemptOutcome,
+    History,
+    Objection,
+    Rule,
+)
 from validation.verdict import Verdict
 
 __all__ = [
+    "BREAKER",
     "BUDGET_SPAN",
+    "CORD",
     "JUDGED",
+    "NEW_ROWS",
     "Attempt",
     "AttemptOutcome",
     "Governor",

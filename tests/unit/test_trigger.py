@@ -19,7 +19,9 @@ def feature(name: str, cause: Any = "shift") -> FeatureDrift:
     )
 
 
-def drift(*features: FeatureDrift, outcome: str = "drift") -> DriftVerdict:
+def drift(
+    *features: FeatureDrift, outcome: str = "drift", prediction: str = "", bad_data: tuple[str, ...] = ()
+) -> DriftVerdict:
     return DriftVerdict(
         pipeline="flights",
         subject="2013-06-03",
@@ -31,6 +33,8 @@ def drift(*features: FeatureDrift, outcome: str = "drift") -> DriftVerdict:
         p_value=1e-6,
         judged=9,
         features=features,
+        prediction=prediction,
+        bad_data=bad_data,
     )
 
 
@@ -106,6 +110,9 @@ NO_REASON = [
     [drift(feature("prediction", cause="null flood"))],
     [drift(feature("prediction"), feature("distance", cause="unit change"))],
     [drift(replace(feature("prediction"), drifted=False))],
+    [drift(feature("prediction"), prediction="suspect")],
+    [drift(feature("prediction"), prediction="not enough history")],
+    [drift(feature("prediction"), prediction="drift", bad_data=("distance",))],
 ]
 
 
@@ -118,6 +125,10 @@ def test_anything_less_is_no_reason(verdicts: list[DriftVerdict], estimate: Esti
 def test_the_loss_itself_and_a_bias_that_a_retrain_would_not_mend_are_no_reason() -> None:
     hard = replace(performance(0.0, bias=0.3), champion_loss=9.0)
     assert reason_to_retrain(hard, []) is None
+
+
+def test_the_alarm_of_the_prediction_itself_counts() -> None:
+    assert by(None, [drift(feature("prediction"), outcome="suspect", prediction="drift")]) == "prediction drift"
 
 
 def test_any_of_the_new_windows_can_be_the_reason() -> None:

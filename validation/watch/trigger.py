@@ -62,12 +62,11 @@ def reason_to_retrain(
 
 
 def _is_reason(verdict: DriftVerdict) -> bool:
+    """NOTE: verdicts of older ledgers do not tell of the prediction's own alarm, nor which features are bad data."""
     found = _drifted(verdict)
-    return verdict.outcome == "drift" and PREDICTION in found and not _is_bad_data(verdict)
-
-
-def _is_bad_data(verdict: DriftVerdict) -> bool:
-    return any(feature.cause in PROBABLE_BAD_DATA for feature in _drifted(verdict).values())
+    bad = verdict.bad_data or any(feature.cause in PROBABLE_BAD_DATA for feature in found.values())
+    raised = (verdict.prediction or verdict.outcome) == "drift"
+    return raised and PREDICTION in found and not bad
 
 
 def _drifted(verdict: DriftVerdict) -> dict[str, FeatureDrift]:
