@@ -38,13 +38,15 @@ class LossModel:
 
     `excess`: variance of a squared error over the square of what was expected of it. `spread`: by metric, the variance
     between windows of (estimate - realised value) / estimate that the rows' own chance does not explain, as seen in
-    `windows` reference windows, estimated by models that did not know them.
+    `windows` reference windows, estimated by models that did not know them. `usual`: by metric, the mean of what was
+    estimated for the reference's rows.
     """
 
     encoding: Encoding
     absolute: str
     squared: str
     excess: float
+    usual: Mapping[str, float]
     spread: Mapping[str, float]
     windows: int
 
@@ -67,6 +69,7 @@ class LossModel:
             upper=bounds[metric][1],
             metrics={name: value for name, (value, _) in values.items()},
             intervals=bounds,
+            usual=self.usual[metric],
         )
 
 
@@ -99,6 +102,7 @@ def loss_model(inputs: pl.DataFrame, predictions: Array, labels: Array, windows:
         absolute=str(absolute.model_to_string()),
         squared=str(squared.model_to_string()),
         excess=excess,
+        usual={name: value for name, (value, _) in _values(seen, excess).items()},
         spread=spread_of(_relative_errors(seen, error[apart], window[apart], excess)),
         windows=len(present) // 2,
     )

@@ -20,7 +20,7 @@ class Estimate:
     `loss` is the pipeline's metric, mean per row; it comes out between `lower` and `upper` in `level` of the windows,
     as long as a prediction means what it meant in the reference. `metrics`: what else is estimated (binary: "auc",
     "accuracy", "f1", "positive rate"; regression: "l1", "l2"), without those that are not defined for the window;
-    `intervals`: of each of them.
+    `intervals`: of each of them. `usual`: what the same estimate said of the reference's windows, the mean.
     """
 
     method: str
@@ -30,6 +30,7 @@ class Estimate:
     upper: float
     metrics: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
+    usual: float | None = None
     level: float = LEVEL
 
 

@@ -43,11 +43,13 @@ class ScoreTable:
     """How often a score came true. Bin b holds scores in [edges[b - 1], edges[b]); `chances` of a 1 never fall with b.
 
     `spread`: by metric, the variance between windows of estimate - realised value that labels' own chance does not
-    explain, as seen in `windows` reference windows of which each was estimated by a table made of the others.
+    explain, as seen in `windows` reference windows of which each was estimated by a table made of the others. `usual`:
+    mean log loss that was estimated for them.
     """
 
     edges: tuple[float, ...]
     chances: tuple[float, ...]
+    usual: float
     spread: Mapping[str, float]
     windows: int
 
@@ -76,6 +78,7 @@ class ScoreTable:
             upper=upper,
             metrics={name: value for name, value in values.items() if name != LOSS},
             intervals={name: _share(*ends) for name, ends in intervals.items() if name != LOSS},
+            usual=self.usual,
         )
 
 
@@ -92,10 +95,12 @@ def score_table(scores: npt.ArrayLike, labels: npt.ArrayLike, windows: npt.Array
     parts = [(_count(p[window == w], edges), _yes(p[window == w], y[window == w], edges)) for w in range(len(present))]
     rows, yes = np.sum([counts.rows for counts, _ in parts], axis=0), np.sum([found for _, found in parts], axis=0)
     decided = _decided(edges)
+    chances = isotonic(yes, rows)
     errors = [_error(counts, found, isotonic(yes - found, rows - counts.rows), decided) for counts, found in parts]
     return ScoreTable(
         edges=tuple(edges.tolist()),
-        chances=tuple(isotonic(yes, rows).tolist()),
+        chances=tuple(chances.tolist()),
+        usual=float(np.mean([_values(counts, counts.rows * chances, decided)[LOSS] for counts, _ in parts])),
         spread=spread_of(errors),
         windows=len(present),
     )
