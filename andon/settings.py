@@ -1,6 +1,7 @@
 """Where things are: read once from the environment (`ANDON_*`). What a model is, and when it runs, stand elsewhere."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from datetime import timedelta
@@ -15,6 +16,8 @@ from validation.errors import DefinitionError
 
 _MLFLOW = ("http://", "https://", "sqlite:", "postgresql", "mysql", "mssql")
 _KEY_LENGTH = 16
+_WEBHOOK = re.compile(r"https?://[^/\s?#]+([/?]\S*)?")
+_SLUG = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
 _PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -41,6 +44,17 @@ class Settings(BaseSettings):
     actor: str = Field(default="", description="who acts, for the audit trail; the operating system's user when empty")
     lease_seconds: float = Field(default=60.0, gt=0, description="a lease without heartbeat is free after this long")
 
+    alert_webhooks: SecretStr = Field(
+        default=SecretStr(""), description="who is told of incidents: Slack-compatible webhooks, separated by commas"
+    )
+    alert_blocks: str = Field(
+        default="", description="the same by Prefect's notification blocks, like slack-webhook/ops, separated by commas"
+    )
+    public_url: str = Field(default="", description="http address at which others see `home`/reports, for links")
+    silence_seconds: float = Field(
+        default=7200.0, gt=0, description="what was scored and not watched for so long is an alarm"
+    )
+
     @model_validator(mode="after")
     def _resolve(self) -> Self:
         if "://" in self.lake and not self.lake.startswith("s3://"):
@@ -57,7 +71,40 @@ class Settings(BaseSettings):
             )
         if not self.scorer_url.startswith(("http://", "https://")):
             raise DefinitionError(f"ANDON_SCORER_URL must be like http://127.0.0.1:8080, got {self.scorer_url!r}")
+        self._check_alerts()
         return self
+
+    def _check_alerts(self) -> None:
+        """NOTE: a webhook's address is a secret, and is not told."""
+        for number, url in enumerate(self.webhooks, start=1):
+            if not _WEBHOOK.fullmatch(url.get_secret_value()):
+                raise DefinitionError(
+                    f"ANDON_ALERT_WEBHOOKS must be addresses like https://hooks.example.org/..., separated by commas; "
+                    f"number {number} is none"
+                )
+        for slug in self.blocks:
+            if not _SLUG.fullmatch(slug):
+                raise DefinitionError(
+                    f"ANDON_ALERT_BLOCKS must be a kind and a name like slack-webhook/ops, separated by commas, "
+                    f"got {slug!r}"
+                )
+        if self.public_url and not self.public_url.startswith(("http://", "https://")):
+            raise DefinitionError(f"ANDON_PUBLIC_URL must be like https://andon.example.org, got {self.public_url!r}")
+
+    @property
+    def webhooks(self) -> tuple[SecretStr, ...]:
+        """The webhooks, one by one."""
+        return tuple(SecretStr(url) for url in _parts(self.alert_webhooks.get_secret_value()))
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The slugs of the notification blocks."""
+        return _parts(self.alert_blocks)
+
+    @property
+    def silence(self) -> timedelta:
+        """How long the monitor may leave what was scored without a report."""
+        return timedelta(seconds=self.silence_seconds)
 
     @property
     def lake_root(self) -> str:
@@ -116,6 +163,10 @@ class Settings(BaseSettings):
     def lease_ttl(self) -> timedelta:
         """How long a lease lives without a heartbeat."""
         return timedelta(seconds=self.lease_seconds)
+
+
+def _parts(listed: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in listed.split(",") if part.strip())
 
 
 def _key_of(path: Path, *, on_missing: Literal["make", "none"]) -> bytes | None:

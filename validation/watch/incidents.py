@@ -6,15 +6,15 @@ cause is found that was not told before or when Andon does something else about 
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from validation.verdict import Verdict
 
 IncidentKind = Literal["drift", "bad data", "quality", "silence", "unreadable data"]
 IncidentOutcome = Literal["opened", "changed", "closed"]
-Severity = Literal["a person must act", "Andon acts"]
+Severity = Literal["a person must act", "a person should look", "Andon acts"]
 TOP = 5  # features, files or sentences told of an incident
 _ID_DIGITS = 6
 
@@ -63,6 +63,21 @@ class Incident(Verdict):
     seen: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert(Verdict):
+    """A channel was told of an incident (`subject`), outcome "delivered" or "failed"; the reason has no secret.
+
+    `row`: the number of the incident's row that was told; `attempt` counts from 1. `is_final`: nobody tries it again.
+    """
+
+    kind: ClassVar[str] = "alert"
+
+    channel: str
+    row: int
+    attempt: int
+    is_final: bool = False
+
+
 def next_incidents(
     open_: Sequence[Incident],
     findings: Sequence[Finding],
@@ -98,6 +113,13 @@ def still_open(rows: Iterable[Incident]) -> tuple[Incident, ...]:
     return tuple(row for row in newest.values() if row.outcome != "closed")
 
 
+def restored(body: Mapping[str, Any]) -> Incident:
+    """The incident's row again, from the JSON values that the ledger has of it."""
+    finding = _known(Finding, body["finding"])
+    moments = {name: datetime.fromisoformat(body[name]) for name in ("data_time", "opened_at")}
+    return Incident(**{**_known(Incident, body), **moments, "finding": Finding(**finding)})
+
+
 def folded(rows: Sequence[Incident]) -> tuple[Incident, ...]:
     """The same news in as few rows as tell it: of each incident one that opens or changes it, and one that closes it.
 
@@ -109,6 +131,12 @@ def folded(rows: Sequence[Incident]) -> tuple[Incident, ...]:
         before = kept.get(place)
         kept[place] = replace(row, outcome=before.outcome) if before else row
     return tuple(kept.values())
+
+
+def _known(kind: type[Finding | Incident], body: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the fields; JSON has lists where they have tuples."""
+    names = {field.name for field in fields(kind)}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items() if name in names}
 
 
 def _next(before: Incident | None, finding: Finding, *, pipeline: str, as_of: datetime, link: str) -> Incident | None:
