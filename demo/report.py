@@ -6,25 +6,17 @@ from html import escape
 
 from rich.table import Table
 
-from demo.charts import Line, Marker, heat_map, lines
+from andon.pages import layout
+from andon.pages.charts import Axes, Line, Marker, lines
+from andon.pages.heat import heat_legend, heat_map
+from andon.pages.story import Card, Cell, Heat, HeatRow
 from demo.timeline import Summary, WeekStory
 
 _ANDON, _NEVER, _WEEKLY = "#0b6e4f", "#b23a1e", "#4b5fa5"
 _MOST_FEATURES = 20
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#222;background:#fff;margin:0 auto;max-width:1100px;padding:24px}
-h1{font-size:24px;margin:0 0 4px}h2{font-size:18px;margin:34px 0 8px}p{margin:6px 0}
-svg{width:100%;min-width:640px;height:auto}.axis{font-size:11px;fill:#666}.grid{stroke:#e4e4e0}.zero{stroke:#999}
-.marker line{stroke:#0b6e4f;stroke-width:1;stroke-dasharray:2 3}.marker text{font-size:10px;fill:#0b6e4f}
-.legend span{margin-right:18px}.legend i{display:inline-block;width:26px;margin-right:6px;vertical-align:middle}
-.cards{display:flex;flex-wrap:wrap;gap:10px;margin:16px 0}
-.card{border:1px solid #e0e0da;border-radius:8px;padding:8px 14px;min-width:118px}
-.card b{display:block;font-size:20px}.card span{color:#666;font-size:12px}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:12.5px;width:100%}
-th,td{text-align:left;padding:4px 8px;border-bottom:1px solid #eee;vertical-align:top}th{color:#666;font-weight:600}
-td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-tr.promoted{background:#eef7f2}.bad{color:#b23a1e}.empty{color:#888;font-style:italic}
-"""
+_DAYS = 7  # windows of a week
+_NO_LABELS = "Nothing to draw yet: no labelled week."
+_DRIFT = "In how many of a week's daily windows a feature was beyond what it does anyway."
 _CARDS = {
     "gap_closed": "of the gap from never to weekly retraining closed",
     "promotions": "promotions",
@@ -42,25 +34,31 @@ _CARDS = {
 def as_html(summary: Summary, weeks: Sequence[WeekStory], *, title: str) -> str:
     """The whole report as one HTML text."""
     labels = [week.label.rpartition("-")[2] for week in weeks]
-    body = [
-        f"<h1>{escape(title)}</h1><p>{escape(in_a_sentence(summary))}</p>",
-        f'<div class="cards">{"".join(_card(summary, name, text) for name, text in _CARDS.items())}</div>',
-        "<h2>Quality over time</h2>",
-        "<p>Mean log loss of each week's predictions, smaller is better; dotted: a new champion.</p>",
-        _wide(lines(_quality(weeks), labels=labels, markers=_champions(weeks), y_title="log loss")),
-        "<h2>What retraining won</h2><p>Log loss saved against never retraining, above zero is better.</p>",
-        _wide(lines(_saved(weeks), labels=labels, markers=_champions(weeks), y_title="log loss saved")),
-        "<h2>Drift by feature</h2>",
-        "<p>In how many of a week's daily windows a feature was beyond what it does anyway.</p>",
-        _wide(heat_map(_drift(weeks), labels=labels, most=7)),
-        "<h2>Week by week</h2>",
-        _wide(_html_table(weeks)),
-        "<h2>All numbers</h2>",
-        _wide(f"<table>{''.join(_fact(summary, item.name) for item in fields(summary))}</table>"),
-    ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{''.join(body)}</body></html>"
+    quality = Axes(name="log loss by week", nothing=_NO_LABELS)
+    saved = Axes(name="log loss saved by week", nothing=_NO_LABELS, levels=((0.0, ""),))
+    rows = [_cells(week) for week in weeks]
+    facts = [(item.name, _number(getattr(summary, item.name))) for item in fields(summary)]
+    promoted = ["promoted" if week.promoted else "" for week in weeks]
+    return layout.page(
+        title,
+        [
+            f"<header><h1>{escape(title)}</h1><p>{escape(in_a_sentence(summary))}</p></header><main>",
+            layout.cards(Card(value=_number(getattr(summary, name)), text=text) for name, text in _CARDS.items()),
+            layout.section(
+                "Quality over time",
+                layout.wide(lines(_quality(weeks), labels=labels, markers=_champions(weeks), axes=quality)),
+                note="Mean log loss of each week's predictions, smaller is better; dotted: a new champion.",
+            ),
+            layout.section(
+                "What retraining won",
+                layout.wide(lines(_saved(weeks), labels=labels, markers=_champions(weeks), axes=saved)),
+                note="Log loss saved against never retraining, above zero is better.",
+            ),
+            layout.section("Drift by feature", _drift_map(weeks, labels), note=_DRIFT),
+            layout.section("Week by week", layout.wide(layout.table(_COLUMNS, rows, marked=promoted))),
+            layout.section("All numbers", layout.wide(layout.table((("number", False), ("value", True)), facts))),
+            "</main>",
+        ],
     )
 
 
@@ -138,33 +136,6 @@ def _loss(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _wide(content: str) -> str:
-    """On a narrow screen it is moved sideways, not shrunk."""
-    return f'<div class="scroll">{content}</div>'
-
-
-def _html_table(weeks: Sequence[WeekStory]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name, _ in _COLUMNS)
-    rows = "".join(
-        f'<tr class="{"promoted" if week.promoted else ""}">'
-        + "".join(
-            f"<td{' class=n' if right else ''}>{escape(cell)}</td>"
-            for cell, (_, right) in zip(_cells(week), _COLUMNS, strict=True)
-        )
-        + "</tr>"
-        for week in weeks
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _card(summary: Summary, name: str, text: str) -> str:
-    return f"<div class=card><b>{escape(_number(getattr(summary, name)))}</b><span>{escape(text)}</span></div>"
-
-
-def _fact(summary: Summary, name: str) -> str:
-    return f"<tr><td>{escape(name)}</td><td class=n>{escape(_number(getattr(summary, name)))}</td></tr>"
-
-
 def _number(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}"
@@ -202,6 +173,23 @@ def _champions(weeks: Sequence[WeekStory]) -> list[Marker]:
         for index, week in enumerate(weeks)
         if week.promoted
     ]
+
+
+def _drift_map(weeks: Sequence[WeekStory], labels: Sequence[str]) -> str:
+    found = _drift(weeks)
+    rows = tuple(
+        HeatRow(
+            name=name, cells=tuple(_cell(name, week.label, count) for week, count in zip(weeks, counts, strict=True))
+        )
+        for name, counts in found.items()
+    )
+    heat = Heat(labels=tuple(labels), rows=rows, judged=len(rows))
+    drawn = heat_map(heat, name="Findings by feature and week", nothing="No feature was a finding in any window.")
+    return layout.wide(drawn) + (heat_legend(shade=f"darker: in more of the week's {_DAYS} windows") if rows else "")
+
+
+def _cell(name: str, week: str, count: int) -> Cell:
+    return Cell(shade=count / _DAYS, said=f"{name}, {week}: {count} of {_DAYS} windows" if count else "")
 
 
 def _drift(weeks: Sequence[WeekStory]) -> dict[str, Sequence[int]]:

@@ -1,0 +1,171 @@
+"""The page of one monitoring window: the verdict first, then performance, drift and the features behind it. Pure."""
+
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+
+from andon.pages import bars, layout
+from andon.pages.charts import Axes, Line, Marker, lines
+from andon.pages.heat import heat_legend, heat_map
+from andon.pages.story import FeatureStory, Headline, OpenIncident, Point, SliceRow, WindowStory
+
+REALISED, ESTIMATE, PROBE, BIAS = "#0b6e4f", "#2f5fb3", "#8a3fa0", "#8a5c00"
+_TITLES = {"alarm": "Alarm", "notice": "Notice", "quiet": "Quiet", "unknown": "Cannot be judged yet"}
+_SLICES = (("slice", False), ("rows", True), ("loss", True), ("label - prediction", True))
+
+
+def window_page(story: WindowStory) -> str:
+    """The whole page as one HTML text, without script, network or anything else that it would need."""
+    return layout.page(f"{story.pipeline}, {story.window}: {story.headline.what}", _parts(story))
+
+
+def _parts(story: WindowStory) -> Iterator[str]:
+    yield f"<header><h1>{escape(story.pipeline)} · {escape(story.window)}</h1>"
+    champion = f"champion: version {story.champion}" if story.champion else "no champion"
+    yield f'<p class="meta">{escape(champion)} · as known at {escape(story.as_of)} UTC</p></header><main>'
+    yield _verdict(story.headline)
+    yield layout.cards(story.cards) if story.cards else ""
+    yield from (_incident(item) for item in story.incidents)
+    yield from _performance(story)
+    yield _drift(story)
+    yield _features(story.features)
+    if story.slices:
+        yield layout.section(
+            "Slices", layout.wide(layout.table(_SLICES, [_slice(item) for item in story.slices])), note=story.sliced
+        )
+    yield "</main>"
+
+
+def _verdict(headline: Headline) -> str:
+    since = f"<dt>Since</dt><dd>{escape(headline.since)}</dd>" if headline.since else ""
+    return (
+        f'<div class="verdict {headline.tone}" role="status"><strong>{_TITLES[headline.tone]}</strong>'
+        f'<p class="what">{escape(headline.what)}</p>'
+        f"<dl>{since}<dt>What Andon does</dt><dd>{escape(headline.doing)}</dd></dl></div>"
+    )
+
+
+def _incident(item: OpenIncident) -> str:
+    found = "".join(f"<li>{escape(line)}</li>" for line in item.lines)
+    told = {"Since": item.since, "Probable cause": item.cause, "What Andon does": item.doing}
+    facts = "".join(f"<p><b>{name}:</b> {escape(text)}</p>" for name, text in told.items() if text)
+    listed = f"<ul>{found}</ul>" if found else ""
+    return f'<div class="incident"><h3>Open: {escape(item.title)}</h3>{facts}{listed}</div>'
+
+
+def _performance(story: WindowStory) -> Iterator[str]:
+    labels = [point.label for point in story.points]
+    crowned = [
+        Marker(at=index, text=f"v{point.crowned}", title=f"{point.label}: version {point.crowned} became champion")
+        for index, point in enumerate(story.points)
+        if point.crowned
+    ]
+
+    def drawn(series: Sequence[Line], axes: Axes) -> str:
+        return layout.wide(lines(series, labels=labels, axes=axes, markers=crowned))
+
+    get = _getter(story.points)
+    yield layout.section(
+        "Performance",
+        drawn(_losses(get, story.metric), Axes(name=f"{story.metric} of each window", nothing=_NO_LOSS)),
+        note=f"{story.metric}, mean per row of each window; smaller is better. Dotted: a new champion.",
+    )
+    asks = () if story.min_regret is None else ((story.min_regret, "from here on a retrain is asked for"),)
+    yield layout.section(
+        "What a retrain would gain",
+        drawn(
+            [Line(name="gain of the probe, with its bounds", colour=PROBE, values=get("regret_share"), dots=True,
+                  lower=get("regret_lower"), upper=get("regret_upper"))],
+            Axes(name="gain of a retrain", height=170, percent=True, levels=((0.0, ""), *asks), nothing=_NO_PROBE),
+        ),
+        note="A probe, the same recipe refitted on newer rows, against the champion on the same rows: the share of the "
+        "champion's loss that it saves. It is proven where the whole line is above zero.",
+    )  # fmt: skip
+    yield layout.section(
+        "Calibration",
+        drawn(
+            [Line(name="label - prediction", colour=BIAS, values=get("bias"), lower=get("bias_lower"),
+                  upper=get("bias_upper"))],
+            Axes(name="label minus prediction", height=170, levels=((0.0, ""),), nothing=_NO_LABELS),
+        ),
+        note="Mean of label - prediction of each window: above zero the champion predicts too little.",
+    )  # fmt: skip
+    yield layout.section(
+        "Labels that have come",
+        drawn(
+            [Line(name="share of the rows with a label", colour=REALISED, values=get("coverage"))],
+            Axes(name="share of rows with a label", height=140, percent=True, levels=((0.0, ""), (1.0, "")),
+                 nothing=_NO_LABELS),
+        ),
+    )  # fmt: skip
+
+
+_NO_LOSS = "No window has labels or an estimate yet, so nothing can be said of the quality."
+_NO_PROBE = "The champion has not been compared with a probe yet: that needs mature labels that are newer than it."
+_NO_LABELS = "No window has labels yet."
+
+
+def _getter(points: Sequence[Point]) -> Callable[[str], list[float | None]]:
+    def get(name: str) -> list[float | None]:
+        return [getattr(point, name) for point in points]
+
+    return get
+
+
+def _losses(get: Callable[[str], list[float | None]], metric: str) -> list[Line]:
+    return [
+        Line(name="estimate, before the labels, with its interval", colour=ESTIMATE, values=get("estimate"),
+             lower=get("estimate_lower"), upper=get("estimate_upper"), dashed=True),
+        Line(name="probe, mean of its evidence up to here", colour=PROBE, values=get("probe"), dots=True),
+        Line(name=f"realised {metric}", colour=REALISED, values=get("loss")),
+    ]  # fmt: skip
+
+
+def _drift(story: WindowStory) -> str:
+    heat = story.heat
+    nothing = story.not_judged or "No window has been judged yet."
+    shown = heat_map(heat, name="How unusual each feature was in each window", nothing=nothing)
+    if heat is None or not heat.rows:
+        return layout.section("Drift by feature", shown)
+    unjudged = any(cell is None for row in heat.rows for cell in row.cells)
+    legend = heat_legend(
+        shade="darker: rarer when nothing has changed",
+        mark="a finding: too rare and too far",
+        unjudged="not judged" if unjudged else "",
+    )
+    of = f"The {len(heat.rows)} worst of {heat.judged:,} features" if heat.judged > len(heat.rows) else "Each feature"
+    told = f"{of}, in each of the last {len(heat.labels)} windows."
+    return layout.section(
+        "Drift by feature", layout.wide(shown), legend, layout.empty(story.not_judged) if story.not_judged else "",
+        note=told,
+    )  # fmt: skip
+
+
+def _features(features: Sequence[FeatureStory]) -> str:
+    if not features:
+        return layout.section("Features, before and now", layout.empty("There is no feature to compare."))
+    legend = (
+        '<p class="legend"><span><i class="box before"></i>reference</span><span><i class="box now"></i>this window'
+        '</span><span><i class="box new"></i>this window, where the reference never was</span></p>'
+    )
+    cards = "".join(_feature(item) for item in features)
+    note = (
+        "Shares of the rows, worst feature first. Ranges of a number hold about the same share of the reference each."
+    )
+    return layout.section("Features, before and now", legend, f'<div class="features">{cards}</div>', note=note)
+
+
+def _feature(item: FeatureStory) -> str:
+    pill = f'<span class="pill">{escape(item.cause)}</span>' if item.drifted else ""
+    facts = "".join(f"<li>{escape(fact)}</li>" for fact in item.facts)
+    name = f"{item.name}: shares of the rows in the reference and in this window"
+    picture = bars.upright(item.bars, name=name) if item.kind == "number" else bars.lying(item.bars, name=name)
+    shown = picture if item.bars else layout.empty("Nothing to compare: the column is not what it was.")
+    return (
+        f'<article class="feature{" drifted" if item.drifted else ""}"><h3>{escape(item.name)}{pill}</h3>'
+        f"<p>{escape(item.sentence)}</p><ul>{facts}</ul>{shown}</article>"
+    )
+
+
+def _slice(item: SliceRow) -> tuple[str, ...]:
+    bias = "" if item.bias is None else f"{item.bias:+.4f}"
+    return item.name, f"{item.rows:,}", f"{item.loss:.4f}", bias

@@ -1,0 +1,37 @@
+"""Where the pages of a pipeline's windows lie: one file for each window below home, and the newest as latest.html."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from andon.settings import Settings
+from storage.lake import write_whole
+
+KEPT = 60  # newest windows whose pages stay below home; those beside the model in MLflow are left alone
+LATEST = "latest.html"
+
+
+def page_name(start: datetime) -> str:
+    """The file's name: the window's start, as short as it can be said."""
+    form = "%Y-%m-%d" if start.hour == start.minute == 0 else "%Y-%m-%dT%H%M"
+    return f"{start:{form}}{start:%S}.html" if start.second else f"{start:{form}}.html"
+
+
+def reports_folder(settings: Settings, pipeline: str) -> Path:
+    """The absolute folder of a pipeline's pages."""
+    return settings.home.absolute() / "reports" / pipeline
+
+
+def newest_page(settings: Settings, pipeline: str) -> Path | None:
+    """The newest page, or None when there is none."""
+    path = reports_folder(settings, pipeline) / LATEST
+    return path if path.is_file() else None
+
+
+def write_pages(folder: Path, pages: Mapping[str, str]) -> None:
+    """Each whole or not at all, and the last one as the newest; then the pages of older windows go."""
+    for name, page in {**pages, LATEST: list(pages.values())[-1]}.items():
+        write_whole(folder / name, lambda beside, page=page: beside.write_text(page, encoding="utf-8"))  # type: ignore[misc]
+    dated = sorted(path for path in folder.glob("*.html") if path.name != LATEST)
+    for path in dated[:-KEPT]:
+        path.unlink(missing_ok=True)
