@@ -4,6 +4,7 @@ from datetime import datetime
 
 from prefect import flow
 
+from tasks.backfill import look_back
 from tasks.each import for_each
 from tasks.monitor import judge_performance, judge_windows, verdicts_of
 from tasks.report import ask_for_retrain, ask_from_outside, report
@@ -17,15 +18,22 @@ from validation.verdict import Verdict
 
 @flow(name="monitor", flow_run_name=run_name)
 def monitor(
-    pipeline: str | None = None, as_of: datetime | None = None, reason: str | None = None
+    pipeline: str | None = None,
+    as_of: datetime | None = None,
+    reason: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> tuple[Verdict, ...]:
     """Judge the windows that are due, the champion against a cheap refit, and ask for a retrain where it is worth it.
 
     Returns the drift verdicts of new windows, what labels say of earlier ones, the performance verdict, the governor's
     answer where a retrain was asked for, and the report. A window is judged once. `reason`: somebody outside has seen
-    drift and asks for a retrain; the governor answers this wish as any other.
+    drift and asks for a retrain; the governor answers this wish as any other. With `since` (and `until`) it looks back
+    on the windows between: what would be decided about them now; nothing is written down or asked for.
     """
     now = moment(as_of)
+    if since or until:
+        return for_each("monitor", open_sites(pipeline), lambda site: look_back(site, since, until, now))
     return for_each("monitor", open_sites(pipeline), lambda site: _watch(site, now, reason))
 
 

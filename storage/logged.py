@@ -71,6 +71,13 @@ def count_requests(folder: Path) -> int:
     return pl.concat(requests).n_unique() if requests else 0
 
 
+def extent(folder: Path, *, time: str) -> tuple[datetime, datetime] | None:
+    """The first and last event time that was predicted for; None when there is none."""
+    ends = [part.select(first=pl.col(time).min(), last=pl.col(time).max()) for part in _parts(folder)]
+    found = pl.concat(pl.collect_all(ends)).drop_nulls() if ends else None
+    return (min(found["first"]), max(found["last"])) if found is not None and found.height else None
+
+
 def _place_in_request(prediction_id: str) -> int:
     return int(prediction_id.rpartition("-")[2])
 

@@ -16,7 +16,7 @@ from andon.cli.decide import adopt, approve, reject
 from andon.cli.diff import diff
 from andon.cli.history import history
 from andon.cli.lineage import lineage
-from andon.cli.options import AnyPipeline, AsOf, Json, OnePipeline, Why
+from andon.cli.options import AnyPipeline, AsOf, From, Json, OnePipeline, To, Why
 from andon.cli.output import people, print_verdicts, working
 from andon.cli.read import show, status
 from andon.cli.setup import data_time, pipelines, quieten, run_flow, settings
@@ -110,10 +110,16 @@ def score(pipeline: AnyPipeline = None, *, as_of: AsOf = None, json: Json = Fals
 
 
 @app.command()
-def monitor(pipeline: AnyPipeline = None, *, as_of: AsOf = None, json: Json = False) -> None:
-    """Judge drift and performance of the windows that are due; ask for a retrain where it is worth it."""
+def monitor(
+    pipeline: AnyPipeline = None, *, since: From = None, until: To = None, as_of: AsOf = None, json: Json = False
+) -> None:
+    """Judge drift and performance of the windows that are due; ask for a retrain where it is worth it.
+
+    With --from: judge past windows again, and say what would be decided about them now. Nothing is changed by that.
+    """
+    past = {"since": data_time(since, option="--from"), "until": data_time(until, option="--to")}
     with working(f"watching {pipeline or 'all pipelines'}"):
-        verdicts = run_flow("monitor", pipeline=pipeline, as_of=data_time(as_of))
+        verdicts = run_flow("monitor", pipeline=pipeline, as_of=data_time(as_of), **past)
     _finish("monitor", verdicts, json=json, nothing="no window is due")
 
 

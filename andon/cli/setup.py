@@ -39,19 +39,19 @@ def pipelines(name: str | None, place: Settings) -> list[Pipeline]:
     return [find(name, folders)] if name else list(loadable(folders).values())
 
 
-def data_time(text: str | None) -> datetime | None:
-    """Read `--as-of`, an ISO moment; without a zone it is UTC."""
+def data_time(text: str | None, *, option: str = "--as-of") -> datetime | None:
+    """Read an option that takes an ISO moment; without a zone it is UTC."""
     if text is None:
         return None
     try:
         when = datetime.fromisoformat(text)
     except ValueError as cause:
         raise DefinitionError(
-            f"--as-of must be a moment like 2013-04-07 or 2013-04-07T12:00+02:00, got {text!r}"
+            f"{option} must be a moment like 2013-04-07 or 2013-04-07T12:00+02:00, got {text!r}"
         ) from cause
     when = when.replace(tzinfo=UTC) if when.tzinfo is None else when
     if not _EARLIEST <= when <= datetime.now(UTC) + _SLACK:  # a cooldown from 2113 on would hold for a century
-        raise DefinitionError(f"--as-of must lie between 1900 and now, got {text!r}")
+        raise DefinitionError(f"{option} must lie between 1900 and now, got {text!r}")
     return when.astimezone(UTC)
 
 
