@@ -74,7 +74,7 @@ def _ticks(bars: Sequence[Bar], width: float) -> list[str]:
     parts, free = [], 0.0
     for index, bar in enumerate(bars):
         x, wide = _LEFT + index * width, 7.5 * len(bar.tick)
-        middle = x + width / 2 if bar.odd else x
+        middle = x + width / 2 if bar.odd or bar.tick == bar.label else x
         left = min(max(middle - wide / 2, 0.0), _WIDTH - wide)
         if bar.tick and left >= free:
             parts.append(f'<text x="{left:.1f}" y="{_HEIGHT - 6}" class="axis">{escape(bar.tick)}</text>')

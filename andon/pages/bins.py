@@ -20,7 +20,8 @@ def bars(feature: FeatureProfile, now: Counts) -> tuple[Bar, ...]:
     rows = sum(window.rows for window in feature.windows)
     then, current = _shares(before, rows), _shares(now.bins, now.rows)
     parts = _ranges(feature, then, current) if feature.kind == "number" else _levels(feature, now, then, current)
-    nulls = Bar(label=_NULL, tick=_NULL, before=nulls_before(feature), now=_share(now.nulls, now.rows), odd=True)
+    then_null, now_null = nulls_before(feature), _share(now.nulls, now.rows)
+    nulls = Bar(label=_NULL, tick=_NULL, before=then_null, now=now_null, odd=not then_null)
     return (*parts, *([nulls] if nulls.before or nulls.now else []))
 
 

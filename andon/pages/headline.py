@@ -12,7 +12,7 @@ from validation.watch.drift import PREDICTION, DriftVerdict
 from validation.watch.incidents import Finding
 from validation.watch.policy import Drift
 
-_FIRST = ("a person must act", "Andon acts")
+_FIRST = ("a person must act", "a person should look", "Andon acts")
 
 
 def headline(verdict: DriftVerdict, findings: Sequence[Finding], *, policy: Drift) -> Headline:

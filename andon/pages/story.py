@@ -129,7 +129,8 @@ class OpenIncident:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowStory:
     """All that is drawn of one window. `points`: the windows up to this one, oldest first; `sliced`: of which
-    window the slices are; `min_regret`: the regret share from which on a retrain is asked for.
+    window the slices are; `min_regret`: the regret share from which on a retrain is asked for; `scored`: how good the
+    estimates turned out to be, in a sentence.
     """
 
     pipeline: str
@@ -147,3 +148,4 @@ class WindowStory:
     features: tuple[FeatureStory, ...] = ()
     slices: tuple[SliceRow, ...] = ()
     sliced: str = ""
+    scored: str = ""

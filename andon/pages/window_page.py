@@ -67,7 +67,7 @@ def _performance(story: WindowStory) -> Iterator[str]:
     yield layout.section(
         "Performance",
         drawn(_losses(get, story.metric), Axes(name=f"{story.metric} of each window", nothing=_NO_LOSS)),
-        note=f"{story.metric}, mean per row of each window; smaller is better. Dotted: a new champion.",
+        note=f"{story.metric}, mean per row of each window; smaller is better. Dotted: a new champion. {story.scored}",
     )
     asks = () if story.min_regret is None else ((story.min_regret, "from here on a retrain is asked for"),)
     yield layout.section(
@@ -130,7 +130,7 @@ def _drift(story: WindowStory) -> str:
     legend = heat_legend(
         shade="darker: rarer when nothing has changed",
         mark="a finding: too rare and too far",
-        unjudged="not judged" if unjudged else "",
+        unjudged="not judged: not enough history, or no rows" if unjudged else "",
     )
     of = f"The {len(heat.rows)} worst of {heat.judged:,} features" if heat.judged > len(heat.rows) else "Each feature"
     told = f"{of}, in each of the last {len(heat.labels)} windows."
