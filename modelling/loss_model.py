@@ -57,7 +57,7 @@ class LossModel:
         matrix = self.encoding.encode(_with_prediction(inputs, predictions))
         values = _values(_expected((read_booster(self.absolute), read_booster(self.squared)), matrix), self.excess)
         intervals = {
-            name: interval(value, noise=noise, spread=self.spread[name] * value**2, windows=self.windows)
+            name: interval(value, noise=noise, spread=self.spread.get(name, 0.0) * value**2, windows=self.windows)
             for name, (value, noise) in values.items()
         }
         bounds = {name: (max(lower, 0.0), upper) for name, (lower, upper) in intervals.items()}

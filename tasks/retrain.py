@@ -14,7 +14,7 @@ from tasks.challengers import Challenger
 from tasks.evidence import Compared, compare, evidence_of, guards_before_refit, guards_of
 from tasks.orders import Order
 from tasks.policies import PLAIN
-from tasks.profiles import reference_profile
+from tasks.profiles import reference_of
 from tasks.settling import Filed
 from tasks.submissions import submission
 from tasks.telling import note
@@ -76,9 +76,10 @@ def _as_it_is(order: Order, challenger: Challenger, verdict: GateVerdict) -> Jud
 
 def _refitted(order: Order, challenger: Challenger, compared: Compared, evidence: Evidence) -> Judged:
     assert challenger.proven is not None  # noqa: S101 - the caller has checked
-    refit = _refit(order, challenger.proven)
+    training = _training_rows(order)
+    refit = _refit(order, challenger.proven, training)
     reached("retrain.refitted")
-    _write(order, refit, loss=float(evidence.challenger_loss.mean()))
+    _write(order, refit, loss=float(evidence.challenger_loss.mean()), training=training)
     reached("retrain.written")
     sha256 = bundle.digest(order.folder)
     check = check_in_fresh_process(order.folder, sha256)
@@ -90,13 +91,18 @@ def _refitted(order: Order, challenger: Challenger, compared: Compared, evidence
     return Judged(verdict=verdict, folder=order.folder, trained=challenger.trained)
 
 
-def _refit(order: Order, proven: Model) -> Model:
-    """The proven recipe on all mature rows of the training span, the holdout's included."""
+def _training_rows(order: Order) -> pl.DataFrame:
+    """All mature rows of the training span, the holdout's included."""
     pipeline, rows = order.site.pipeline, order.snapshot.rows
-    if pipeline.retrain.train != "all":
-        since = order.snapshot.until - span(pipeline.retrain.train)
-        rows = rows.filter(pl.col(pipeline.spec.time) >= since)
-    return fit(pipeline.spec, rows, proven.recipe, seed=pipeline.search.seed, threads=pipeline.search.threads)
+    if pipeline.retrain.train == "all":
+        return rows
+    return rows.filter(pl.col(pipeline.spec.time) >= order.snapshot.until - span(pipeline.retrain.train))
+
+
+def _refit(order: Order, proven: Model, training: pl.DataFrame) -> Model:
+    """The proven recipe on everything."""
+    pipeline = order.site.pipeline
+    return fit(pipeline.spec, training, proven.recipe, seed=pipeline.search.seed, threads=pipeline.search.threads)
 
 
 def _ask_gate(order: Order, challenger: Challenger, evidence: Evidence, guards: Guards) -> GateVerdict:
@@ -118,9 +124,13 @@ def _ask_gate(order: Order, challenger: Challenger, evidence: Evidence, guards: 
     )
 
 
-def _write(order: Order, model: Model, *, loss: float | None) -> None:
-    """The bundle of what would serve, in the order's folder, with its profile and the definition that made it."""
+def _write(order: Order, model: Model, *, loss: float | None, training: pl.DataFrame | None = None) -> None:
+    """The bundle of what would serve, in the order's folder, with its reference and the definition that made it.
+
+    `training`: the model's rows, when it may become champion.
+    """
     pipeline, rows = order.site.pipeline, order.snapshot.rows
+    reference = reference_of(order.site, model, rows, training=training)
     shutil.rmtree(order.folder, ignore_errors=True)
     bundle.write(
         order.folder,
@@ -130,7 +140,8 @@ def _write(order: Order, model: Model, *, loss: float | None) -> None:
         definition_hash=pipeline.fingerprint,
         snapshot=order.snapshot.id,
         rows=rows,
-        profile_json=reference_profile(order.site, model, rows).to_json(),
+        profile_json=reference.profile_json,
+        estimator_json=reference.estimator_json,
         holdout_loss=loss,
         learned=order.description,
     )
