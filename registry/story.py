@@ -16,6 +16,7 @@ from registry.ledger import Champion, Recorded
 Tone = Literal["good", "bad", "asks", "plain"]
 
 _ROUTINE = {"contract", "drift", "performance", "score", "snapshot", "training", "watch"}
+_ROUTINE_OUTCOMES = {("governor", "run"), ("alert", "delivered")}
 _STORY = {"promotion", "rollback", "gate", "answer"}
 _STORY_CHARACTERS = 5_000
 _LINE_CHARACTERS = 700
@@ -43,8 +44,8 @@ class Entry:
 
 
 def is_routine(record: Recorded) -> bool:
-    """Whether it is one of the many that come by every day; also a governor that had no objection."""
-    return record.kind in _ROUTINE or (record.kind, record.outcome) == ("governor", "run")
+    """Whether it is one of the many that come by every day, also by how it ended: nobody objected, all were told."""
+    return record.kind in _ROUTINE or (record.kind, record.outcome) in _ROUTINE_OUTCOMES
 
 
 def entries(verdicts: Sequence[Recorded], *, asked: Mapping[str, str] | None = None) -> tuple[Entry, ...]:
@@ -181,6 +182,21 @@ def _governor(record: Recorded) -> tuple[str, Tone]:
     return f"the retrain {record.subject} {said.get(record.outcome, record.outcome)}", "plain"
 
 
+def _incident(record: Recorded) -> tuple[str, Tone]:
+    title = (record.body.get("finding") or {}).get("title", record.subject)
+    said: dict[str, tuple[str, Tone]] = {
+        "opened": (f"an incident: {title}", "bad"),
+        "changed": (f"news of an incident: {title}", "bad"),
+        "closed": (f"an incident is over: {title}", "good"),
+    }
+    return said.get(record.outcome, _anything(record))
+
+
+def _alert(record: Recorded) -> tuple[str, Tone]:
+    told = record.outcome == "delivered"
+    return f"people were {'' if told else 'not '}told of {record.subject}", "plain" if told else "asks"
+
+
 def _projection(record: Recorded) -> tuple[str, Tone]:
     return f"the model store could not follow: version {record.subject}", "asks"
 
@@ -210,6 +226,8 @@ _SENTENCES: Mapping[str, Callable[[Recorded], tuple[str, Tone]]] = {
     "repair": _repair,
     "governor": _governor,
     "projection": _projection,
+    "incident": _incident,
+    "alert": _alert,
 }
 
 

@@ -6,12 +6,14 @@ Promises of every channel (tests/contract/test_channels.py holds them all to the
 - `send` returns when the other side has taken the message, and raises ChannelError, whose text has no secret, when it
   has not within the time that it is given. The errors of httpx, apprise and Prefect are not chained to it: their texts
   may hold the address, which is the secret. It follows no redirect: a message goes where it was addressed to.
+- `look` sends nothing, and raises ChannelError where a message could not be delivered now.
 - A message may come twice (a sender that is killed has no memory); its `key` stays the same.
 """
 
 import hashlib
 import logging
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx
 from pydantic import SecretStr
@@ -59,6 +62,9 @@ class Channel(Protocol):
     def send(self, message: Message, *, seconds: float) -> None:
         """Deliver the message within `seconds`."""
 
+    def look(self, *, seconds: float) -> None:
+        """Is it there?"""
+
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
@@ -79,6 +85,19 @@ class Webhook:
         """See the promises."""
         until = time.monotonic() + seconds
         _within(seconds, lambda: _repeated(lambda: self._post(message, until), until))
+
+    def look(self, *, seconds: float) -> None:
+        """Whether somebody listens there; where a proxy stands between, that cannot be known without sending."""
+        url = urlsplit(self.url.get_secret_value())
+        if getproxies() and not _is_local(self.url.get_secret_value()):
+            return
+        port = url.port or (443 if url.scheme == "https" else 80)
+        try:
+            socket.create_connection((url.hostname or "", port), timeout=seconds).close()
+        except OSError as error:
+            raise BusyError(
+                f"nobody answers at {url.hostname}:{port} ({error.strerror or type(error).__name__})"
+            ) from None
 
     def _post(self, message: Message, until: float) -> None:
         url, left = self.url.get_secret_value(), max(until - time.monotonic(), 0.1)
@@ -107,6 +126,10 @@ class NotificationBlock:
     def send(self, message: Message, *, seconds: float) -> None:
         """See the promises; `key` stands in the text's last line as the incident's id."""
         _within(seconds, lambda: self._notify(message))
+
+    def look(self, *, seconds: float) -> None:
+        """Whether Prefect has the block."""
+        _within(seconds, lambda: self.load() and None)
 
     def load(self) -> Any:
         """The block; ChannelError when Prefect has none of this slug, or does not answer."""

@@ -15,13 +15,14 @@ from rich.text import Text
 from andon.addresses import announced, without_password
 from andon.catalogue import load
 from andon.cli.options import Json
-from andon.cli.output import coloured, grid, people, print_json
-from andon.cli.setup import settings
+from andon.cli.output import coloured, grid, moment, people, print_json
+from andon.cli.setup import choose_prefect, settings
 from andon.pipeline import Pipeline
 from andon.settings import Settings
 from validation.errors import AndonError, DefinitionError, ServiceDownError
 
 _USAGE, _SERVICE = DefinitionError.exit_code, ServiceDownError.exit_code
+_LOOK_SECONDS, _ALERTS = 10.0, 500
 _TIMES = {1: "once", 2: "twice"}
 _TEST_PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome"), "postgresql": ("pg_ctl", "psql")}
 
@@ -40,7 +41,7 @@ def check(*, json: Json = False) -> None:
     """Tell what is missing on this machine, and how to get it."""
     place = settings()
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        _python, _packages, _pipelines, _ledger, _mlflow, _prefect, _scorer, _test_programs,
+        _python, _packages, _pipelines, _ledger, _mlflow, _prefect, _scorer, _alerts, _test_programs,
     )  # fmt: skip
     findings = [finding for look in looks for finding in look(place)]
     if json:
@@ -170,6 +171,39 @@ def _scorer(place: Settings) -> Iterator[Finding]:
     else:
         detail = f"{place.scorer_url} does not answer; start all servers: andon up (batch scoring works without)"
         yield Finding(what="scorer", state="not running", detail=detail)
+
+
+def _alerts(place: Settings) -> Iterator[Finding]:
+    """Whether the channels are there, and how the last message to each fared. Sends nothing."""
+    from tasks.channels import ChannelError, channels_of
+
+    if not (channels := channels_of(place)):
+        detail = "nobody is told of incidents: set ANDON_ALERT_WEBHOOKS or ANDON_ALERT_BLOCKS (andon show --settings)"
+        yield Finding(what="alerts", state="not set", detail=detail)
+    choose_prefect(place)
+    for channel in channels:
+        if channel.name.startswith("block ") and "PREFECT_API_URL" not in os.environ:
+            yield Finding(what=channel.name, state="not known", detail="Prefect's server does not run: andon up")
+            continue
+        try:
+            channel.look(seconds=_LOOK_SECONDS)
+        except ChannelError as error:
+            yield Finding(what=channel.name, state="not reachable", detail=str(error), code=_SERVICE)
+        else:
+            yield _last_alert(place, channel.name)
+
+
+def _last_alert(place: Settings, channel: str) -> Finding:
+    from registry.sql import open_ledger
+
+    alerts = () if is_new(place.ledger) else open_ledger(place.ledger).verdicts(kind="alert", limit=_ALERTS)
+    last = next((alert for alert in reversed(alerts) if alert.body["channel"] == channel), None)
+    if last is None:
+        return Finding(what=channel, state="ok", detail="it was never told of anything")
+    told = f"{last.reasons[0]} ({moment(last.recorded_at)}, {last.pipeline})"
+    if last.outcome == "failed":
+        return Finding(what=channel, state="failed", detail=told, code=_SERVICE)
+    return Finding(what=channel, state="ok", detail=f"last told on {moment(last.recorded_at)}")
 
 
 def _test_programs(_place: Settings) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from andon.cli.check import check
 from andon.cli.decide import adopt, approve, reject
 from andon.cli.diff import diff
 from andon.cli.history import history
+from andon.cli.incidents import incidents
 from andon.cli.lineage import lineage
 from andon.cli.options import AnyPipeline, AsOf, From, Json, OnePipeline, To, Why
 from andon.cli.output import people, print_verdicts, working
@@ -221,7 +222,7 @@ def demo(
 
 for name, group in {"contract": contracts, "quarantine": quarantine, "snapshot": snapshots}.items():
     app.add_typer(group.app, name=name, no_args_is_help=True)
-for command in (approve, reject, adopt, up, status, history, diff, show, lineage, catalogue, check, verify):
+for command in (approve, reject, adopt, up, status, incidents, history, diff, show, lineage, catalogue, check, verify):
     app.command()(command)
 
 

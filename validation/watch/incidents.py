@@ -163,7 +163,7 @@ def _closed(before: Incident, why: str, *, as_of: datetime, link: str) -> Incide
 
 
 def _sentences(finding: Finding) -> tuple[str, ...]:
-    return tuple(sentence for sentence in (*finding.lines, finding.cause, finding.doing) if sentence)
+    return (*finding.lines, f"probable cause: {finding.cause}", f"what is done: {finding.doing}")
 
 
 def _identity(pipeline: str, finding: Finding, as_of: datetime) -> str:
