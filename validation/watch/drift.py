@@ -1,19 +1,18 @@
 """Has the data moved further than it moves anyway? Compares a monitoring window with the champion's profile."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-import numpy as np
-
 from validation.verdict import Verdict
 from validation.watch.counting import WindowCounts
-from validation.watch.findings import PROBABLE_BAD_DATA, FeatureDrift, read, tell
+from validation.watch.evidence import PREDICTION, Evidence, evidence
+from validation.watch.findings import PROBABLE_BAD_DATA, FeatureDrift, moment, rarity, tell
 from validation.watch.policy import Drift
 from validation.watch.profile import Profile, build_profile
-from validation.watch.state import Seen, alarm_since, next_state
-from validation.watch.surprise import Measure, p_value, pooled
+from validation.watch.seasons import Matched, matched
+from validation.watch.state import JUDGED, Seen, alarm_since, next_state
 
 __all__ = [
     "PREDICTION",
@@ -27,7 +26,6 @@ __all__ = [
     "judge",
 ]
 
-PREDICTION = "prediction"  # the model's score is judged as a column of this name
 AT_ONCE = 100  # one window with p < alpha / 100 raises the alarm without a second
 MAX_FEATURES_TOLD = 50
 
@@ -79,72 +77,80 @@ def judge(
     `policy.clear_after`) that could be judged are enough. A column that has disappeared or changed its kind is a
     finding.
     """
-    judged = _features(profile, counts, policy=policy) if counts.rows else ()
-    p_window = simes([feature.p_value for feature in judged])
-    drifted = [feature for feature in judged if feature.drifted]
-    at_once = p_window < policy.alpha / AT_ONCE
-    suspect = bool(drifted) if judged else None
-    outcome, raised = next_state([seen.outcome for seen in previous], suspect=suspect, at_once=at_once, policy=policy)
-    reasons = tuple(feature.sentence for feature in drifted) or (
-        f"none of {len(judged)} features moved further than between reference windows (p = {p_window:.2g})",
+    compared = _compared(profile, window_start, policy)
+    found = evidence(profile.features, counts, compared=compared, policy=policy, most=MAX_FEATURES_TOLD)
+    features = _told(found, window_start, previous)
+    drifted = tuple(feature for feature in features if feature.drifted)
+    outcome, raised = next_state(
+        [seen.outcome for seen in previous],
+        suspect=bool(drifted) if found.judged else None,
+        at_once=found.p_window < policy.alpha / AT_ONCE,
+        policy=policy,
     )
-    if not judged:
-        reasons = (_why_not(profile, policy) if counts.rows else "the window has no rows, so nothing can be compared",)
+    since = alarm_since(previous, start=window_start, raised=raised, suspect=bool(drifted), policy=policy)
+    told = _findings(found, drifted, raised=raised, since=since, policy=policy)
     return DriftVerdict(
         pipeline=pipeline,
         subject=window_start.isoformat(),
         outcome=outcome,
-        reasons=reasons[:MAX_FEATURES_TOLD],
+        reasons=(*told, compared.words) if found.judged else (_why_not(profile, counts, policy),),
         data_time=as_of,
         raised=raised,
         rows=counts.rows,
-        p_value=p_window,
-        judged=len(judged),
-        features=judged[:MAX_FEATURES_TOLD],
-        since=alarm_since(previous, start=window_start, raised=raised, suspect=bool(drifted), policy=policy),
+        p_value=found.p_window,
+        judged=found.judged,
+        features=features[:MAX_FEATURES_TOLD],
+        since=since,
         bad_data=tuple(feature.name for feature in drifted if feature.cause in PROBABLE_BAD_DATA),
+        rarity=rarity(found.p_window) if found.judged else "",
+        prediction=_prediction(profile, found, previous, policy),
     )
 
 
-def simes(p_values: Sequence[float]) -> float:
-    """Probability that all features are quiet: min over i of n p_(i) / i (Simes 1986). 1 without features."""
-    ordered = np.sort(p_values)
-    return float(min(1.0, *(len(ordered) * ordered / np.arange(1, len(ordered) + 1)))) if len(ordered) else 1.0
+def _compared(profile: Profile, start: datetime, policy: Drift) -> Matched:
+    starts = profile.starts
+    filled = [False] * len(starts)
+    for feature in profile.features:
+        for index, window in enumerate(reversed(feature.windows), start=1):
+            filled[-index] = filled[-index] or window.nulls > 0 or any(window.bins)
+    return matched(starts, filled, start=start, every_seconds=profile.every_seconds, policy=policy)
 
 
-def discoveries(p_values: Sequence[float], alpha: float) -> list[bool]:
-    """Which p-values are discoveries at false discovery rate `alpha` (Benjamini and Hochberg 1995)."""
-    ordered = np.sort(p_values)
-    passing = np.flatnonzero(ordered <= alpha * np.arange(1, len(ordered) + 1) / max(len(ordered), 1))
-    limit = ordered[passing[-1]] if len(passing) else -1.0
-    return [bool(p <= limit) for p in p_values]
+def _told(found: Evidence, start: datetime, previous: Sequence[Seen]) -> tuple[FeatureDrift, ...]:
+    """Each feature in words; a run of findings began where the last window that could be judged says so."""
+    known = [seen for seen in previous if seen.outcome in JUDGED]
+    before = known[-1].features if known else {}
+    now = start.isoformat()
+    return tuple(tell(item, start=now, since=before.get(item.feature.name, now)) for item in found.readings)
 
 
-def _features(profile: Profile, counts: WindowCounts, *, policy: Drift) -> tuple[FeatureDrift, ...]:
-    """All features with enough history, drifted or not, worst first."""
-    read_all = (read(feature, counts, min_windows=policy.min_windows) for feature in profile.features)
-    readings = [reading for reading in read_all if reading.measures]
-    tails = pooled([measure for reading in readings for measure in reading.measures])
-    judged = [[(p_value(item, tails[item.kind]), item) for item in reading.measures] for reading in readings]
-    worst = [min(found, key=lambda pair: (_gated(*pair), -pair[1].strength)) for found in judged]
-    p_values = [
-        0.0 if reading.gone else min(1.0, len(found) * _gated(*first))
-        for reading, found, first in zip(readings, judged, worst, strict=True)
-    ]
-    found = [
-        tell(reading, first[1], p_value=p, drifted=drifted)
-        for reading, first, p, drifted in zip(
-            readings, worst, p_values, discoveries(p_values, policy.alpha), strict=True
-        )
-    ]
-    return tuple(sorted(found, key=lambda feature: (not feature.drifted, feature.p_value, feature.name)))
+def _findings(
+    found: Evidence, drifted: Sequence[FeatureDrift], *, raised: bool, since: str, policy: Drift
+) -> Iterator[str]:
+    """What is said of a window that could be judged: what drifted, the alarm, and how rare such a window is."""
+    yield from (feature.sentence for feature in drifted[:MAX_FEATURES_TOLD])
+    if not drifted:
+        yield f"none of {found.judged} features moved further than between reference windows"
+    if raised:
+        yield f"the alarm is raised for drift since {moment(since)}; {policy.clear_after} quiet windows clear it"
+    yield rarity(found.p_window)
 
 
-def _gated(p: float, measure: Measure) -> float:
-    """A movement that is too small to matter is no evidence, however sure it is."""
-    return p if measure.strength >= 1 else 1.0
+def _prediction(profile: Profile, found: Evidence, previous: Sequence[Seen], policy: Drift) -> str:
+    """The outcome of the prediction's own alarm."""
+    if all(feature.name != PREDICTION for feature in profile.features):
+        return ""
+    p_value = found.p_prediction
+    return next_state(
+        [seen.prediction for seen in previous],
+        suspect=None if p_value is None else p_value <= policy.alpha,
+        at_once=p_value is not None and p_value < policy.alpha / AT_ONCE,
+        policy=policy,
+    )[0]
 
 
-def _why_not(profile: Profile, policy: Drift) -> str:
+def _why_not(profile: Profile, counts: WindowCounts, policy: Drift) -> str:
+    if not counts.rows:
+        return "the window has no rows, so nothing can be compared"
     most = max((sum(window.rows > 0 for window in feature.windows) for feature in profile.features), default=0)
     return f"the profile has {most} windows with rows, {policy.min_windows} are needed to know how far windows differ"

@@ -1,18 +1,45 @@
 """What moved, how far and of which kind: one feature's reading, and the finding in words. Judges nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
 
-from validation.watch.counting import WindowCounts, median, spread
-from validation.watch.measures import measures
+from validation.watch.counting import median
 from validation.watch.profile import Counts, FeatureProfile
-from validation.watch.surprise import Kind, Measure
+from validation.watch.surprise import Kind
+from validation.watch.units import conversion, is_far, is_stuck
 
-Cause = Literal["shift", "spread", "shape", "nulls", "mix", "unseen", "unit change", "null flood"]
-PROBABLE_BAD_DATA: tuple[Cause, ...] = ("unit change", "null flood")
-CAUSES: dict[Kind, Cause] = {
+Cause = Literal[
+    "shift",
+    "spread",
+    "shape",
+    "nulls",
+    "mix",
+    "unseen",
+    "unit change",
+    "null flood",
+    "stuck",
+    "disappeared",
+    "changed kind",
+]
+PROBABLE_BAD_DATA: tuple[Cause, ...] = ("unit change", "null flood", "stuck", "disappeared", "changed kind")
+CAUSE_IN_WORDS: Mapping[Cause, str] = {
+    "shift": "its values have moved",
+    "spread": "its values lie further apart or closer together",
+    "shape": "its values are distributed in another shape",
+    "nulls": "more or fewer of its values are missing",
+    "mix": "its values come in other proportions",
+    "unseen": "it has values that the reference never had",
+    "unit change": "another unit, or a broken source",
+    "null flood": "its values are missing: a broken source or join",
+    "stuck": "its source is stuck at one value",
+    "disappeared": "the column is not delivered any more",
+    "changed kind": "the column is delivered with another type",
+}
+CAUSES: Mapping[Kind, Cause] = {
     "shift": "shift",
     "spread": "spread",
     "skewness": "shape",
@@ -22,9 +49,9 @@ CAUSES: dict[Kind, Cause] = {
     "mix": "mix",
     "unseen": "unseen",
 }
-UNIT_SHIFT = 10.0  # a median this many reference sd away is another unit, or a broken sensor
-UNIT_RATIO = 10.0  # so is a scale this many times beyond the reference windows' smallest or largest
 NULL_FLOOD = 0.3  # more nulls than before, as a share of rows
+RAREST = 100_000  # nothing is told as rarer: so few windows say nothing about what is rarer
+MOST = 1e9  # a distance is never told as larger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,86 +74,144 @@ class FeatureDrift:
     since: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """How one measure of a feature moved: `effect` in the units of its gate, from `then` on average to `now`.
+    `part`: which of the feature's levels, of a share.
+    """
+
+    kind: Kind
+    effect: float
+    then: float
+    now: float
+    part: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
-    """A feature in the current window. `gone`: how the column is no longer what it was, as a cause and in words."""
+    """A feature in the current window. `moves`: all that was measured of it, the most surprising first. `gone`: how the
+    column is no longer what it was, in words.
+    """
 
     feature: FeatureProfile
     now: Counts
-    measures: list[Measure]
-    gone: tuple[Cause, str] | None = None
+    moves: tuple[Move, ...]
+    p_value: float
+    drifted: bool
+    gone: str | None = None
+
+    @property
+    def worst(self) -> Move:
+        """The measure that decided."""
+        return self.moves[0]
+
+    def move(self, kind: Kind) -> Move | None:
+        """The measure of this kind; of several the most surprising."""
+        return next((move for move in self.moves if move.kind == kind), None)
+
+    @property
+    def nulls(self) -> Move:
+        """The share of nulls, which every feature has."""
+        return next(move for move in self.moves if move.kind == "nulls")
 
 
-def read(feature: FeatureProfile, counts: WindowCounts, *, min_windows: int) -> Reading:
-    """Measure one feature of the window; a column that is not there any more reads as nulls."""
-    text, now = counts.gone.get(feature.name), counts.features[feature.name]
-    cause: Cause = "null flood" if text and text.startswith("has disappeared") else "unit change"
-    gone = (cause, f"{feature.name} {text}") if text else None
-    return Reading(feature=feature, now=now, measures=measures(feature, now, min_windows=min_windows), gone=gone)
-
-
-def tell(reading: Reading, worst: Measure, *, p_value: float, drifted: bool) -> FeatureDrift:
-    """The finding: `worst` is the measure that decided."""
-    effects = {measure.kind: measure for measure in reading.measures}
-    nulls = effects["nulls"]
-    cause = _cause(reading, worst, growth=nulls.effect) if drifted else None
-    shift = effects["shift"].effect if "shift" in effects else worst.effect
-    if cause == "unit change" and reading.gone is None:
-        shift = _distance(reading)
-    text = reading.gone[1] if reading.gone else f"{reading.feature.name} {_say(worst, nulls, cause, shift)}"
-    doubt = ": probably bad data" if cause in PROBABLE_BAD_DATA else ""
+def tell(reading: Reading, *, start: str, since: str) -> FeatureDrift:
+    """The finding, in the window from `start` on; `since`: the first window of its run."""
+    distance = _distance(reading)
+    cause = _cause(reading, distance) if reading.drifted else None
+    shift, spread = reading.move("shift") or reading.worst, reading.move("spread")
     return FeatureDrift(
         name=reading.feature.name,
-        drifted=drifted,
-        p_value=p_value,
+        drifted=reading.drifted,
+        p_value=reading.p_value,
         cause=cause,
-        shift=shift,
-        spread=float(np.exp(effects["spread"].effect)) if "spread" in effects else 1.0,
-        nulls=nulls.effect,
-        sentence=f"{text} (p = {p_value:.2g}){doubt}",
+        shift=distance if cause == "unit change" else shift.effect,
+        spread=float(np.exp(spread.effect)) if spread else 1.0,
+        nulls=reading.nulls.effect,
+        sentence=_sentence(reading, cause, distance, since="" if since == start else since),
+        since=since if reading.drifted else "",
     )
 
 
-def _cause(reading: Reading, worst: Measure, *, growth: float) -> Cause:
+def rarity(p_value: float) -> str:
+    """How often such a window is seen when nothing has changed."""
+    if p_value <= 0:
+        return "no window looks like this when nothing has changed"
+    if p_value > 0.5:
+        return "most windows look like this when nothing has changed"
+    return f"{_one_in(p_value)} looks like this when nothing has changed"
+
+
+def moment(iso: str) -> str:
+    """A window's start for people: the day alone when it starts with the day."""
+    start = datetime.fromisoformat(iso)
+    return f"{start:%Y-%m-%d}" if (start.hour, start.minute, start.second) == (0, 0, 0) else f"{start:%Y-%m-%d %H:%M}"
+
+
+def _one_in(p_value: float) -> str:
+    """How often in words, to two digits, and never rarer than there is evidence for."""
+    if p_value < 1 / RAREST:
+        return f"less than one window in {RAREST:,}"
+    return f"one window in {int(float(f'{1 / p_value:.1e}')):,}"
+
+
+def _cause(reading: Reading, distance: float) -> Cause:
+    feature, now = reading.feature, reading.now
     if reading.gone:
-        return reading.gone[0]
-    if growth >= NULL_FLOOD:
+        return "disappeared" if "disappeared" in reading.gone else "changed kind"
+    if reading.nulls.effect >= NULL_FLOOD:
         return "null flood"
-    return "unit change" if _stretched(reading) or abs(_distance(reading)) > UNIT_SHIFT else CAUSES[worst.kind]
-
-
-def _stretched(reading: Reading) -> bool:
-    """Is the window's scale far beyond that of any reference window, and of all of them together?"""
-    now, whole = spread(reading.feature, reading.now), reading.feature.scale
-    scales = [scale for window in reading.feature.windows if (scale := spread(reading.feature, window)) is not None]
-    if now is None or whole is None or not scales:
-        return False
-    return now > UNIT_RATIO * max(whole, *scales) or now < min(scales) / UNIT_RATIO
+    if is_stuck(feature, now):
+        return "stuck"
+    if feature.kind == "number" and (conversion(feature, now) or is_far(feature, distance, now)):
+        return "unit change"
+    return CAUSES[reading.worst.kind]
 
 
 def _distance(reading: Reading) -> float:
     """The median's move in reference sd; 0 where there is no scale to measure it by."""
-    feature, now = reading.feature, median(reading.feature, reading.now)
+    feature = reading.feature
+    now = median(feature, reading.now) if feature.kind == "number" else None
     if now is None or feature.centre is None or not feature.scale:
         return 0.0
-    return (now - feature.centre) / feature.scale
+    with np.errstate(over="ignore"):
+        return float(np.clip(np.float64(now - feature.centre) / feature.scale, -MOST, MOST))
 
 
-def _say(worst: Measure, nulls: Measure, cause: Cause | None, shift: float) -> str:
+def _sentence(reading: Reading, cause: Cause | None, distance: float, *, since: str) -> str:
+    name = reading.feature.name
     if cause is None:
-        return "moved no further than between reference windows"
+        return f"{name} moved no further than between reference windows"
+    said = f"{name} {reading.gone}" if reading.gone else f"{name} {_say(reading, cause, distance)}"
+    rare = "" if reading.p_value <= 0 else f" (by chance in {_one_in(reading.p_value)})"
+    doubt = f", probably bad data: {CAUSE_IN_WORDS[cause]}" if cause in PROBABLE_BAD_DATA else ""
+    return f"{said}{f', since {moment(since)}' if since else ''}{rare}{doubt}"
+
+
+def _say(reading: Reading, cause: Cause, distance: float) -> str:
+    feature, now = reading.feature, reading.now
+    if cause == "stuck":
+        value = f"{now.low:g}" if feature.kind == "number" else feature.levels[int(np.argmax(now.bins[:-1]))]
+        return f"is {value} in all rows, which it never was in a reference window"
     if cause == "unit change":
-        return f"has another unit or is broken: its median moved by {shift:+.1f} reference sd"
-    shown = nulls if cause == "null flood" else worst
-    then, now = float(shown.then.mean()), shown.now
+        found = conversion(feature, now)
+        looks = f"looks as if it had been {found.words}" if found else "has another unit or is broken"
+        return f"{looks}: its median moved by {distance:+.1f} reference standard deviations"
+    return _how_much(feature, reading.nulls if cause == "null flood" else reading.worst)
+
+
+def _how_much(feature: FeatureProfile, shown: Move) -> str:
+    then, now = shown.then, shown.now
+    points = f"{100 * shown.effect:+.1f} points"
+    level = feature.levels[shown.part] if feature.kind == "category" and feature.levels else ""
     sentences: dict[Kind, str] = {
-        "shift": f"moved by {shown.effect:+.2f} reference sd",
+        "shift": f"moved by {shown.effect:+.2f} reference standard deviations",
         "spread": f"spreads {np.exp(shown.effect):.2f} times as wide",
         "skewness": f"has another shape: its skewness went from {then:+.2f} to {now:+.2f}",
         "kurtosis": f"has another shape: its kurtosis went from {then:+.2f} to {now:+.2f}",
-        "nulls": f"is null in {now:.1%} of the rows, before in {then:.1%}",
-        "share": f"has another mix: a frequent level went from {then:.1%} to {now:.1%} of the rows",
-        "mix": f"has another mix: {shown.effect:.1%} of the rows moved to other levels",
+        "nulls": f"is null in {now:.1%} of the rows, before in {then:.1%} ({points})",
+        "share": f"has another mix: {level!r} went from {then:.1%} to {now:.1%} of the rows ({points})",
+        "mix": f"has another mix: {100 * shown.effect:.1f} points of the rows moved to other levels",
         "unseen": f"has values that the reference never had in {now:.2%} of the rows",
     }
     return sentences[shown.kind]

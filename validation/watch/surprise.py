@@ -2,10 +2,10 @@
 
 The p-value of an exact prediction interval: t over the reference windows, whose own variance holds the day-to-day
 movement; what is autocorrelated or heavier tailed than normal in the reference itself widens it. Formulas and
-measured error rates: research on drift, sections 3a and 3d.
+measured error rates: research on drift, sections 3a and 3d. All arithmetic is over K features at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Kind = Literal["shift", "spread", "skewness", "kurtosis", "nulls", "share", "mix", "unseen"]
 
 # A smaller movement is never drift, however sure it is.
 GATES: Mapping[Kind, float] = {
     "shift": 0.1,  # reference sd
-    "spread": 0.1,  # log of the sd's ratio
+    "spread": 0.05,  # log of the sd's ratio; outer bins make it smaller than it is: x1.1 is about 0.07
     "skewness": 0.3,
     "kurtosis": 0.6,
     "nulls": 0.02,  # share of rows, as all below
@@ -26,53 +27,54 @@ GATES: Mapping[Kind, float] = {
     "mix": 0.03,  # total variation, less what sampling alone makes
     "unseen": 0.001,
 }
+ONE_SIDED: tuple[Kind, ...] = ("mix", "unseen")  # only an increase counts
 MAX_CORRELATION = 0.9
 MIN_EFFECTIVE = 3.0  # windows that are left after the correction for autocorrelation
 EXTREME = 0.98  # the quantile by which tails heavier than normal are recognised
+TINY = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measure:
-    """One number of one feature: its values in the reference windows (in order), and now.
+class Measures:
+    """One kind of number of K features, in the reference windows and now.
 
-    `noise_then`, `noise_now`: variance by sampling alone in a reference window and now. `effect`: how far it moved,
-    in the units of GATES. `least_p`: the p-value is never smaller. `one_sided`: only an increase counts.
+    `owners` (K,): which feature each is of; `parts` (K,): which of its levels, of shares. `then` (K, windows), in
+    order: nan for windows that are not compared with. `now` (K,). `noise_then`, `noise_now` (K,): variance by sampling
+    alone in a reference window and now. `effect` (K,): how far it moved, in the units of GATES. `least_p` (K,): the
+    p-value is never smaller.
     """
 
     kind: Kind
+    owners: Ints
     then: Floats
-    now: float
-    noise_then: float
-    noise_now: float
-    effect: float
-    least_p: float = 0.0
-    one_sided: bool = False
+    now: Floats
+    noise_then: Floats
+    noise_now: Floats
+    effect: Floats
+    least_p: Floats
+    parts: Ints
 
     @property
-    def strength(self) -> float:
-        """The movement in multiples of its gate; below 1 it does not matter."""
-        return abs(self.effect) / GATES[self.kind]
+    def strength(self) -> Floats:
+        """The movements in multiples of their gate; below 1 they do not matter."""
+        return np.abs(self.effect) / GATES[self.kind]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tails:
-    """What is pooled over features for one kind: lag-1 autocorrelation, and how much wider than normal tails are."""
+    """Lag-1 autocorrelation of each measure's windows (K,), and how much wider than normal the tails of all are."""
 
-    correlation: float = 0.0
-    widening: float = 1.0
-
-
-def pooled(found: Sequence[Measure]) -> dict[Kind, Tails]:
-    """Autocorrelation and heavy tails of the reference itself, by kind of measure, over all features."""
-    return {
-        kind: Tails(correlation=_correlation(group), widening=_widening(group))
-        for kind in GATES
-        if (group := [measure for measure in found if measure.kind == kind])
-    }
+    correlation: Floats
+    widening: float
 
 
-def p_value(measure: Measure, tails: Tails) -> float:
-    """Probability of a value at least as far out, if the window is one more of the reference's kind; in (0, 1].
+def tails(found: Measures) -> Tails:
+    """Autocorrelation and heavy tails of the reference itself, of one kind of measure, by what all features say."""
+    return Tails(correlation=_correlation(found.then), widening=_widening(found.then, found.noise_then))
+
+
+def p_values(found: Measures, tails: Tails) -> Floats:
+    """(K,): probability of a value at least as far out if the window is one more of the reference's; in (0, 1].
 
     T = (now - mean) / (widening sqrt(variance (1 + 1/m))), t with m - 1 degrees of freedom, where m is the number of
     windows, less for autocorrelation: m (1 - r) / (1 + r). The variance is the reference's, never below sampling
@@ -80,37 +82,65 @@ def p_value(measure: Measure, tails: Tails) -> float:
     """
     from scipy.special import stdtr  # 0.25 s, and `import andon` must be light
 
-    count = len(measure.then)
-    effective = max(count * (1 - tails.correlation) / (1 + tails.correlation), min(MIN_EFFECTIVE, count))
-    extra = max(0.0, measure.noise_now - measure.noise_then)
-    variance = max(float(measure.then.var(ddof=1)) + extra, measure.noise_now)
-    distance = measure.now - float(measure.then.mean())
-    statistic = distance / (tails.widening * np.sqrt(variance * (1 + 1 / effective)) + np.finfo(float).tiny)
-    tail = float(stdtr(effective - 1, -statistic if measure.one_sided else -abs(statistic)))
-    return min(1.0, max(measure.least_p, tail if measure.one_sided else 2 * tail, np.finfo(float).tiny))
+    count = (~np.isnan(found.then)).sum(axis=1)
+    mean, variance = _mean_and_variance(found.then)
+    effective = np.maximum(count * (1 - tails.correlation) / (1 + tails.correlation), np.minimum(MIN_EFFECTIVE, count))
+    extra = np.maximum(0.0, found.noise_now - found.noise_then)
+    variance = np.maximum(variance + extra, found.noise_now)
+    statistic = (found.now - mean) / (tails.widening * np.sqrt(variance * (1 + 1 / effective)) + TINY)
+    one_sided = found.kind in ONE_SIDED
+    tail = stdtr(effective - 1, -statistic) if one_sided else 2 * stdtr(effective - 1, -np.abs(statistic))
+    bounded: Floats = np.minimum(1.0, np.maximum(np.maximum(found.least_p, tail), TINY))
+    return bounded
 
 
-def _correlation(group: Sequence[Measure]) -> float:
-    """Mean lag-1 autocorrelation, corrected for its bias of -(1 + 3r)/m, in [0, 0.9]."""
-    found = []
-    for measure in group:
-        away = measure.then - measure.then.mean()
-        if (spread := float(away @ away)) > 0:
-            lagged = float(away[:-1] @ away[1:]) / spread
-            found.append(lagged + (1 + 3 * lagged) / len(away))
-    return float(np.clip(np.mean(found), 0, MAX_CORRELATION)) if found else 0.0
+def _mean_and_variance(then: Floats) -> tuple[Floats, Floats]:
+    """Of each row's windows that are not nan: the mean, and the variance with n - 1."""
+    count = (~np.isnan(then)).sum(axis=1)
+    mean = np.nansum(then, axis=1) / count
+    return mean, np.nansum((then - mean[:, None]) ** 2, axis=1) / np.maximum(count - 1, 1)
 
 
-def _widening(group: Sequence[Measure]) -> float:
+def _correlation(then: Floats) -> Floats:
+    """(K,): lag-1 autocorrelation, corrected for its bias of -(1 + 3r)/m, in [0, 0.9].
+
+    Each feature's own is drawn towards the mean of all, by how much they differ beyond their sampling error
+    (1 - r^2)/m: few windows say little about one feature, but a season in one of many must not be averaged away.
+    """
+    count = (~np.isnan(then)).sum(axis=1)
+    away = _packed(then - _mean_and_variance(then)[0][:, None])
+    square = (away**2).sum(axis=1)
+    lagged = (away[:, 1:] * away[:, :-1]).sum(axis=1)
+    varies = square > TINY
+    if not varies.any():
+        return np.zeros(len(then))
+    own = np.divide(lagged, square, out=np.zeros_like(square), where=varies)
+    own += (1 + 3 * own) / count
+    common = float(np.clip(own[varies].mean(), 0, MAX_CORRELATION))
+    noise = (1 - common**2) / float(count[varies].mean())
+    trust = max(0.0, 1 - noise / max(float(own[varies].var()), noise))
+    drawn = np.where(varies, common + trust * (own - common), common)
+    return np.clip(drawn, 0, MAX_CORRELATION)
+
+
+def _packed(values: Floats) -> Floats:
+    """What is not nan moves to the left, in order, and zeros follow: neighbours are neighbours among those compared."""
+    order = np.argsort(np.isnan(values), axis=1, kind="stable")
+    return np.nan_to_num(np.take_along_axis(values, order, axis=1), nan=0.0)
+
+
+def _widening(then: Floats, noise: Floats) -> float:
     """The 98 % quantile of the reference windows' own |z|, each against the others, over the normal's; at least 1."""
     from scipy.special import ndtri, stdtr
 
-    scores = []
-    for measure in group:
-        count = len(measure.then)
-        mean = (measure.then.sum() - measure.then) / (count - 1)
-        square = ((measure.then**2).sum() - measure.then**2) / (count - 1) - mean**2
-        variance = np.maximum(square * (count - 1) / (count - 2), max(measure.noise_then, np.finfo(float).tiny))
-        statistic = (measure.then - mean) / np.sqrt(variance * count / (count - 1))
-        scores.append(-ndtri(np.clip(stdtr(count - 2, -np.abs(statistic)), 1e-300, 0.5)))
-    return max(1.0, float(np.quantile(np.concatenate(scores), EXTREME) / ndtri((1 + EXTREME) / 2)))
+    count = (~np.isnan(then)).sum(axis=1, keepdims=True).astype(np.float64)
+    mean, variance = (item[:, None] for item in _mean_and_variance(then))
+    away = then - mean
+    others = mean - away / (count - 1)
+    # Leaving one out: (n - 2) s_i^2 = (n - 1) s^2 - away^2 n / (n - 1)
+    left = np.maximum(((count - 1) * variance - away**2 * count / (count - 1)) / (count - 2), noise[:, None])
+    statistic = (then - others) / np.sqrt(np.maximum(left, TINY) * count / (count - 1))
+    known = ~np.isnan(statistic)
+    freedom = np.broadcast_to(count - 2, then.shape)[known]
+    scores = -ndtri(np.clip(stdtr(freedom, -np.abs(statistic[known])), 1e-300, 0.5))
+    return max(1.0, float(np.quantile(scores, EXTREME) / ndtri((1 + EXTREME) / 2)))

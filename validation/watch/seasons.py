@@ -1,0 +1,61 @@
+"""Which reference windows a window is compared with: those of the same weekday or time of day, with history enough."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from validation.watch.policy import Drift
+
+DAY_SECONDS = 24 * 60 * 60
+Season = Literal["none", "weekday", "hour"]
+NAMES: dict[Season, str] = {"weekday": "weekday", "hour": "time of day"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Matched:
+    """`windows`: which reference windows to compare with. `words`: which they are, for people."""
+
+    windows: npt.NDArray[np.bool_]
+    words: str
+
+
+def matched(
+    starts: Sequence[datetime], filled: Sequence[bool], *, start: datetime, every_seconds: float, policy: Drift
+) -> Matched:
+    """The reference windows of the window's season, if there are `policy.min_windows` with rows of each; else all.
+
+    `filled`: which reference windows have rows. NOTE: weekdays and hours are those of the data's clock (UTC).
+    """
+    found = np.asarray(filled, dtype=np.bool_)
+    season = season_of(policy, every_seconds)
+    everything = f"compared with all {found.sum()} windows of the reference"
+    if season == "none":
+        return Matched(windows=found, words=everything)
+    slots = np.array([_slot(moment, season, every_seconds) for moment in starts], dtype=np.int64)
+    each = np.bincount(slots[found]) if found.any() else np.zeros(1, dtype=np.int64)
+    same = found & (slots == _slot(start, season, every_seconds))
+    if not same.any() or each[each > 0].min() < policy.min_windows:
+        few = f"fewer than {policy.min_windows} of them are of each {NAMES[season]}"
+        return Matched(windows=found, words=f"{everything}: {few}")
+    name = f"{start:%A}" if season == "weekday" else f"{start:%H:%M}"
+    return Matched(windows=same, words=f"compared with the {same.sum()} windows of the same {NAMES[season]} ({name})")
+
+
+def season_of(policy: Drift, every_seconds: float) -> Season:
+    """By what windows of this length are matched."""
+    if policy.match != "auto":
+        return policy.match
+    if every_seconds == DAY_SECONDS:
+        return "weekday"
+    return "hour" if 0 < every_seconds < DAY_SECONDS and DAY_SECONDS % every_seconds == 0 else "none"
+
+
+def _slot(moment: datetime, season: Season, every_seconds: float) -> int:
+    if season == "weekday":
+        return moment.weekday()
+    seconds = moment.hour * 3600 + moment.minute * 60 + moment.second
+    return int(seconds // max(every_seconds, 1))

@@ -1,0 +1,103 @@
+"""Has a number another unit? Recognises what a conversion does to a window's values.
+
+Recognised, when the values converted back lie where those of reference windows lay, and as they are do not: factors of
+10, 100, 1,000, 1,000,000, 60 and 3,600 either way, a flipped sign, and Celsius, Fahrenheit and Kelvin for each other.
+
+Not recognised: factors near 1 (miles for kilometres, pounds for kilograms, currencies), since drift looks the same:
+they are told as a shift, and a person must say which it is. Nor the flipped sign of what is symmetric about 0, which
+changes nothing; temperatures whose reference is so wide that both scales fit; a unit that changed in a part of the
+rows; and a changed unit beside one wild value. What is far off in another way is "another unit or broken".
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from validation.watch.counting import spread
+from validation.watch.profile import Counts, FeatureProfile
+
+SLACK = 0.5  # reference windows' least and largest values may be exceeded by this share of their range
+ALIKE = 0.2  # distributions whose shares below any edge differ by no more than this are the same, but for drift
+FAR = 10.0  # a median this many reference sd away is another unit, or a broken source
+STRETCHED = 10.0  # so is a spread this many times beyond that of any reference window and of all together
+NEAR = 5.0  # less than this many times off is not worth a closer look
+CONSTANT_ROWS = 10  # fewer rows that are all the same are no sign of anything
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """now = factor * then + offset, and how it is told."""
+
+    factor: float
+    offset: float
+    words: str
+
+
+CONVERSIONS = (
+    *(Conversion(float(by), 0.0, f"multiplied by {by:,}") for by in (10, 100, 1_000, 1_000_000, 60, 3_600)),
+    *(Conversion(1 / by, 0.0, f"divided by {by:,}") for by in (10, 100, 1_000, 1_000_000, 60, 3_600)),
+    Conversion(-1.0, 0.0, "given the opposite sign"),
+    Conversion(1.8, 32.0, "converted from Celsius to Fahrenheit"),
+    Conversion(1 / 1.8, -32 / 1.8, "converted from Fahrenheit to Celsius"),
+    Conversion(1.0, 273.15, "converted from Celsius to Kelvin"),
+    Conversion(1.0, -273.15, "converted from Kelvin to Celsius"),
+)
+
+
+def conversion(feature: FeatureProfile, now: Counts) -> Conversion | None:
+    """The conversion of the reference that is nearest to the window; None if none explains it, or none is needed."""
+    windows = [(window.low, window.high) for window in feature.windows]
+    then = np.array([(low, high) for low, high in windows if low is not None and high is not None])
+    if now.low is None or now.high is None or not len(then):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        slack = SLACK * (then.max(axis=0) - then.min(axis=0)) + 1e-9 * np.abs(then).max()
+        low, high = then.min(axis=0) - slack, then.max(axis=0) + slack
+        ends = np.array([now.low, now.high])
+        if ((ends >= low) & (ends <= high)).all():
+            return None
+        backs = [(np.sort((ends - item.offset) / item.factor), item) for item in CONVERSIONS]
+        fitting = [item for back, item in backs if ((back >= low) & (back <= high)).all()]
+    plain = _apart(feature, now, Conversion(1.0, 0.0, ""))
+    found = [(apart, item) for item in fitting if (apart := _apart(feature, now, item)) <= min(ALIKE, plain / 2)]
+    return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def is_far(feature: FeatureProfile, distance: float, now: Counts) -> bool:
+    """Is the median, or the spread, so far from the reference's that another unit or a broken source is likely?"""
+    return abs(distance) > FAR or _is_stretched(feature, now)
+
+
+def is_stuck(feature: FeatureProfile, now: Counts) -> bool:
+    """Have all rows of the window one value, which no reference window had?"""
+    return _is_constant(feature, now) and not any(_is_constant(feature, window) for window in feature.windows)
+
+
+def _apart(feature: FeatureProfile, now: Counts, converted: Conversion) -> float:
+    """Kolmogorov-Smirnov distance, at the edges, of the window and the reference after this conversion; in [0, 1].
+
+    NOTE: a reference's share below a converted edge is interpolated, which blurs what has few different values.
+    """
+    edges = np.array(feature.edges)
+    whole = np.sum([window.bins for window in feature.windows], axis=0, dtype=np.float64)
+    then = np.cumsum(whole)[:-1] / whole.sum()
+    current = np.cumsum(now.bins, dtype=np.float64)[:-1] / now.present
+    at = (edges - converted.offset) / converted.factor
+    expected = np.interp(at, edges, then, left=0.0, right=1.0)
+    return float(np.abs(current - (expected if converted.factor > 0 else 1 - expected)).max())
+
+
+def _is_constant(feature: FeatureProfile, counts: Counts) -> bool:
+    if counts.present < CONSTANT_ROWS:
+        return False
+    if feature.kind == "number":
+        return counts.low is not None and counts.low == counts.high
+    return max(counts.bins[:-1], default=0) == counts.present
+
+
+def _is_stretched(feature: FeatureProfile, now: Counts) -> bool:
+    current, whole = spread(feature, now), feature.scale
+    if current is None or whole is None or whole / NEAR < current < whole * NEAR:
+        return False
+    each = [scale for window in feature.windows if (scale := spread(feature, window)) is not None]
+    return bool(each) and (current > STRETCHED * max(whole, *each) or current < min(each) / STRETCHED)
