@@ -6,6 +6,7 @@ from prefect import flow
 
 from tasks.backfill import look_back
 from tasks.each import for_each
+from tasks.incidents import raise_incidents
 from tasks.monitor import judge_performance, judge_windows, verdicts_of
 from tasks.report import ask_for_retrain, ask_from_outside, report
 from tasks.site import Site, moment, open_sites
@@ -46,4 +47,5 @@ def _watch(site: Site, now: datetime, reason: str | None) -> tuple[Verdict, ...]
         windows = judge_labels(watch, snapshot, now)
         performance = judge_performance(watch, snapshot, now)
         asked = ask_for_retrain(watch, snapshot, now, told=reason)
-        return (*verdicts_of(looked), *windows, *performance, *asked.answers, *report(watch, asked, now))
+        told = raise_incidents(watch, now, link="")
+        return (*verdicts_of(looked), *windows, *performance, *asked.answers, *told, *report(watch, asked, now))
