@@ -59,6 +59,10 @@ class Channel(Protocol):
     def name(self) -> str:
         """What the channel is called."""
 
+    @property
+    def needs_prefect(self) -> bool:
+        """Whether it is Prefect's server that knows how to reach it."""
+
     def send(self, message: Message, *, seconds: float) -> None:
         """Deliver the message within `seconds`."""
 
@@ -80,6 +84,11 @@ class Webhook:
         """The host, and a few digits by which two webhooks of one host are told apart."""
         secret = self.url.get_secret_value()
         return f"webhook {urlsplit(secret).hostname} {hashlib.sha256(secret.encode()).hexdigest()[:_DIGITS]}"
+
+    @property
+    def needs_prefect(self) -> bool:
+        """No."""
+        return False
 
     def send(self, message: Message, *, seconds: float) -> None:
         """See the promises."""
@@ -122,6 +131,11 @@ class NotificationBlock:
     def name(self) -> str:
         """The slug."""
         return f"block {self.slug}"
+
+    @property
+    def needs_prefect(self) -> bool:
+        """Yes."""
+        return True
 
     def send(self, message: Message, *, seconds: float) -> None:
         """See the promises; `key` stands in the text's last line as the incident's id."""

@@ -16,7 +16,7 @@ from andon.addresses import announced, without_password
 from andon.catalogue import load
 from andon.cli.options import Json
 from andon.cli.output import coloured, grid, moment, people, print_json
-from andon.cli.setup import choose_prefect, settings
+from andon.cli.setup import settings
 from andon.pipeline import Pipeline
 from andon.settings import Settings
 from validation.errors import AndonError, DefinitionError, ServiceDownError
@@ -180,9 +180,8 @@ def _alerts(place: Settings) -> Iterator[Finding]:
     if not (channels := channels_of(place)):
         detail = "nobody is told of incidents: set ANDON_ALERT_WEBHOOKS or ANDON_ALERT_BLOCKS (andon show --settings)"
         yield Finding(what="alerts", state="not set", detail=detail)
-    choose_prefect(place)
     for channel in channels:
-        if channel.name.startswith("block ") and "PREFECT_API_URL" not in os.environ:
+        if channel.needs_prefect and not _prefect_is_there(place):
             yield Finding(what=channel.name, state="not known", detail="Prefect's server does not run: andon up")
             continue
         try:
@@ -191,6 +190,14 @@ def _alerts(place: Settings) -> Iterator[Finding]:
             yield Finding(what=channel.name, state="not reachable", detail=str(error), code=_SERVICE)
         else:
             yield _last_alert(place, channel.name)
+
+
+def _prefect_is_there(place: Settings) -> bool:
+    """Also tells this process where, before Prefect is imported."""
+    for name, value in announced(place.home).items():
+        os.environ.setdefault(name, value)
+    url = os.environ.get("PREFECT_API_URL")
+    return bool(url and _answers(f"{url}/health"))
 
 
 def _last_alert(place: Settings, channel: str) -> Finding:

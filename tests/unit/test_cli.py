@@ -298,6 +298,10 @@ def test_show_documents_every_variable(andon: Shell) -> None:
         "ANDON_SCORER_URL",
         "ANDON_ACTOR",
         "ANDON_LEASE_SECONDS",
+        "ANDON_ALERT_WEBHOOKS",
+        "ANDON_ALERT_BLOCKS",
+        "ANDON_PUBLIC_URL",
+        "ANDON_SILENCE_SECONDS",
     ]
     assert all(row["meaning"] for row in rows)
 
