@@ -39,7 +39,7 @@ def test_windows_are_realised_by_their_labels_and_again_by_a_correction(world: W
 
     corrected = pl.read_parquet(world.weeks[5].labels or "")
     spec = world.site.pipeline.spec
-    one = corrected.head(1).with_columns(pl.col(spec.target) + 50, known_at=pl.lit(day(2, 8)))
+    one = corrected[60:61].with_columns(pl.col(spec.target) + 50, known_at=pl.lit(day(2, 8)))
     world.put("bike_rentals", "correction.parquet", one.cast(corrected.schema))
     ingest("bikes", as_of=day(2, 8))
     again = [item for item in windows(monitor("bikes", as_of=day(2, 8))) if item.outcome == "corrected"]
