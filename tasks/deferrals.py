@@ -1,10 +1,12 @@
 """Deferred is not forgotten: intents whose moment may have come are put before the governor again."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from prefect import task
 
 from registry.ledger import Intent
+from storage.snapshot import Snapshot
 from tasks.history import history
 from tasks.policies import PLAIN
 from tasks.requests import answer, put_before_governor
@@ -24,16 +26,22 @@ def reexamine(site: Site, as_of: datetime) -> tuple[GovernorVerdict, ...]:
     """The governor's answers to deferred intents that may run now, or wait for something else now; what must still
     wait as it did stays as it is, silently.
     """
+    return look_again(site, as_of, take=lambda: take_snapshot(site, as_of))
+
+
+def look_again(site: Site, as_of: datetime, *, take: Callable[[], Snapshot | None]) -> tuple[GovernorVerdict, ...]:
+    """As `reexamine`; `take` takes the snapshot of all rows, and is called only where it may say something new."""
     due = [
         intent
         for intent in site.ledger.intents(site.name, states=("deferred",))
         if (intent.until is None or intent.until <= as_of) and awaits(intent, as_of) is None
     ]
-    return tuple(verdict for intent in due for verdict in _look_at(site, intent, as_of))
+    return tuple(verdict for intent in due for verdict in _look_at(site, intent, as_of, take))
 
 
-def _look_at(site: Site, intent: Intent, as_of: datetime) -> tuple[GovernorVerdict, ...]:
-    """What the ledger answers alone, first; a snapshot of all rows is taken only where it may say something new."""
+def _look_at(
+    site: Site, intent: Intent, as_of: datetime, take: Callable[[], Snapshot | None]
+) -> tuple[GovernorVerdict, ...]:
     no = governor.judge_without_rows(
         history(site.ledger, site.name),
         policy=site.pipeline.governor,
@@ -43,9 +51,7 @@ def _look_at(site: Site, intent: Intent, as_of: datetime) -> tuple[GovernorVerdi
     )
     if no is not None:
         return answer(site, intent, no)
-    if not _may_have_rows(site, intent):
-        return ()
-    return put_before_governor(site, intent, take_snapshot(site, as_of), as_of)
+    return put_before_governor(site, intent, take(), as_of) if _may_have_rows(site, intent) else ()
 
 
 def _may_have_rows(site: Site, intent: Intent) -> bool:

@@ -75,17 +75,17 @@ def test_when_the_event_is_lost_two_sweeps_start_one_run_and_the_loop_closes(lin
     audit(line.home)
 
 
-def test_the_cord_stops_the_line_until_it_is_released(line: Line) -> None:
+def test_the_cord_stops_the_line_and_what_was_asked_for_meanwhile_comes_when_it_is_released(line: Line) -> None:
     before = line.champion()
     line.andon("pause", "--why", "the depot is being rebuilt")
     asked = line.next_lap()
-    assert line.intent(asked)["state"] == "closed"
-    assert line.intent(asked)["outcome"].startswith("refused: the cord is pulled (the depot is being rebuilt)")
+    assert (line.intent(asked)["state"], line.intent(asked)["condition"]) == ("deferred", "the cord is released")
     line.andon("reconcile")
     assert line.retrain_runs(asked) == []
     assert (line.champion(), line.serving()) == (before, before["version"])
     line.andon("resume", "--why", "it is rebuilt")
-    assert line.await_closed(line.next_lap()) == "promote"
+    line.andon("reconcile")
+    assert line.await_closed(asked) == "promote"
     audit(line.home)
 
 

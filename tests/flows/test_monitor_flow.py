@@ -4,8 +4,13 @@ import polars as pl
 
 from flows.ingest import ingest
 from flows.monitor import monitor
+from flows.retrain import retrain
 from flows.score import score
 from tasks.cord import pull, release
+from tasks.deferrals import reexamine
+from tasks.leases import holding
+from tasks.requests import request
+from tasks.snapshots import take_snapshot
 from tests.flows.world import POLICIES, World, at_once, day
 from validation.verdict import Verdict
 
@@ -55,9 +60,9 @@ def test_as_soon_as_there_are_labels_it_asks_for_the_first_champion(empty: World
     assert monitor("bikes", as_of=day(1, 3)) == ()
     empty.land(1)
     ingest("bikes", as_of=day(1, 10))
-    for hour in (0, 1):
-        (asked,) = of_kind("governor", monitor("bikes", as_of=day(1, 10, hour)))
-        assert asked.outcome == "run"
+    (asked,) = of_kind("governor", monitor("bikes", as_of=day(1, 10)))
+    assert asked.outcome == "run"
+    assert of_kind("governor", monitor("bikes", as_of=day(1, 10, 1))) == [], "the wish is there, and permitted"
     (intent,) = empty.ledger.intents("bikes")
     assert (intent.state, intent.reason) == ("open", "there is no champion yet")
 
@@ -68,6 +73,7 @@ def test_a_proven_regret_asks_for_one_retrain_however_often_it_is_seen(world: Wo
     assert [(item.kind, item.outcome) for item in found] == [
         ("performance", "regret"),
         ("governor", "run"),
+        ("incident", "opened"),
         ("watch", "reported"),
     ]
     (intent,) = world.ledger.intents("bikes", states=("open",))
@@ -94,16 +100,56 @@ def test_in_the_cooldown_the_wish_is_deferred_with_its_moment(world: World) -> N
     assert (intent.state, intent.until) == ("deferred", day(3, 2))
 
 
-def test_while_the_cord_is_pulled_it_watches_and_asks_in_vain(world: World) -> None:
+def test_a_wish_of_the_time_when_the_cord_was_pulled_comes_back_when_it_is_released(world: World) -> None:
     pull("bikes", "the docks are rebuilt")
     changed(world)
     found = monitor("bikes", as_of=day(2, 14))
     ((performance,), (governor,)) = (of_kind(kind, found) for kind in ("performance", "governor"))
-    assert (performance.outcome, governor.outcome) == ("regret", "refuse")
+    assert (performance.outcome, governor.outcome) == ("regret", "defer")
     assert "the cord is pulled (the docks are rebuilt)" in governor.reasons[0]
-    assert [intent.state for intent in world.ledger.intents("bikes")] == ["closed", "closed"]
+    *_, waiting = world.ledger.intents("bikes")
+    assert (waiting.state, waiting.until, waiting.condition) == ("deferred", None, "the cord is released")
+    assert of_kind("governor", monitor("bikes", as_of=day(2, 14, 1), reason="the docks are full")) == []
+    assert reexamine(world.site, day(2, 14, 1)) == ()
     release("bikes", "done")
+    (back,) = reexamine(world.site, day(2, 14, 1))
+    assert (back.subject, back.outcome) == (waiting.id, "run")
+    (asked,) = world.ledger.intents("bikes", states=("open",))
+    assert (asked.id, asked.reason) == (waiting.id, waiting.reason)
+    assert asked.reason.startswith("regret: ")
     assert [outcome for _, outcome in world.told("cord")] == ["paused", "resumed"]
+    assert [outcome for _, outcome in world.told("governor")] == ["run", "defer", "run"]
+
+
+def test_a_hundred_events_of_drift_are_one_retrain(world: World) -> None:
+    """What each event comes to: a wish, from whichever process. The retrain's lease and claim decide who answers."""
+    changed(world)
+    snapshot = take_snapshot(world.site, day(2, 14))
+
+    def burst(process: int) -> list[Verdict]:
+        site, reasons = world.site, [f"drift no. {process * 25 + number}" for number in range(25)]
+        return [verdict for reason in reasons for verdict in request(site, snapshot, reason, day(2, 14))]
+
+    answers = at_once(*[lambda process=process: burst(process) for process in range(4)])
+    (intent,) = world.ledger.intents("bikes", states=("open",))
+    assert intent.reason.startswith("drift no. ")
+    permitted = [verdict for verdicts in answers if isinstance(verdicts, list) for verdict in verdicts]
+    assert {(verdict.subject, verdict.outcome) for verdict in permitted} == {(intent.id, "run")}, answers
+    assert len(permitted) <= 4, "those that came at the same moment; the others joined"
+    found = at_once(*[lambda: retrain("bikes", intent=intent.id, as_of=day(2, 14))] * 3)
+    assert all(isinstance(item, Verdict) for item in found), found
+    assert len(world.told("gate")) == 2
+    assert request(world.site, snapshot, "one more", day(2, 14))[0].outcome == "defer"
+
+
+def test_somebody_outside_is_heard_while_another_process_watches(world: World) -> None:
+    changed(world)
+    with holding(world.site, "monitor") as lease:
+        assert lease is not None
+        skipped, asked = monitor("bikes", as_of=day(2, 14), reason="the docks are full")
+        (again,) = monitor("bikes", as_of=day(2, 14))
+    assert (skipped.kind, again.kind, asked.kind, asked.outcome) == ("skip", "skip", "governor", "run")
+    assert world.ledger.intents("bikes")[-1].reason == "told from outside: the docks are full"
 
 
 def test_a_new_champion_is_watched_against_its_own_reference(later: World) -> None:

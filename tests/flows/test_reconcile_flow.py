@@ -14,6 +14,8 @@ from flows.retrain import retrain
 from flows.score import score
 from registry.ledger import Arrival, Lease
 from tasks.arrivals import landed
+from tasks.cord import pull, release
+from tasks.deferrals import reexamine
 from tasks.reconcile import in_turn
 from tests.flows.test_monitor_flow import LATER, changed
 from tests.flows.world import World, day
@@ -197,3 +199,49 @@ def test_a_deferred_wish_comes_back_when_its_moment_has_come(idle: World) -> Non
     assert isinstance(answer, Verdict)
     assert (answer.outcome, idle.champion()) == ("promote", "2")
     assert reconcile("bikes", as_of=day(3, 2)) == ()
+
+
+def test_what_a_wish_waits_for_is_told_anew_when_it_is_something_else_and_only_then(idle: World) -> None:
+    pull("bikes", "the docks are rebuilt")
+    refused = retrain("bikes", as_of=NOW)
+    assert isinstance(refused, Verdict)
+    (waiting,) = idle.ledger.intents("bikes", states=("deferred",))
+    assert (refused.outcome, waiting.condition) == ("defer", "the cord is released")
+    assert reconcile("bikes", as_of=NOW) == ()
+    release("bikes", "done")
+    (told,) = reconcile("bikes", as_of=NOW)
+    assert (told.kind, told.outcome, told.reasons[0].startswith("the last attempt was at 2011-01-31")) == (
+        "governor", "defer", True,
+    )  # fmt: skip
+    (waiting,) = idle.ledger.intents("bikes", states=("deferred",))
+    assert (waiting.until, waiting.condition) == (day(2, 3), "")
+    assert reconcile("bikes", as_of=day(2, 2, 23)) == ()
+    (told,) = reconcile("bikes", as_of=day(2, 3))
+    assert "nothing new is mature" in told.reasons[0]
+    assert reconcile("bikes", as_of=day(2, 3)) == ()
+
+
+def test_a_wish_that_waits_for_rows_costs_no_snapshot_until_some_have_come(idle: World) -> None:
+    """What was looked at in vain has a newer `changed_at`, and no verdict."""
+    asked = retrain("bikes", as_of=day(2, 7))
+    assert isinstance(asked, Verdict)
+    (waiting,) = idle.ledger.intents("bikes", states=("deferred",))
+    assert waiting.condition == "new mature rows"
+    assert reconcile("bikes", as_of=day(2, 7)) == ()
+    assert idle.ledger.intent(waiting.id) == waiting
+    idle.put("bikes", "2011-W06.parquet", idle.rows(6))
+    ingest("bikes", as_of=day(2, 7))
+    before = idle.told("governor")
+    assert reexamine(idle.site, day(2, 7)) == ()
+    looked_at = idle.ledger.intent(waiting.id)
+    assert looked_at is not None
+    assert (looked_at.state, looked_at.condition) == ("deferred", "new mature rows")
+    assert looked_at.changed_at > waiting.changed_at
+    assert idle.told("governor") == before
+    assert reexamine(idle.site, day(2, 7)) == ()
+    assert idle.ledger.intent(waiting.id) == looked_at
+    newest = idle.weeks[6].labels
+    assert newest is not None
+    idle.put("bike_rentals", newest.name, newest.read_bytes())
+    ingest("bikes", as_of=day(2, 7))
+    assert [verdict.outcome for verdict in reexamine(idle.site, day(2, 7))] == ["run"]

@@ -144,17 +144,20 @@ def test_an_intent_is_answered_once(later: World) -> None:
     assert [champion.change.version for champion in later.ledger.champions("bikes")] == ["1", "2"]
 
 
-def test_a_pulled_cord_stops_what_a_person_or_the_monitor_asks_for(world: World) -> None:
+def test_a_pulled_cord_puts_off_what_a_person_or_the_monitor_asks_for(world: World) -> None:
     world.land(6)
     ingest("bikes", as_of=day(2, 7))
-    pull("bikes", "the weather service is wrong")
-    by_hand = answer(as_of=day(2, 7))
-    assert (by_hand.kind, by_hand.outcome) == ("governor", "refuse")
     permitted = world.ledger.ask(intent_id="before the cord", pipeline="bikes", reason="regret", data_time=day(2, 7))
-    assert answer(intent=permitted.id, as_of=day(2, 7)).outcome == "refuse"
-    assert [intent.state for intent in world.ledger.intents("bikes")] == ["closed"] * 3
+    pull("bikes", "the weather service is wrong")
+    for intent in (permitted.id, None):
+        verdict = answer(as_of=day(2, 7), intent=intent)
+        assert (verdict.kind, verdict.outcome, verdict.subject) == ("governor", "defer", permitted.id)
+        assert [(item.state, item.condition) for item in world.ledger.intents("bikes")][1:] == [
+            ("deferred", "the cord is released")
+        ]
     release("bikes", "it is right again")
     assert answer(as_of=day(2, 7)).kind == "gate"
+    assert [intent.state for intent in world.ledger.intents("bikes")] == ["closed", "closed"]
 
 
 def test_an_unknown_pipeline_is_named_with_those_that_are_known(empty: World) -> None:

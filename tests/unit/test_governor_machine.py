@@ -1,0 +1,245 @@
+"""The governor's stage play: wishes, retrains with all endings, rollbacks, a pulled cord, time and rows, in any order.
+
+Everything but the training is the real thing: the ledger's rules, the history read from it, requests, deferrals. The
+pipeline's data are of 2013, and persons act today, as in a replay.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from typing import Any, ClassVar, Literal, cast
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from andon import Governor
+from registry.ledger import Change, Lease
+from registry.memory import MemoryLedger
+from storage.snapshot import Question, Snapshot
+from tasks.deferrals import look_again
+from tasks.orders import Order, _by_hand, _objection
+from tasks.requests import request
+from tasks.site import Site
+from tests.unit.definitions import define
+from validation.deeds import Cord, Trained
+from validation.governor import GovernorVerdict
+from validation.verdict import Verdict
+
+BEGIN = datetime(2013, 1, 1, tzinfo=UTC)
+COOLDOWN, BUDGET, MIN_ROWS, BREAKER = timedelta(days=3), 4, 10, 2
+POLICY = Governor(cooldown=COOLDOWN, max_per_month=BUDGET, min_new_rows=MIN_ROWS, breaker_after=BREAKER)
+SITE: dict[str, Any] = {"pipeline": define(governor=POLICY), "settings": None, "store": None, "lake": None}
+Ending = Literal["promote", "reject", "expired", "failed"]
+ENDINGS: tuple[Ending, ...] = ("promote", "reject", "expired", "failed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came(Verdict):
+    """A batch was taken in."""
+
+    kind: ClassVar[str] = "contract"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate(Verdict):
+    """What history reads of the gate's verdict."""
+
+    kind: ClassVar[str] = "gate"
+
+    intent: str
+    snapshot: str
+    mature_rows: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A retrain that was let run. `cleared`: a person has resumed the pipeline since."""
+
+    at: datetime
+    version: str
+    ending: str
+    cleared: bool = False
+
+
+class Line(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = MemoryLedger()
+        self.site = Site(ledger=self.ledger, actor="test", **SITE)
+        self.now, self.rows, self.paused = BEGIN, 0, False
+        self.runs: list[Run] = []
+        self.rolled_back: list[datetime] = []  # by the newest attempt of then
+        self.answered: set[str] = set()
+        self.reigns: list[str] = []
+
+    # What happens.
+
+    @rule(hours=st.sampled_from([1, 24, 71, 72, 100, 400, 800]))
+    def time_passes(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+
+    @rule(count=st.sampled_from([1, 9, 10, 50]))
+    def rows_come(self, count: int) -> None:
+        self.rows += count
+        facts: dict[str, Any] = {"subject": f"{self.rows}", "outcome": "accept", "reasons": (), "data_time": self.now}
+        self.ledger.record(Came(pipeline="trips", **facts), actor="test")
+
+    @rule(times=st.integers(1, 3))
+    def the_monitor_asks(self, times: int) -> None:
+        for _ in range(times):
+            self._check(request(self.site, self._snapshot(), "regret", self.now))
+
+    @rule()
+    def the_sweep_looks(self) -> None:
+        self._check(look_again(self.site, self.now, take=self._snapshot))
+
+    @rule(ending=st.sampled_from(ENDINGS))
+    def a_permitted_retrain_runs(self, ending: Ending) -> None:
+        for intent in self.ledger.intents("trips", states=("open",)):
+            self._retrain(intent.id, ending, by_hand=False)
+
+    @rule(ending=st.sampled_from(ENDINGS))
+    def a_person_retrains(self, ending: Ending) -> None:
+        self._retrain(_by_hand(self.site, self.now, "asked for by hand"), ending, by_hand=True)
+
+    @precondition(lambda self: len(self.reigns) > 1)
+    @rule()
+    def a_person_rolls_back(self) -> None:
+        taken = self.reigns.pop()
+        self._crown(self.reigns[-1], kind="rollback", at=datetime.now(UTC))
+        for run in self.runs:
+            run.ending = "rolled back" if run.version == taken else run.ending
+        self.rolled_back.append(self.runs[-1].at)
+
+    @rule()
+    def the_cord_is_pulled(self) -> None:
+        self.paused = True
+        self._cord("paused")
+
+    @rule()
+    def the_cord_is_released(self) -> None:
+        self.paused = False
+        for run in self.runs:
+            run.cleared = True
+        self._cord("resumed")
+
+    # What must hold.
+
+    @invariant()
+    def a_wish_waits_for_something_or_was_answered(self) -> None:
+        for intent in self.ledger.intents("trips"):
+            assert (intent.state == "closed") == (intent.id in self.answered), intent
+            assert intent.state != "deferred" or intent.until or intent.condition
+
+    def teardown(self) -> None:
+        """Whatever has happened: when nothing objects any more, what was asked for comes back and runs."""
+        self.the_cord_is_released()
+        self.now += timedelta(days=31)
+        self.rows_come(MIN_ROWS)
+        waiting = {intent.id for intent in self.ledger.intents("trips") if intent.state != "closed"}
+        self.the_sweep_looks()
+        self.a_permitted_retrain_runs("reject")
+        assert waiting <= self.answered
+
+    # How it is done.
+
+    def _retrain(self, wanted: str, ending: Ending, *, by_hand: bool) -> None:
+        with self._lease() as lease:
+            intent = self.ledger.claim(wanted, lease=lease)
+            assert intent is not None
+            order = Order(
+                site=self.site, intent=intent, lease=lease, snapshot=self._snapshot(), description=cast("Any", None),
+                as_of=self.now, epoch=0,
+            )  # fmt: skip
+            objection = _objection(order, by_hand=by_hand)
+            if objection is not None:
+                self._check((cast("GovernorVerdict", objection),))
+                return
+            self._may_run(by_hand=by_hand)
+            self._end(intent.id, ending)
+            self.ledger.close(intent.id, outcome=ending, lease=lease)
+            self.answered.add(intent.id)
+            self.now += timedelta(minutes=1)
+
+    def _may_run(self, *, by_hand: bool) -> None:
+        assert not self.paused
+        failed = takewhile(lambda run: run.ending in ("failed", "rolled back") and not run.cleared, self.runs[::-1])
+        assert len(list(failed)) < BREAKER
+        if not by_hand:
+            judged = [run.at for run in self.runs if run.ending != "failed"]
+            assert all(self.now - at >= COOLDOWN for at in (*judged, *self.rolled_back))
+            assert sum(run.at > self.now - timedelta(days=30) for run in self.runs) < BUDGET
+
+    def _end(self, intent: str, ending: Ending) -> None:
+        version = str(len(self.runs) + 1)
+        self.runs.append(Run(at=self.now, version=version, ending=ending))
+        told: dict[str, Any] = {"pipeline": "trips", "outcome": ending, "reasons": ("so",), "data_time": self.now}
+        if ending == "failed":
+            numbers: dict[str, Any] = {"snapshot": "", "rows": 0, "searched": False, "recipe": {}}
+            self.ledger.record(Trained(subject=intent, **told, **numbers), actor="test")
+            return
+        judged = Gate(subject=version, intent=intent, snapshot=self._snapshot().id, mature_rows=self.rows, **told)
+        self.ledger.record(judged, actor="test")
+        if ending == "promote":
+            self.reigns.append(version)
+            self._crown(version, kind="promotion", at=self.now)
+
+    def _snapshot(self) -> Snapshot:
+        asked = Question(as_of=self.now, as_known_at=self.now, batches={})
+        rows, none = pl.DataFrame({"n": range(self.rows)}), pl.Series("n", [], dtype=pl.Int64)
+        return Snapshot(
+            question=asked, rows=rows, batch=rows["n"], unlabelled=none, missing=0, until=self.now,
+            columns={"n": str(self.rows)},
+        )  # fmt: skip
+
+    def _crown(self, version: str, *, kind: Any, at: datetime) -> None:
+        champion = self.ledger.champion("trips")
+        change = Change(
+            pipeline="trips", kind=kind, version=version, bundle_sha256=version, trained_until=self.now, why="so",
+            data_time=at, actor="test",
+        )  # fmt: skip
+        self.ledger.crown(change, expected_epoch=champion.epoch if champion else 0)
+
+    def _cord(self, outcome: str) -> None:
+        told: dict[str, Any] = {"subject": "trips", "outcome": outcome, "reasons": ("so",)}
+        self.ledger.record(Cord(pipeline="trips", data_time=datetime.now(UTC), **told), actor="test")
+
+    @contextmanager
+    def _lease(self) -> Iterator[Lease]:
+        lease = self.ledger.acquire("trips", "retrain", holder="test", ttl=timedelta(hours=1))
+        assert lease is not None
+        yield lease
+        self.ledger.release(lease)
+
+    def _check(self, answers: tuple[GovernorVerdict, ...]) -> None:
+        for answer in answers:
+            assert answer.outcome in ("run", "defer")
+            assert answer.outcome == "run" or answer.until or answer.condition
+            assert answer.until is None or answer.until > self.now
+            assert answer.outcome != "run" or not self.paused
+
+
+@pytest.fixture
+def nobody_listens() -> Iterator[None]:
+    """What is announced goes nowhere, and truth is none the worse for it. NOTE: with a key and no address of a server,
+    Prefect emits no events, and starts no server for them.
+    """
+    from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_KEY: "nobody"}, restore_defaults={PREFECT_API_URL}):
+        yield
+
+
+@pytest.mark.usefixtures("nobody_listens")
+def test_whatever_happens_limits_hold_and_no_wish_is_lost() -> None:
+    run_state_machine_as_test(
+        Line,
+        settings=settings(
+            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
