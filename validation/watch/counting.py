@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from polars.selectors import by_name
 
 from validation.watch.reference import NORMAL_QUARTILE_RANGE, Counts, FeatureProfile, Kind, Profile, finite
 
@@ -113,7 +114,7 @@ def _gone(feature: FeatureProfile, dtype: pl.DataType | None) -> str | None:
 
 def _columns(feature: FeatureProfile, place: int, dtype: pl.DataType) -> Iterator[pl.Expr]:
     """What is summed up, named by the feature's place: a number as it is, a category's hashes and where it is null."""
-    column = pl.col(feature.name)
+    column = by_name(feature.name)  # pl.col would read "*" or "^a.*$" as patterns
     if feature.kind == "number":
         yield (column if isinstance(dtype, pl.Float64) else column.cast(pl.Float64)).alias(f"{place}")
     else:
@@ -149,7 +150,7 @@ def _told(feature: FeatureProfile, found: Iterator[Any], *, rows: int) -> Counts
 def _with_finite_ends(scan: pl.LazyFrame, counts: Mapping[str, Counts]) -> dict[str, Counts]:
     """`low` and `high` are of finite values only; None where there are none."""
     infinite = [name for name, each in counts.items() if -inf == each.low or inf == each.high]
-    values = [pl.col(name).cast(pl.Float64) for name in infinite]
+    values = [by_name(name).cast(pl.Float64) for name in infinite]
     usable = [value.filter(value.is_finite()) for value in values]
     asked = [end for value in usable for end in (value.min(), value.max())]
     found = iter(_row(scan, asked) if asked else ())
