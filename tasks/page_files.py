@@ -13,8 +13,8 @@ LATEST = "latest.html"
 
 def page_name(start: datetime) -> str:
     """The file's name: the window's start, as short as it can be said."""
-    form = "%Y-%m-%d" if start.hour == start.minute == 0 else "%Y-%m-%dT%H%M"
-    return f"{start:{form}}{start:%S}.html" if start.second else f"{start:{form}}.html"
+    clock = start.strftime("T%H%M%S").removesuffix("00").removesuffix("T0000")
+    return f"{start:%Y-%m-%d}{clock}.html"
 
 
 def reports_folder(settings: Settings, pipeline: str) -> Path:

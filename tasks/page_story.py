@@ -20,7 +20,7 @@ HEAT_WINDOWS = 40
 HEAT_FEATURES = 25
 FEATURES, LEAST_FEATURES = 12, 4  # shown of a window: all that drifted up to so many, and never fewer
 SLICES = 30
-_METRICS = {"log_loss": "log loss", "l1": "absolute error", "l2": "squared error"}
+_METRICS = {"logloss": "log loss", "l1": "absolute error", "l2": "squared error"}
 _DARKEST = 8.0  # -log10 of the p-value that is drawn darkest
 _FAINTEST = 0.3  # shade of a finding, at least
 
@@ -48,6 +48,7 @@ def story(facts: Known, looked: Looked, as_of: datetime) -> WindowStory:
         slices=() if slices is None else tuple(_slice(slices)),
         sliced="" if slices is None else f"Rows of {_day(slices)}, the newest window with labels; worst first.",
         scored=_scored(facts, start),
+        rarity=f"This window: {verdict.rarity}." if verdict.rarity else "",
     )
 
 

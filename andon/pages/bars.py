@@ -37,6 +37,7 @@ def lying(bars: Sequence[Bar], *, name: str) -> str:
     parts = []
     for index, bar in enumerate(bars):
         y = index * _ROW
+        shares = f"{share(bar.before)} → {share(bar.now)}"
         short = bar.label if len(bar.label) <= _LONGEST else f"{bar.label[: _LONGEST - 1]}…"
         parts.append(
             f'<g><title>{escape(_said(bar))}</title><text x="{_NAMES - 6}" y="{y + 19}" class="axis" '
@@ -44,8 +45,7 @@ def lying(bars: Sequence[Bar], *, name: str) -> str:
             f'<rect x="{_NAMES}" y="{y + 3}" width="{room * bar.before / top:.1f}" height="11" class="before"/>'
             f'<rect x="{_NAMES}" y="{y + 15}" width="{room * bar.now / top:.1f}" height="11" '
             f'class="{"new" if bar.odd else "now"}"/>'
-            f'<text x="{_WIDTH}" y="{y + 19}" class="axis" text-anchor="end">{share(bar.before)} → {share(bar.now)}'
-            "</text></g>"
+            f'<text x="{_WIDTH}" y="{y + 19}" class="axis" text-anchor="end">{escape(shares)}</text></g>'
         )
     return _svg("".join(parts), height=len(bars) * _ROW, name=name)
 
@@ -65,7 +65,7 @@ def _line(top: float, value: float, floor: int) -> str:
     y = floor - (floor - _TOP) * value / top
     return (
         f'<line x1="{_LEFT}" x2="{_WIDTH}" y1="{y:.1f}" y2="{y:.1f}" class="{"grid" if value else "zero"}"/>'
-        f'<text x="{_LEFT - 5}" y="{y + 4:.1f}" class="axis" text-anchor="end">{share(value)}</text>'
+        f'<text x="{_LEFT - 5}" y="{y + 4:.1f}" class="axis" text-anchor="end">{escape(share(value))}</text>'
     )
 
 

@@ -8,7 +8,7 @@ from andon.pages.bars import share
 from andon.pages.bins import bars, nulls_before
 from andon.pages.story import FeatureStory
 from validation.watch.counting import WindowCounts, median
-from validation.watch.findings import FeatureDrift
+from validation.watch.findings import FeatureDrift, rarity
 from validation.watch.profile import Counts, FeatureProfile
 
 _MOVED = 0.1  # sd, or a ratio of spreads: less is not told
@@ -32,8 +32,8 @@ def feature_story(found: FeatureDrift, feature: FeatureProfile, counts: WindowCo
 def _facts(found: FeatureDrift, feature: FeatureProfile, now: Counts) -> Iterator[str]:
     if found.drifted and found.since:
         yield f"since {words.day(datetime.fromisoformat(found.since))}"
-    if rare := words.rare(found.p_value):
-        yield rare
+    if found.drifted and found.p_value > 0:
+        yield rarity(found.p_value)
     middle = median(feature, now) if feature.kind == "number" else None
     if middle is not None and feature.centre is not None:
         yield f"median {words.short(feature.centre)} → {words.short(middle)}"

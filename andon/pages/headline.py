@@ -24,7 +24,7 @@ def headline(verdict: DriftVerdict, findings: Sequence[Finding], *, policy: Drif
         return Headline(tone="unknown", what=told, since="", doing="Waits for more history and decides nothing by it.")
     moved = [feature for feature in verdict.features if feature.drifted]
     if moved:
-        what = f"{_count(len(moved), verdict.judged)} further than usual: {words.plain(moved[0].sentence)}."
+        what = f"{_count(len(moved), verdict.judged)} further than usual: {words.brief(moved[0].sentence)}."
         doing = _waits(policy) if verdict.outcome == "suspect" else _tells(verdict)
         return Headline(tone="notice", what=what, since=_since(verdict.since), doing=doing)
     if verdict.raised:
@@ -44,7 +44,7 @@ def headline(verdict: DriftVerdict, findings: Sequence[Finding], *, policy: Drif
 
 def _alarm(findings: Sequence[Finding]) -> Headline:
     first, *others = findings
-    told = f"{first.title}: {first.lines[0]}" if first.lines else first.title
+    told = f"{first.title}: {words.brief(first.lines[0])}" if first.lines else first.title
     also = f" Also: {'; '.join(finding.title for finding in others)}." if others else ""
     many = f", seen in {first.windows} windows" if first.windows > 1 else ""
     return Headline(

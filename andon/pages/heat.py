@@ -22,7 +22,7 @@ def heat_map(heat: Heat | None, *, name: str, nothing: str) -> str:
     )
     return (
         f'<table class="heat"><caption class="hidden">{escape(name)}</caption>'
-        f'<colgroup><col><col span="{len(heat.labels)}"></colgroup>'
+        f'<colgroup><col/><col span="{len(heat.labels)}"/></colgroup>'
         f"<thead><tr><th></th>{''.join(_head(heat))}</tr></thead><tbody>{body}</tbody></table>"
     )
 

@@ -130,7 +130,7 @@ class OpenIncident:
 class WindowStory:
     """All that is drawn of one window. `points`: the windows up to this one, oldest first; `sliced`: of which
     window the slices are; `min_regret`: the regret share from which on a retrain is asked for; `scored`: how good the
-    estimates turned out to be, in a sentence.
+    estimates turned out to be, `rarity`: how often such a window is seen by chance, each in a sentence.
     """
 
     pipeline: str
@@ -149,3 +149,4 @@ class WindowStory:
     slices: tuple[SliceRow, ...] = ()
     sliced: str = ""
     scored: str = ""
+    rarity: str = ""

@@ -10,6 +10,11 @@ from andon.pages.story import FeatureStory, Headline, OpenIncident, Point, Slice
 
 REALISED, ESTIMATE, PROBE, BIAS = "#0b6e4f", "#2f5fb3", "#8a3fa0", "#8a5c00"
 _TITLES = {"alarm": "Alarm", "notice": "Notice", "quiet": "Quiet", "unknown": "Cannot be judged yet"}
+_BARS = {
+    "before": "reference, all its windows",
+    "now": "this window",
+    "new": "this window, where the reference never was",
+}
 _SLICES = (("slice", False), ("rows", True), ("loss", True), ("label - prediction", True))
 
 
@@ -24,7 +29,7 @@ def _parts(story: WindowStory) -> Iterator[str]:
     yield f'<p class="meta">{escape(champion)} · as known at {escape(story.as_of)} UTC</p></header><main>'
     yield _verdict(story.headline)
     yield layout.cards(story.cards) if story.cards else ""
-    yield from (_incident(item) for item in story.incidents)
+    yield from (_incident(item, story.headline) for item in story.incidents)
     yield from _performance(story)
     yield _drift(story)
     yield _features(story.features)
@@ -44,12 +49,15 @@ def _verdict(headline: Headline) -> str:
     )
 
 
-def _incident(item: OpenIncident) -> str:
+def _incident(item: OpenIncident, headline: Headline) -> str:
+    """What the headline has said is not said again."""
     found = "".join(f"<li>{escape(line)}</li>" for line in item.lines)
-    told = {"Since": item.since, "Probable cause": item.cause, "What Andon does": item.doing}
+    said = headline.doing.rstrip(".").lower() == item.doing.rstrip(".").lower()
+    told = {"Probable cause": item.cause, "What Andon does": "" if said else item.doing}
     facts = "".join(f"<p><b>{name}:</b> {escape(text)}</p>" for name, text in told.items() if text)
     listed = f"<ul>{found}</ul>" if found else ""
-    return f'<div class="incident"><h3>Open: {escape(item.title)}</h3>{facts}{listed}</div>'
+    head = f"Open since {item.since}: {item.title}"
+    return f'<div class="incident"><h3>{escape(head)}</h3>{listed}{facts}</div>'
 
 
 def _performance(story: WindowStory) -> Iterator[str]:
@@ -133,7 +141,7 @@ def _drift(story: WindowStory) -> str:
         unjudged="not judged: not enough history, or no rows" if unjudged else "",
     )
     of = f"The {len(heat.rows)} worst of {heat.judged:,} features" if heat.judged > len(heat.rows) else "Each feature"
-    told = f"{of}, in each of the last {len(heat.labels)} windows."
+    told = f"{of}, in each of the last {len(heat.labels)} windows. {story.rarity}"
     return layout.section(
         "Drift by feature", layout.wide(shown), legend, layout.empty(story.not_judged) if story.not_judged else "",
         note=told,
@@ -143,15 +151,14 @@ def _drift(story: WindowStory) -> str:
 def _features(features: Sequence[FeatureStory]) -> str:
     if not features:
         return layout.section("Features, before and now", layout.empty("There is no feature to compare."))
-    legend = (
-        '<p class="legend"><span><i class="box before"></i>reference</span><span><i class="box now"></i>this window'
-        '</span><span><i class="box new"></i>this window, where the reference never was</span></p>'
-    )
+    keys = "".join(f'<span><i class="box {kind}"></i>{name}</span>' for kind, name in _BARS.items())
     cards = "".join(_feature(item) for item in features)
     note = (
         "Shares of the rows, worst feature first. Ranges of a number hold about the same share of the reference each."
     )
-    return layout.section("Features, before and now", legend, f'<div class="features">{cards}</div>', note=note)
+    return layout.section(
+        "Features, before and now", f'<p class="legend">{keys}</p>', f'<div class="features">{cards}</div>', note=note
+    )
 
 
 def _feature(item: FeatureStory) -> str:
