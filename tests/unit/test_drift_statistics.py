@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -9,32 +10,27 @@ from scipy import stats
 
 from validation.watch.evidence import discoveries, simes
 from validation.watch.measures import normal_scores
-from validation.watch.surprise import Floats, Kind, Measures, Tails, p_values, tails
+from validation.watch.surprise import Floats, Kind, Measures, Usual, p_values, usual
 
 
-def measures(then: Any, now: Any, *, kind: Kind = "shift", noise_then: float = 0.0, noise_now: float = 0.0) -> Measures:
-    """Several features' measures of one kind; `then` (features, windows)."""
+def known(then: Any, *, kind: Kind = "shift", noise: float = 0.0) -> Usual:
+    """What is usual of several features; `then` (features, windows)."""
     windows = np.atleast_2d(np.asarray(then, dtype=float))
-    every = np.ones(len(windows))
-    return Measures(
-        kind=kind,
-        owners=np.arange(len(windows)),
-        then=windows,
-        now=now * every,
-        noise_then=noise_then * every,
-        noise_now=noise_now * every,
-        effect=every,
-        least_p=0.0 * every,
-        parts=np.zeros(len(windows), dtype=np.int64),
-    )
+    return usual(kind, np.arange(len(windows)), windows, noise=np.full(len(windows), noise))
 
 
-def plain(count: int = 1, *, correlation: float = 0.0, widening: float = 1.0) -> Tails:
-    return Tails(correlation=np.full(count, correlation), widening=widening)
+def plain(
+    then: Any, *, kind: Kind = "shift", noise: float = 0.0, correlation: float = 0.0, widening: float = 1.0
+) -> Usual:
+    """With this autocorrelation and these tails, whatever the windows say."""
+    found = known(then, kind=kind, noise=noise)
+    return replace(found, correlation=np.full(len(found.mean), correlation), widening=widening)
 
 
-def p_value(found: Measures, known: Tails | None = None) -> float:
-    return float(p_values(found, known or plain())[0])
+def p_value(usual: Usual, now: float, *, noise: float = 0.0) -> float:
+    one = np.ones(1)
+    found = p_values(Measures(usual=usual, now=now * one, noise=noise * one, effect=one, least_p=0 * one))
+    return float(found[0])
 
 
 def test_normal_scores_are_the_means_of_a_normal_between_its_quantiles() -> None:
@@ -51,38 +47,36 @@ def test_the_p_value_is_that_of_a_prediction_interval() -> None:
     """Golden: scipy.stats.t; for one more value of a normal sample, T = (x - mean) / (sd sqrt(1 + 1/m))."""
     then = stats.norm.rvs(size=30, random_state=4)
     statistic = (2.5 - then.mean()) / (then.std(ddof=1) * np.sqrt(1 + 1 / 30))
-    assert p_value(measures(then, 2.5)) == pytest.approx(2 * stats.t.sf(statistic, 29))
-    assert p_value(measures(then, 2.5, kind="mix")) == pytest.approx(stats.t.sf(statistic, 29))
-    assert p_value(measures(then, -2.5, kind="mix")) > 0.9
-    assert p_value(measures(then, 2.5), plain(widening=2.0)) == pytest.approx(2 * stats.t.sf(statistic / 2, 29))
+    assert p_value(plain(then), 2.5) == pytest.approx(2 * stats.t.sf(statistic, 29))
+    assert p_value(plain(then, kind="mix"), 2.5) == pytest.approx(stats.t.sf(statistic, 29))
+    assert p_value(plain(then, kind="mix"), -2.5) > 0.9
+    assert p_value(plain(then, widening=2.0), 2.5) == pytest.approx(2 * stats.t.sf(statistic / 2, 29))
     half = (2.5 - then.mean()) / (then.std(ddof=1) * np.sqrt(1 + 1 / 10))  # r = 1/2 leaves a third of the windows
-    assert p_value(measures(then, 2.5), plain(correlation=0.5)) == pytest.approx(2 * stats.t.sf(half, 9))
+    assert p_value(plain(then, correlation=0.5), 2.5) == pytest.approx(2 * stats.t.sf(half, 9))
 
 
 def test_windows_that_are_not_compared_with_are_as_if_not_there() -> None:
     then = stats.norm.rvs(size=(5, 30), random_state=5)
     gaps = np.full((5, 50), np.nan)
     gaps[:, np.sort(np.random.default_rng(1).permutation(50)[:30])] = then
-    whole, holed = measures(then, 1.5, noise_then=0.1), measures(gaps, 1.5, noise_then=0.1)
-    assert tails(holed).correlation == pytest.approx(tails(whole).correlation)
-    assert tails(holed).widening == pytest.approx(tails(whole).widening)
-    assert p_values(holed, tails(whole)) == pytest.approx(p_values(whole, tails(whole)))
+    whole, holed = known(then, noise=0.1), known(gaps, noise=0.1)
+    for name in ("windows", "mean", "variance", "noise", "correlation", "widening"):
+        assert getattr(holed, name) == pytest.approx(getattr(whole, name))
 
 
 def test_sampling_noise_is_a_floor_and_small_windows_are_noisier() -> None:
     constant = np.zeros(30)
     floor = 0.3 / (0.1 * np.sqrt(1 + 1 / 30))
-    assert p_value(measures(constant, 0.3, noise_then=0.01, noise_now=0.01)) == pytest.approx(2 * stats.t.sf(floor, 29))
+    assert p_value(plain(constant, noise=0.01), 0.3, noise=0.01) == pytest.approx(2 * stats.t.sf(floor, 29))
     then = np.tile([-1.0, 1.0], 15)
     spread = np.sqrt((then.var(ddof=1) + 0.5) * (1 + 1 / 30))
-    assert p_value(measures(then, 3.0, noise_then=0.5, noise_now=1.0)) == pytest.approx(2 * stats.t.sf(3 / spread, 29))
+    assert p_value(plain(then, noise=0.5), 3.0, noise=1.0) == pytest.approx(2 * stats.t.sf(3 / spread, 29))
 
 
 def test_a_chance_that_is_uniform_stays_uniform() -> None:
     """Of 2,000 windows like the reference, the share below p is p: golden 1.3 % below 1 % and 9.45 % below 10 %."""
     rng = np.random.default_rng(6)
-    drawn = [(rng.normal(3, 2, 20), rng.normal(3, 2)) for _ in range(2_000)]
-    found = p_values(measures([then for then, _ in drawn], np.array([now for _, now in drawn])), plain(2_000))
+    found = np.array([p_value(plain(rng.normal(3, 2, 20)), rng.normal(3, 2)) for _ in range(2_000)])
     assert ((found < 0.01).mean(), (found < 0.1).mean()) == (0.013, 0.0945)
 
 
@@ -95,14 +89,14 @@ def walks(rng: np.random.Generator, *, features: int, days: int, stays: float) -
 
 def test_autocorrelation_and_heavy_tails_of_the_reference_are_pooled_by_kind() -> None:
     rng = np.random.default_rng(7)
-    walking = tails(measures(walks(rng, features=400, days=30, stays=0.7), 0.0))
+    walking = known(walks(rng, features=400, days=30, stays=0.7))
     assert walking.correlation.mean() == pytest.approx(0.7, abs=0.12)
     assert walking.correlation.std() < 0.1
-    calm = tails(measures(rng.standard_normal((400, 30)), 0.0))
+    calm = known(rng.standard_normal((400, 30)))
     assert calm.correlation.mean() < 0.05
     assert calm.correlation.max() < 0.2
     assert calm.widening == pytest.approx(1.0, abs=0.03)
-    assert tails(measures(rng.standard_t(2, (400, 30)), 0.0)).widening > 1.3
+    assert known(rng.standard_t(2, (400, 30))).widening > 1.3
 
 
 def test_one_season_among_many_calm_features_is_not_averaged_away() -> None:
@@ -112,7 +106,7 @@ def test_one_season_among_many_calm_features_is_not_averaged_away() -> None:
     for _ in range(100):
         then = rng.standard_normal((30, 60))
         then[7] = walks(rng, features=1, days=60, stays=0.95)[0]
-        found.append(tails(measures(then, 0.0)).correlation)
+        found.append(known(then).correlation)
     mean = np.mean(found, axis=0)
     assert mean[7] > 0.45
     assert np.delete(mean, 7).max() < 0.15
@@ -127,7 +121,7 @@ def test_left_out_one_by_one_the_reference_windows_tell_how_heavy_tails_are() ->
             others = np.delete(row, day)
             statistic = (row[day] - others.mean()) / (others.std(ddof=1) * np.sqrt(1 + 1 / 24))
             scores.append(abs(stats.norm.ppf(stats.t.cdf(-abs(statistic), 23))))
-    assert tails(measures(then, 0.0)).widening == pytest.approx(np.quantile(scores, 0.98) / stats.norm.ppf(0.99))
+    assert known(then).widening == pytest.approx(np.quantile(scores, 0.98) / stats.norm.ppf(0.99))
 
 
 @settings(deadline=None)

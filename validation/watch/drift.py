@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from validation.verdict import Verdict
 from validation.watch.counting import WindowCounts
-from validation.watch.evidence import PREDICTION, Evidence, evidence
+from validation.watch.evidence import PREDICTION, Evidence, Prepared, evidence, prepared
 from validation.watch.findings import PROBABLE_BAD_DATA, FeatureDrift, moment, rarity, tell
 from validation.watch.policy import Drift
 from validation.watch.profile import Profile, build_profile
-from validation.watch.seasons import Matched, matched
+from validation.watch.seasons import matched
 from validation.watch.state import JUDGED, Seen, alarm_since, next_state
 
 __all__ = [
@@ -20,10 +20,12 @@ __all__ = [
     "Drift",
     "DriftVerdict",
     "FeatureDrift",
+    "Prepared",
     "Profile",
     "Seen",
     "build_profile",
     "judge",
+    "prepared",
 ]
 
 AT_ONCE = 100  # one window with p < alpha / 100 raises the alarm without a second
@@ -62,7 +64,7 @@ class DriftVerdict(Verdict):
 
 
 def judge(
-    profile: Profile,
+    reference: Profile | Prepared,
     counts: WindowCounts,
     *,
     pipeline: str,
@@ -71,14 +73,18 @@ def judge(
     previous: Sequence[Seen],
     as_of: datetime,
 ) -> DriftVerdict:
-    """Judge one monitoring window, as long as the profile's windows.
+    """Judge one monitoring window, as long as the profile's windows. `reference`: `prepared` where many are judged.
 
     `previous`: verdicts on the windows before under the same profile, oldest first; the newest max(3,
     `policy.clear_after`) that could be judged are enough. A column that has disappeared or changed its kind is a
     finding.
     """
-    compared = _compared(profile, window_start, policy)
-    found = evidence(profile.features, counts, compared=compared, policy=policy, most=MAX_FEATURES_TOLD)
+    known = reference if isinstance(reference, Prepared) else prepared(reference)
+    profile = known.profile
+    compared = matched(
+        profile.starts, known.filled, start=window_start, every_seconds=profile.every_seconds, policy=policy
+    )
+    found = evidence(known, counts, compared=compared, policy=policy, most=MAX_FEATURES_TOLD)
     features = _told(found, window_start, previous)
     drifted = tuple(feature for feature in features if feature.drifted)
     outcome, raised = next_state(
@@ -105,15 +111,6 @@ def judge(
         rarity=rarity(found.p_window) if found.judged else "",
         prediction=_prediction(profile, found, previous, policy),
     )
-
-
-def _compared(profile: Profile, start: datetime, policy: Drift) -> Matched:
-    starts = profile.starts
-    filled = [False] * len(starts)
-    for feature in profile.features:
-        for index, window in enumerate(reversed(feature.windows), start=1):
-            filled[-index] = filled[-index] or window.nulls > 0 or any(window.bins)
-    return matched(starts, filled, start=start, every_seconds=profile.every_seconds, policy=policy)
 
 
 def _told(found: Evidence, start: datetime, previous: Sequence[Seen]) -> tuple[FeatureDrift, ...]:

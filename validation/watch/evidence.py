@@ -2,21 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 from validation.watch.counting import WindowCounts
 from validation.watch.findings import Move, Reading
-from validation.watch.measures import measured
+from validation.watch.measures import Gauge, gauges
 from validation.watch.policy import Drift
-from validation.watch.profile import FeatureProfile
+from validation.watch.profile import Profile
 from validation.watch.seasons import Matched
-from validation.watch.stack import Bools, stacked
-from validation.watch.surprise import Floats, Ints, Measures, p_values, tails
+from validation.watch.stack import Now, Stack, counted, stacked
+from validation.watch.surprise import Bools, Floats, Ints, Measures, p_values
 
 PREDICTION = "prediction"  # the model's score is judged as a column of this name
 KINDS: tuple[Literal["number", "category"], ...] = ("number", "category")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """A profile as arrays, to judge many windows by. `filled` (windows,): which reference windows have rows."""
+
+    profile: Profile
+    stacks: tuple[Stack, ...]
+    filled: Bools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,20 +62,21 @@ class Table:
     p_values: Floats
 
 
-def evidence(
-    features: Sequence[FeatureProfile], counts: WindowCounts, *, compared: Matched, policy: Drift, most: int
-) -> Evidence:
+def prepared(profile: Profile) -> Prepared:
+    """What depends on the profile alone; worth it where many windows are judged."""
+    windows = max((len(feature.windows) for feature in profile.features), default=0)
+    stacks = tuple(stacked(profile.features, kind=kind, windows=windows) for kind in KINDS)
+    filled = np.concatenate([stack.rows for stack in stacks]).sum(axis=0)
+    return Prepared(profile=profile, stacks=stacks, filled=filled > 0)
+
+
+def evidence(reference: Prepared, counts: WindowCounts, *, compared: Matched, policy: Drift, most: int) -> Evidence:
     """Measure and judge all features; read all that drifted, and up to `most`. A column that is gone has drifted."""
-    stacks = [stacked(features, counts, kind=kind, windows=len(compared.windows)) for kind in KINDS]
-    found = [
-        measures
-        for stack in stacks
-        for measures in measured(stack, matched=compared.windows, min_windows=policy.min_windows)
-    ]
-    if not found:
+    known = _gauges(reference, compared.windows.tobytes(), policy.min_windows)
+    table = _table(known, [counted(stack, counts) for stack in reference.stacks])
+    if table is None:
         return Evidence(judged=0, p_window=1.0, p_prediction=None, readings=())
-    table = _table(found)
-    mine = [features[index] for index in table.judged]
+    mine = [reference.profile.features[index] for index in table.judged]
     p_features = np.where([item.name in counts.gone for item in mine], 0.0, table.p_values)
     predicts = np.array([item.name == PREDICTION for item in mine])
     drifted, p_window, p_prediction = _decided(p_features, predicts, policy.alpha)
@@ -109,17 +120,30 @@ def _decided(p_features: Floats, predicts: Bools, alpha: float) -> tuple[Bools, 
     return drifted, min(1.0, p_window), p_prediction
 
 
-def _table(found: Sequence[Measures]) -> Table:
-    owners = np.concatenate([item.owners for item in found])
+@lru_cache(maxsize=8)
+def _gauges(reference: Prepared, matched: bytes, min_windows: int) -> tuple[tuple[Gauge, ...], ...]:
+    """Of each stack, for the windows that match; kept for the next window."""
+    windows = np.frombuffer(matched, dtype=np.bool_)
+    return tuple(tuple(gauges(stack, matched=windows, min_windows=min_windows)) for stack in reference.stacks)
+
+
+def _table(known: Sequence[Sequence[Gauge]], now: Sequence[Now]) -> Table | None:
+    found = [
+        measures for part, current in zip(known, now, strict=True) for gauge in part for measures in gauge.read(current)
+    ]
+    if not found:
+        return None
+    owners = np.concatenate([item.usual.owners for item in found])
     strength = np.concatenate([item.strength for item in found])
-    p = np.concatenate([p_values(item, tails(item)) for item in found])
+    p = np.concatenate([p_values(item) for item in found])
     gated = np.where(strength >= 1, p, 1.0)  # a movement that is too small to matter is no evidence, however sure it is
     order = np.lexsort((-strength, gated, owners))
     judged, first, sizes = np.unique(owners[order], return_index=True, return_counts=True)
+    lengths = [len(item.now) for item in found]
     return Table(
         measures=found,
-        family=np.repeat(np.arange(len(found)), [len(item.owners) for item in found])[order],
-        row=np.concatenate([np.arange(len(item.owners)) for item in found])[order],
+        family=np.repeat(np.arange(len(found)), lengths)[order],
+        row=np.concatenate([np.arange(length) for length in lengths])[order],
         judged=judged,
         first=first,
         sizes=sizes,
@@ -132,11 +156,11 @@ def _moves(table: Table, place: int) -> tuple[Move, ...]:
     found = ((table.measures[table.family[row]], table.row[row]) for row in rows)
     return tuple(
         Move(
-            kind=item.kind,
+            kind=item.usual.kind,
             effect=float(item.effect[row]),
-            then=float(np.nanmean(item.then[row])),
+            then=float(item.usual.mean[row]),
             now=float(item.now[row]),
-            part=int(item.parts[row]),
+            part=int(item.usual.parts[row]),
         )
         for item, row in found
     )

@@ -117,7 +117,7 @@ class Reading:
 
 def tell(reading: Reading, *, start: str, since: str) -> FeatureDrift:
     """The finding, in the window from `start` on; `since`: the first window of its run."""
-    distance = _distance(reading)
+    distance = _distance(reading) if reading.drifted else 0.0
     cause = _cause(reading, distance) if reading.drifted else None
     shift, spread = reading.move("shift") or reading.worst, reading.move("spread")
     return FeatureDrift(

@@ -1,16 +1,21 @@
 """What is measured of a feature in a window, and in each reference window: a few numbers that drift would move.
 
 Of a number: the mean, log spread, skewness and kurtosis of its normal scores (by bin; centred, so that a shift does
-not look like a change of shape). Of a category: its three largest shares, the mix of all levels, the share of new
-levels. Of both: the share of nulls. Formulas: research on drift, section 3d.
+not look like a change of shape). Of a category: its three largest shares, the mix of all levels (mix.py), the share of
+new levels. Of both: the share of nulls. Formulas: research on drift, section 3d.
+
+A gauge holds what depends on the reference alone, of all features with enough history, and reads windows by it.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from validation.watch.stack import Bools, Stack, usable
-from validation.watch.surprise import Floats, Ints, Kind, Measures
+from validation.watch.mix import MixGauge
+from validation.watch.stack import Now, Stack, usable
+from validation.watch.surprise import Bools, Floats, Ints, Kind, Measures, Usual, usual
 
 LUMP = 0.5  # a number with more than this mass on one bin has no shape: skewness and kurtosis are not judged
 SMALL_SPREAD = 0.1  # added to variances of normal scores (1 in the reference), so that rare events are no "spread"
@@ -18,24 +23,90 @@ TOP = 3
 MOMENTS: tuple[tuple[Kind, float], ...] = (("shift", 1.0), ("spread", 0.5), ("skewness", 6.0), ("kurtosis", 24.0))
 
 
-def measured(stack: Stack, *, matched: Bools, min_windows: int) -> Iterator[Measures]:
-    """All measures of the features of a stack for which at least `min_windows` windows can be compared with.
+class Gauge(Protocol):
+    """Reads one or more kinds of measures in a window, of those features that have rows in it."""
 
-    `matched` (windows,): those to compare with where they are enough.
-    """
-    rows = stack.present + stack.nulls
-    compared = usable(rows, matched=matched, min_windows=min_windows)
-    found = compared.any(axis=1) & (stack.bins_now.sum(axis=1) + stack.nulls_now > 0)
-    if found.any():
-        yield _nulls(stack, found, rows, compared)
+    def read(self, now: Now) -> Iterator[Measures]:
+        """The measures of a window."""
+
+
+def gauges(stack: Stack, *, matched: Bools, min_windows: int) -> Iterator[Gauge]:
+    """For the features with at least `min_windows` windows; `matched` (windows,): those to compare with if enough."""
+    compared = usable(stack.rows, matched=matched, min_windows=min_windows)
+    rows = np.flatnonzero(compared.any(axis=1))
+    if len(rows):
+        yield _share("nulls", stack, rows, stack.nulls[rows], np.where(compared, stack.rows, np.nan)[rows])
     compared = usable(stack.present, matched=matched, min_windows=min_windows)
-    found = compared.any(axis=1) & (stack.bins_now.sum(axis=1) > 0)
-    if not found.any():
+    rows = np.flatnonzero(compared.any(axis=1))
+    if not len(rows):
         return
     if stack.features[0].kind == "number":
-        yield from _of_numbers(stack, found, compared)
+        yield _numbers(stack, rows, compared[rows])
     else:
-        yield from _of_categories(stack, found, compared)
+        yield from _categories(stack, rows, compared[rows])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NumberGauge:
+    """`rows` (K,): places in the stack. `scores` (K, bins). `usuals`: of each moment, and for which of the K it is."""
+
+    rows: Ints
+    scores: Floats
+    usuals: tuple[tuple[Usual, Bools], ...]
+
+    def read(self, now: Now) -> Iterator[Measures]:
+        """Shift, spread and shape."""
+        present = now.present[self.rows]
+        current = _moments(now.bins[self.rows][:, None, :], self.scores)[:, 0]
+        for index, ((_, noise), (known, chosen)) in enumerate(zip(MOMENTS, self.usuals, strict=True)):
+            has = chosen & (present > 0)
+            if has.any():
+                mine = known.only(has[chosen])
+                value = current[has, index]
+                yield Measures(
+                    usual=mine,
+                    now=value,
+                    noise=noise / present[has],
+                    effect=value - mine.mean,
+                    least_p=np.zeros(len(value)),
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShareGauge:
+    """`rows` (K,): places in the stack. `expected` (K,): the share if nothing has changed. `level`: of "share"."""
+
+    rows: Ints
+    usual: Usual
+    expected: Floats
+    level: int = 0
+
+    def read(self, now: Now) -> Iterator[Measures]:
+        """A share of the rows. An increase is also judged by the binomial's tail, P(X >= k) = I_p(k, n - k + 1), since
+        few hits are far from normal.
+        """
+        from scipy.special import betainc
+
+        total = (now.rows if self.usual.kind == "nulls" else now.present)[self.rows]
+        has = total > 0
+        if not has.any():
+            return
+        known, expected, total = self.usual.only(has), self.expected[has], total[has]
+        hits = self._hits(now)[self.rows][has]
+        share = hits / total
+        tail = betainc(np.maximum(hits, 1), np.maximum(total - hits, 0) + 1, expected)
+        yield Measures(
+            usual=known,
+            now=share,
+            noise=expected * (1 - expected) / total,
+            effect=share - known.mean,
+            least_p=np.where((share > expected) & (hits > 0), tail, 0.0),
+        )
+
+    def _hits(self, now: Now) -> Floats:
+        if self.usual.kind == "nulls":
+            return now.nulls
+        return now.novel if self.usual.kind == "unseen" else now.bins[:, self.level]
 
 
 def normal_scores(shares: Floats) -> Floats:
@@ -56,31 +127,19 @@ def normal_scores(shares: Floats) -> Floats:
     return np.where(places < first[:, None], lowest, np.where(places > last[:, None], highest, scores))
 
 
-def _of_numbers(stack: Stack, found: Bools, compared: Bools) -> Iterator[Measures]:
-    compared, now = compared[found], stack.bins_now[found]
-    counts = stack.bins[found] * compared[:, :, None]
-    present = counts.sum(axis=2)
+def _numbers(stack: Stack, rows: Ints, compared: Bools) -> NumberGauge:
+    counts = stack.bins[rows] * compared[:, :, None]
     whole = counts.sum(axis=1)
     shares = whole / whole.sum(axis=1, keepdims=True)
     scores = normal_scores(shares)
-    then, current = _moments(counts, scores), _moments(now[:, None, :], scores)[:, 0]
-    inverse_rows = _mean(np.divide(1.0, present, out=np.zeros_like(present), where=compared), compared)
-    shaped = shares.max(axis=1) <= LUMP
-    for index, (kind, noise) in enumerate(MOMENTS):
-        rows = np.ones(len(shares), dtype=np.bool_) if index < 2 else shaped
-        if rows.any():
-            values = np.where(compared, then[:, :, index], np.nan)[rows]
-            yield Measures(
-                kind=kind,
-                owners=stack.owners[found][rows],
-                then=values,
-                now=current[rows, index],
-                noise_then=noise * inverse_rows[rows],
-                noise_now=noise / now.sum(axis=1)[rows],
-                effect=current[rows, index] - np.nanmean(values, axis=1),
-                least_p=np.zeros(len(values)),
-                parts=np.zeros(len(values), dtype=np.int64),
-            )
+    then = np.where(compared[:, :, None], _moments(counts, scores), np.nan)
+    inverse_rows = np.nanmean(1 / np.where(compared, stack.present[rows], np.nan), axis=1)
+    every, shaped = np.ones(len(rows), dtype=np.bool_), shares.max(axis=1) <= LUMP
+    usuals = [
+        (usual(kind, stack.owners[rows][chosen], then[chosen, :, index], noise=noise * inverse_rows[chosen]), chosen)
+        for index, ((kind, noise), chosen) in enumerate(zip(MOMENTS, (every, every, shaped, shaped), strict=True))
+    ]
+    return NumberGauge(rows=rows, scores=scores, usuals=tuple(usuals))
 
 
 def _moments(counts: Floats, scores: Floats) -> Floats:
@@ -95,134 +154,32 @@ def _moments(counts: Floats, scores: Floats) -> Floats:
     return np.stack([mean, 0.5 * np.log(spread), third / spread**1.5, fourth / spread**2], axis=2)
 
 
-def _nulls(stack: Stack, found: Bools, rows: Floats, compared: Bools) -> Measures:
-    return _share(
-        "nulls",
-        stack.owners[found],
-        stack.nulls[found],
-        np.where(compared, rows, np.nan)[found],
-        now=stack.nulls_now[found],
-        rows_now=(stack.bins_now.sum(axis=1) + stack.nulls_now)[found],
-    )
-
-
-def _of_categories(stack: Stack, found: Bools, compared: Bools) -> Iterator[Measures]:
-    owners, now = stack.owners[found], stack.bins_now[found]
-    rows, rows_now = np.where(compared, stack.present, np.nan)[found], now.sum(axis=1)
-    levels = np.array([len(feature.levels) for feature in stack.features])[found]
-    for level in range(TOP):  # the last level's share follows from the others
+def _categories(stack: Stack, rows: Ints, compared: Bools) -> Iterator[Gauge]:
+    total = np.where(compared, stack.present[rows], np.nan)
+    levels = np.array([len(stack.features[row].levels) for row in rows])
+    for level in range(min(TOP, stack.bins.shape[2])):  # the last level's share follows from the others
         has = level < np.maximum(1, levels - 1)
-        if level < now.shape[1] and has.any():
-            hits = stack.bins[found][has, :, level]
-            part = _share(
-                "share", owners[has], hits, rows[has], now=now[has, level], rows_now=rows_now[has], part=level
-            )
-            yield part
-    yield from _mix(owners, stack.bins[found] * compared[found][:, :, None], now, compared[found])
-    judged = np.array([feature.known is not None for feature in stack.features])[found]
-    if judged.any():
-        singletons = np.array([feature.singletons for feature in stack.features], dtype=np.float64)[found]
-        yield _share(
-            "unseen",
-            owners[judged],
-            stack.novel[found][judged],
-            rows[judged],
-            now=stack.novel_now[found][judged],
-            rows_now=rows_now[judged],
-            rate=((singletons + 3) / stack.present[found].sum(axis=1))[judged],
-        )
+        if has.any():
+            yield _share("share", stack, rows[has], stack.bins[rows[has], :, level], total[has], level=level)
+    yield MixGauge(
+        rows=rows, owners=stack.owners[rows], counts=stack.bins[rows] * compared[:, :, None], compared=compared
+    )
+    has = np.array([stack.features[row].known is not None for row in rows])
+    if has.any():
+        singletons = np.array([stack.features[row].singletons for row in rows[has]], dtype=np.float64)
+        rate = (singletons + 3) / stack.present[rows[has]].sum(axis=1)
+        yield _share("unseen", stack, rows[has], stack.novel[rows[has]], total[has], rate=rate)
 
 
 def _share(
-    kind: Kind,
-    owners: Ints,
-    hits: Floats,
-    rows: Floats,
-    *,
-    now: Floats,
-    rows_now: Floats,
-    rate: Floats | None = None,
-    part: int = 0,
-) -> Measures:
-    """Shares of rows. An increase is also judged by the binomial's tail, since few hits are far from normal:
-    P(X >= k) = I_p(k, n - k + 1).
-
-    `rows` (F, windows) is nan for windows that are not compared with. `rate`: the share to expect when nothing has
+    kind: Kind, stack: Stack, rows: Ints, hits: Floats, total: Floats, *, rate: Floats | None = None, level: int = 0
+) -> ShareGauge:
+    """`hits` of `total` (K, windows), which is nan where not compared with. `rate`: the share to expect if nothing has
     changed. For new levels it is (singletons + 3) / rows, after Good and Turing; otherwise (hits + 3) / (rows + 3):
     what was never seen may still be 3 / rows (the rule of three).
     """
-    from scipy.special import betainc
-
-    compared = ~np.isnan(rows)
-    seen = np.where(compared, hits, 0).sum(axis=1)
-    expected = np.minimum((seen + 3) / (np.nansum(rows, axis=1) + 3) if rate is None else rate, 1.0)
-    then, current = hits / rows, now / rows_now
-    grown = (current > expected) & (now > 0)
-    return Measures(
-        kind=kind,
-        owners=owners,
-        then=then,
-        now=current,
-        noise_then=expected * (1 - expected) * np.nanmean(1 / rows, axis=1),
-        noise_now=expected * (1 - expected) / rows_now,
-        effect=current - np.nanmean(then, axis=1),
-        least_p=np.where(grown, betainc(np.maximum(now, 1), np.maximum(rows_now - now, 0) + 1, expected), 0.0),
-        parts=np.full(len(owners), part, dtype=np.int64),
-    )
-
-
-def _mix(owners: Ints, counts: Floats, current: Floats, compared: Bools) -> Iterator[Measures]:
-    """Pearson's chi-square against all (for a reference window: all other) windows, as cube root (Wilson, Hilferty).
-
-    Levels of which less than one row is expected now are one level. The reference's excess over its degrees of
-    freedom is scaled to the current number of rows, as it grows with it.
-    """
-    rows = current.sum(axis=1)
-    whole = counts.sum(axis=1)
-    rare = whole / whole.sum(axis=1, keepdims=True) * rows[:, None] < 1
-    rare[:, -1] = True  # "other" takes them in
-    counts, current = _lumped(counts, rare), _lumped(current[:, None, :], rare)[:, 0]
-    total = counts.sum(axis=1)
-    freedom = (total > 0).sum(axis=1) - 1
-    kept = np.column_stack([~rare, np.ones(len(rare), dtype=np.bool_)])
-    sizes = np.where(compared, counts.sum(axis=2), np.nan)
-    alone = _chi_square(counts, (total[:, None, :] - counts + 0.5) * kept[:, None, :])
-    degrees = np.maximum(freedom, 1)[:, None]
-    then = np.clip(degrees + (alone - degrees) * rows[:, None] / sizes, 0, None)
-    shares, now = total / total.sum(axis=1, keepdims=True), current / rows[:, None]
-    by_chance = 0.5 * np.sqrt(2 * shares * (1 - shares) / (np.pi * rows[:, None])).sum(axis=1)
-    against = _chi_square(current[:, None, :], ((total + 0.5) * kept)[:, None, :])[:, 0]
-    varied = freedom >= 1
-    noise = (2 / (9 * degrees[:, 0]))[varied]
-    if varied.any():
-        yield Measures(
-            kind="mix",
-            owners=owners[varied],
-            then=np.cbrt(then / degrees)[varied],
-            now=np.cbrt(against / degrees[:, 0])[varied],
-            noise_then=noise,
-            noise_now=noise,
-            effect=np.maximum(0.0, 0.5 * np.abs(now - shares).sum(axis=1) - by_chance)[varied],
-            least_p=np.zeros(len(noise)),
-            parts=np.zeros(len(noise), dtype=np.int64),
-        )
-
-
-def _lumped(counts: Floats, rare: Bools) -> Floats:
-    """(F, windows, levels + 1): the rare levels' rows are together in the last."""
-    rest = (counts * rare[:, None, :]).sum(axis=2, keepdims=True)
-    return np.concatenate([counts * ~rare[:, None, :], rest], axis=2)
-
-
-def _chi_square(counts: Floats, smoothed: Floats) -> Floats:
-    """(F, windows), each row of `counts` against shares in proportion to `smoothed`; levels of 0 do not count."""
-    expected = counts.sum(axis=2, keepdims=True) * smoothed / smoothed.sum(axis=2, keepdims=True)
-    parts = np.divide((counts - expected) ** 2, expected, out=np.zeros_like(expected), where=expected > 0)
-    found: Floats = parts.sum(axis=2)
-    return found
-
-
-def _mean(values: Floats, of: Bools) -> Floats:
-    """(F,): mean over the windows that count."""
-    found: Floats = (values * of).sum(axis=1) / of.sum(axis=1)
-    return found
+    seen = np.where(np.isnan(total), 0, hits).sum(axis=1)
+    expected = np.minimum((seen + 3) / (np.nansum(total, axis=1) + 3) if rate is None else rate, 1.0)
+    noise = expected * (1 - expected) * np.nanmean(1 / total, axis=1)
+    known = usual(kind, stack.owners[rows], hits / total, noise=noise, part=level)
+    return ShareGauge(rows=rows, usual=known, expected=expected, level=level)

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from validation.watch.policy import Drift
+from validation.watch.surprise import Bools
 
 DAY_SECONDS = 24 * 60 * 60
 Season = Literal["none", "weekday", "hour"]
@@ -19,28 +19,27 @@ NAMES: dict[Season, str] = {"weekday": "weekday", "hour": "time of day"}
 class Matched:
     """`windows`: which reference windows to compare with. `words`: which they are, for people."""
 
-    windows: npt.NDArray[np.bool_]
+    windows: Bools
     words: str
 
 
 def matched(
-    starts: Sequence[datetime], filled: Sequence[bool], *, start: datetime, every_seconds: float, policy: Drift
+    starts: Sequence[datetime], filled: Bools, *, start: datetime, every_seconds: float, policy: Drift
 ) -> Matched:
     """The reference windows of the window's season, if there are `policy.min_windows` with rows of each; else all.
 
     `filled`: which reference windows have rows. NOTE: weekdays and hours are those of the data's clock (UTC).
     """
-    found = np.asarray(filled, dtype=np.bool_)
     season = season_of(policy, every_seconds)
-    everything = f"compared with all {found.sum()} windows of the reference"
+    everything = f"compared with all {filled.sum()} windows of the reference"
     if season == "none":
-        return Matched(windows=found, words=everything)
+        return Matched(windows=filled, words=everything)
     slots = np.array([_slot(moment, season, every_seconds) for moment in starts], dtype=np.int64)
-    each = np.bincount(slots[found]) if found.any() else np.zeros(1, dtype=np.int64)
-    same = found & (slots == _slot(start, season, every_seconds))
+    each = np.bincount(slots[filled]) if filled.any() else np.zeros(1, dtype=np.int64)
+    same = filled & (slots == _slot(start, season, every_seconds))
     if not same.any() or each[each > 0].min() < policy.min_windows:
         few = f"fewer than {policy.min_windows} of them are of each {NAMES[season]}"
-        return Matched(windows=found, words=f"{everything}: {few}")
+        return Matched(windows=filled, words=f"{everything}: {few}")
     name = f"{start:%A}" if season == "weekday" else f"{start:%H:%M}"
     return Matched(windows=same, words=f"compared with the {same.sum()} windows of the same {NAMES[season]} ({name})")
 

@@ -6,7 +6,7 @@ measured error rates: research on drift, sections 3a and 3d. All arithmetic is o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Kind = Literal["shift", "spread", "skewness", "kurtosis", "nulls", "share", "mix", "unseen"]
 
 # A smaller movement is never drift, however sure it is.
@@ -35,45 +36,69 @@ TINY = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measures:
-    """One kind of number of K features, in the reference windows and now.
+class Usual:
+    """One kind of number of K features in the reference windows; all are (K,).
 
-    `owners` (K,): which feature each is of; `parts` (K,): which of its levels, of shares. `then` (K, windows), in
-    order: nan for windows that are not compared with. `now` (K,). `noise_then`, `noise_now` (K,): variance by sampling
-    alone in a reference window and now. `effect` (K,): how far it moved, in the units of GATES. `least_p` (K,): the
-    p-value is never smaller.
+    `owners`: which feature each is of; `parts`: which of its levels, of shares. `windows`: how many are compared with.
+    `mean`, `variance`: over these windows; `noise`: variance by sampling alone. `correlation`: between neighbours.
+    `widening`: how much wider than normal the tails are, of all together.
     """
 
     kind: Kind
     owners: Ints
-    then: Floats
+    parts: Ints
+    windows: Ints
+    mean: Floats
+    variance: Floats
+    noise: Floats
+    correlation: Floats
+    widening: float
+
+    def only(self, rows: Bools) -> "Usual":
+        """Some of the features; the tails stay those of all."""
+        if rows.all():
+            return self
+        names = ("owners", "parts", "windows", "mean", "variance", "noise", "correlation")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measures:
+    """One kind of number of K features now, and what is usual; all are (K,).
+
+    `noise`: variance by sampling alone. `effect`: how far it moved, in the units of GATES. `least_p`: the p-value is
+    never smaller.
+    """
+
+    usual: Usual
     now: Floats
-    noise_then: Floats
-    noise_now: Floats
+    noise: Floats
     effect: Floats
     least_p: Floats
-    parts: Ints
 
     @property
     def strength(self) -> Floats:
         """The movements in multiples of their gate; below 1 they do not matter."""
-        return np.abs(self.effect) / GATES[self.kind]
+        return np.abs(self.effect) / GATES[self.usual.kind]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Tails:
-    """Lag-1 autocorrelation of each measure's windows (K,), and how much wider than normal the tails of all are."""
+def usual(kind: Kind, owners: Ints, then: Floats, *, noise: Floats, part: int = 0) -> Usual:
+    """From the numbers in the reference windows, `then` (K, windows) in order; nan: not compared with."""
+    mean, variance = _mean_and_variance(then)
+    return Usual(
+        kind=kind,
+        owners=owners,
+        parts=np.full(len(owners), part, dtype=np.int64),
+        windows=(~np.isnan(then)).sum(axis=1),
+        mean=mean,
+        variance=variance,
+        noise=noise,
+        correlation=_correlation(then),
+        widening=_widening(then, noise),
+    )
 
-    correlation: Floats
-    widening: float
 
-
-def tails(found: Measures) -> Tails:
-    """Autocorrelation and heavy tails of the reference itself, of one kind of measure, by what all features say."""
-    return Tails(correlation=_correlation(found.then), widening=_widening(found.then, found.noise_then))
-
-
-def p_values(found: Measures, tails: Tails) -> Floats:
+def p_values(found: Measures) -> Floats:
     """(K,): probability of a value at least as far out if the window is one more of the reference's; in (0, 1].
 
     T = (now - mean) / (widening sqrt(variance (1 + 1/m))), t with m - 1 degrees of freedom, where m is the number of
@@ -82,13 +107,12 @@ def p_values(found: Measures, tails: Tails) -> Floats:
     """
     from scipy.special import stdtr  # 0.25 s, and `import andon` must be light
 
-    count = (~np.isnan(found.then)).sum(axis=1)
-    mean, variance = _mean_and_variance(found.then)
-    effective = np.maximum(count * (1 - tails.correlation) / (1 + tails.correlation), np.minimum(MIN_EFFECTIVE, count))
-    extra = np.maximum(0.0, found.noise_now - found.noise_then)
-    variance = np.maximum(variance + extra, found.noise_now)
-    statistic = (found.now - mean) / (tails.widening * np.sqrt(variance * (1 + 1 / effective)) + TINY)
-    one_sided = found.kind in ONE_SIDED
+    known = found.usual
+    effective = known.windows * (1 - known.correlation) / (1 + known.correlation)
+    effective = np.maximum(effective, np.minimum(MIN_EFFECTIVE, known.windows))
+    variance = np.maximum(known.variance + np.maximum(0.0, found.noise - known.noise), found.noise)
+    statistic = (found.now - known.mean) / (known.widening * np.sqrt(variance * (1 + 1 / effective)) + TINY)
+    one_sided = known.kind in ONE_SIDED
     tail = stdtr(effective - 1, -statistic) if one_sided else 2 * stdtr(effective - 1, -np.abs(statistic))
     bounded: Floats = np.minimum(1.0, np.maximum(np.maximum(found.least_p, tail), TINY))
     return bounded
@@ -141,6 +165,8 @@ def _widening(then: Floats, noise: Floats) -> float:
     left = np.maximum(((count - 1) * variance - away**2 * count / (count - 1)) / (count - 2), noise[:, None])
     statistic = (then - others) / np.sqrt(np.maximum(left, TINY) * count / (count - 1))
     known = ~np.isnan(statistic)
+    if not known.any():
+        return 1.0
     freedom = np.broadcast_to(count - 2, then.shape)[known]
     scores = -ndtri(np.clip(stdtr(freedom, -np.abs(statistic[known])), 1e-300, 0.5))
     return max(1.0, float(np.quantile(scores, EXTREME) / ndtri((1 + EXTREME) / 2)))
