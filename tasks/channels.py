@@ -164,14 +164,15 @@ class NotificationBlock:
         return block
 
     def _notify(self, message: Message) -> None:
-        block = self.load()
+        block, status = self.load(), 200
         try:
             with block.raise_on_failure():  # NOTE: without it a failed message is no error in Prefect
                 block.notify(body=message.text, subject=message.title)
         except httpx.HTTPStatusError as error:
-            _judge(error.response.status_code)
+            status = error.response.status_code
         except Exception as error:  # noqa: BLE001  # whatever the block's kind raises; its text may hold the address
             raise ChannelError(f"the block could not send it ({type(error).__name__})") from None
+        _judge(status)
 
 
 def channels_of(settings: Settings) -> tuple[Channel, ...]:
@@ -238,10 +239,10 @@ def _is_local(url: str) -> bool:
 
 
 def _hush() -> None:
-    """Keep addresses out of the logs: httpx logs each at INFO, apprise at DEBUG. Adding a filter twice is nothing."""
-    for name in ("httpx", "apprise"):
-        logging.getLogger(name).addFilter(_is_harmless)
+    """Keep addresses out of the logs: these log each that is called. Adding a filter twice is nothing."""
+    for name in ("httpx", "apprise", "urllib3.connectionpool"):
+        logging.getLogger(name).addFilter(_is_not_of_a_channel)
 
 
-def _is_harmless(record: logging.LogRecord) -> bool:
-    return record.threadName != THREAD or record.levelno > logging.INFO
+def _is_not_of_a_channel(record: logging.LogRecord) -> bool:
+    return record.threadName != THREAD
