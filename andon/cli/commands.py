@@ -20,6 +20,7 @@ from andon.cli.lineage import lineage
 from andon.cli.options import AnyPipeline, AsOf, From, Json, OnePipeline, To, Why
 from andon.cli.output import people, print_verdicts, working
 from andon.cli.read import show, status
+from andon.cli.report import report
 from andon.cli.setup import data_time, pipelines, quieten, run_flow, settings
 from andon.cli.tables import catalogue
 from andon.cli.up import up
@@ -222,7 +223,9 @@ def demo(
 
 for name, group in {"contract": contracts, "quarantine": quarantine, "snapshot": snapshots}.items():
     app.add_typer(group.app, name=name, no_args_is_help=True)
-for command in (approve, reject, adopt, up, status, incidents, history, diff, show, lineage, catalogue, check, verify):
+for command in (approve, reject, adopt, up):
+    app.command()(command)
+for command in (status, incidents, report, history, diff, show, lineage, catalogue, check, verify):
     app.command()(command)
 
 
