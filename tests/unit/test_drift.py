@@ -19,7 +19,7 @@ from validation.watch.drift import (
     build_profile,
     judge,
 )
-from validation.watch.profile import Counts, FeatureProfile, as_profiled, count
+from validation.watch.profile import Counts, FeatureProfile, as_profiled
 from validation.watch.state import next_state
 
 NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
@@ -61,56 +61,6 @@ def judged(profile: Profile, frame: pl.DataFrame, *previous: str, policy: Drift 
         ],
         as_of=NEW_YEAR + 31 * DAY,
     )
-
-
-# Counting
-
-
-def test_numbers_are_counted_in_bins_of_equal_mass_and_one_on_either_side() -> None:
-    feature = profiled(days_of({"x": np.arange(320.0)}, days=1), windows=1).features[0]
-    assert feature.edges == (pytest.approx(0, abs=1e-300), *np.arange(9.0, 319, 10), 319.0)
-    assert feature.windows[0].bins == (0, *[10] * 32, 0)
-    values = pl.Series([-1.0, 0.0, 9.0, 9.5, 319.0, 320.0, float("nan"), None])
-    assert count(feature, values).bins == (1, 2, 1, *[0] * 29, 1, 1)
-    assert count(feature, values).nulls == 2
-
-
-def test_windows_end_at_the_cut_off_and_may_be_empty() -> None:
-    frame = days_of({"x": [1, 2, 3, 4]}, days=4)
-    profile = build_profile(frame, time="at", every=DAY, windows=5, until=NEW_YEAR + 3 * DAY)
-    assert [window.present for window in profile.features[0].windows] == [0, 0, 1, 1, 1]
-    assert (profile.until, profile.every_seconds) == ("2013-01-04T00:00:00+00:00", 86_400.0)
-
-
-def test_levels_are_counted_and_what_is_new_is_known() -> None:
-    values = [f"l{level:03}" for level in range(60) for _ in range(2)]
-    feature = profiled(days_of({"c": [*values, "once", None]}, days=1), windows=1).features[0]
-    assert feature.levels == tuple(f"l{level:03}" for level in range(50))
-    assert feature.known == (*(f"l{level:03}" for level in range(50, 60)), "once")
-    assert feature.singletons == 1
-    assert feature.windows[0] == Counts(bins=(*[2] * 50, 21), nulls=1, novel=121)
-    assert count(feature, pl.Series(["l000", "l059", "new", None])) == Counts(bins=(1, *[0] * 49, 2), nulls=1, novel=1)
-
-
-def test_columns_without_an_order_or_levels_are_not_profiled() -> None:
-    frame = days_of({"x": [1, 2], "flag": [True, False]}, days=2).with_columns(
-        moment=pl.col("at"), many=pl.lit([1, 2]), level=pl.lit("a").cast(pl.Categorical)
-    )
-    assert {item.name: item.kind for item in profiled(frame).features} == {
-        "x": "number",
-        "flag": "category",
-        "level": "category",
-    }
-
-
-def test_a_profile_is_plain_json_and_comes_back_equal() -> None:
-    frame = numbers(1, days=30, rows=50, features=2).with_columns(
-        c=pl.lit("a"), nothing=pl.lit(None, pl.Float64), big=pl.lit(np.inf)
-    )
-    profile = profiled(frame)
-    text = profile.to_json()
-    assert Profile.from_json(text) == profile
-    assert json.loads(text)["features"][0]["name"] == "x0"
 
 
 # The alarm

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from validation.watch.counting import count_window, kind_of
+from validation.watch.counting import kind_of
 from validation.watch.reference import NORMAL_QUARTILE_RANGE, Counts, FeatureProfile, Profile, finite
 
 __all__ = ["BINS", "KNOWN", "LEVELS", "Counts", "FeatureProfile", "Profile", "as_profiled", "build_profile"]
@@ -127,9 +127,3 @@ def _count_cells(cells: pl.DataFrame, top: Sequence[str], *, alone: pl.Series, w
         Counts(bins=tuple(row[:-1]), nulls=row[-1], novel=new)
         for row, new in zip(table.tolist(), novel.tolist(), strict=True)
     )
-
-
-def count(feature: FeatureProfile, values: pl.Series) -> Counts:
-    """NOTE: to be removed, use `counting.count_window`."""
-    alone = Profile(until="", every_seconds=0, features=(feature,))
-    return count_window(values.to_frame(feature.name), alone).features[feature.name]

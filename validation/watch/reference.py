@@ -83,7 +83,8 @@ class Profile:
     def to_json(self) -> str:
         """Compact JSON text, the windows' counts packed; `from_json` gives an equal value back."""
         features = [
-            {f.name: getattr(feature, f.name) for f in fields(feature)} | {"windows": _packed(feature)}
+            {f.name: getattr(feature, f.name) for f in fields(feature)}
+            | {"windows": _windows_packed(feature), "known": _known_packed(feature.known)}
             for feature in self.features
         ]
         raw = {"until": self.until, "every_seconds": self.every_seconds, "features": features}
@@ -93,11 +94,14 @@ class Profile:
     def from_json(cls, text: str) -> "Profile":
         """Read what `to_json` wrote, also from before the counts were packed."""
         raw = json.loads(text)
-        features = [_thaw(FeatureProfile, item | {"windows": _windows(item)}) for item in raw["features"]]
+        features = [
+            _thaw(FeatureProfile, item | {"windows": _windows(item), "known": _known(item["known"])})
+            for item in raw["features"]
+        ]
         return cls(until=raw["until"], every_seconds=raw["every_seconds"], features=tuple(features))
 
 
-def _packed(feature: FeatureProfile) -> dict[str, Any]:
+def _windows_packed(feature: FeatureProfile) -> dict[str, Any]:
     """How many windows, and their numbers as compressed bytes in base 85: of whole numbers the changes from window to
     window, which are small, then the floats; in planes of bytes, of which most are zero.
     """
@@ -106,8 +110,7 @@ def _packed(feature: FeatureProfile) -> dict[str, Any]:
     ends = np.array([[counts.low, counts.high] for counts in feature.windows], dtype=np.float64).reshape(-1, 2)
     changes = np.diff(table, axis=0, prepend=0)
     small = (changes << 1) ^ (changes >> 63)  # zigzag: those below zero are small, too
-    data = zlib.compress(_planes(small) + _planes(ends.view(np.int64)), 9)
-    return {"count": len(rows), "packed": b85encode(data).decode("ascii")}
+    return {"count": len(rows), "packed": _squeezed(_planes(small) + _planes(ends.view(np.int64)))}
 
 
 def _windows(item: Mapping[str, Any]) -> tuple[Counts, ...]:
@@ -115,7 +118,7 @@ def _windows(item: Mapping[str, Any]) -> tuple[Counts, ...]:
     if isinstance(written, list):
         return tuple(_thaw(Counts, counts) for counts in written)
     bins = 1 + len(item["edges"] if item["kind"] == "number" else item["levels"])
-    data, end = zlib.decompress(b85decode(written["packed"])), 8 * written["count"] * (bins + 2)
+    data, end = _expanded(written["packed"]), 8 * written["count"] * (bins + 2)
     small = _from_planes(data[:end], bins + 2)
     table = np.cumsum((small >> 1) ^ -(small & 1), axis=0).tolist()
     ends = _from_planes(data[end:], 2).view(np.float64).tolist()
@@ -123,6 +126,23 @@ def _windows(item: Mapping[str, Any]) -> tuple[Counts, ...]:
         Counts(bins=tuple(row[:-2]), nulls=row[-2], novel=row[-1], low=finite(low), high=finite(high))
         for row, (low, high) in zip(table, ends, strict=True)
     )
+
+
+def _known_packed(known: tuple[str, ...] | None) -> dict[str, str] | tuple[str, ...] | None:
+    return {"packed": _squeezed(json.dumps(known).encode())} if known else known
+
+
+def _known(written: Any) -> tuple[str, ...] | None:
+    found = json.loads(_expanded(written["packed"])) if isinstance(written, dict) else written
+    return None if found is None else tuple(found)
+
+
+def _squeezed(data: bytes) -> str:
+    return b85encode(zlib.compress(data, 9)).decode("ascii")
+
+
+def _expanded(text: str) -> bytes:
+    return zlib.decompress(b85decode(text))
 
 
 def _planes(table: npt.NDArray[np.int64]) -> bytes:
