@@ -5,7 +5,7 @@ that drift alone are a notice: the page tells of them, nobody is woken up.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,16 +25,17 @@ from validation.watch.telling import when
 
 ALARMING_PERFORMANCE = ("regret", "biased")
 _NAMED = 3  # columns named in a title
-_PROBABILITY = re.compile(r" \(p = [^)]*\)")
-_CAUSES: dict[Cause, str] = {
-    "unit change": "a column comes in another unit or of another kind, or what measures it is broken",
-    "null flood": "values no longer arrive from where they are measured",
-    "shift": "the world that the model learned from has changed",
-    "spread": "the world that the model learned from has changed",
-    "shape": "the world that the model learned from has changed",
+_NO_NEWS = re.compile(r" \((p =|by chance) [^)]*\)|, since [0-9-]+( [0-9:]+)?|[,:] probably bad data.*$")
+_WORLD = "the world that the model learned from has changed"
+_CAUSES: Mapping[Cause, str] = {
+    "unit change": "another unit, or what measures it is broken",
+    "null flood": "values no longer arrive from where they are measured, or a join finds nothing",
+    "stuck": "what measures it is stuck at one value",
+    "disappeared": "a column is not delivered any more",
+    "changed kind": "a column is delivered with another type",
     "mix": "other kinds of cases come in than the model learned from",
     "unseen": "kinds of cases come in that the model has never seen",
-    "nulls": "more values are missing than the model is used to",
+    "nulls": "more or fewer values are missing than the model is used to",
 }
 
 
@@ -83,7 +84,9 @@ def after_windows(
     rows: list[Incident] = []
     for end in range(len(windows) - max(fresh, 1) + 1, len(windows) + 1) if windows else ():
         findings = drift_findings(windows[:end], response, clear_after=clear_after)
-        quiet = f"the last {clear_after} windows were quiet" if clear_after > 1 else "the last window was quiet"
+        quiet = (
+            f"the last {clear_after} windows do not show it" if clear_after > 1 else "the last window does not show it"
+        )
         over: dict[IncidentKind, str] = {"drift": quiet, "bad data": quiet}
         known = still_open((*open_, *rows))
         rows += next_incidents(known, findings, pipeline=windows[0].pipeline, as_of=as_of, over=over)
@@ -136,7 +139,7 @@ def _bad_data(window: DriftVerdict, windows: Sequence[DriftVerdict], response: R
         title=f"probably bad data in {told}",
         lines=_lines((*bad, *others), window),
         names=tuple(item.name for item in (*bad, *others)),
-        cause=_CAUSES[bad[0].cause or "shift"],
+        cause=_cause(bad),
         doing=f"Andon does not retrain on this, and serves on with version {response.champion}; {response.ask}",
         severity="a person must act",
         since=since,
@@ -147,16 +150,16 @@ def _bad_data(window: DriftVerdict, windows: Sequence[DriftVerdict], response: R
 def _moved(window: DriftVerdict, windows: Sequence[DriftVerdict], response: Response) -> Finding:
     found = _drifted(window)
     score = [item for item in found if item.name == PREDICTION]
-    inputs = [item for item in found if item.name != PREDICTION]
-    along = f", with {len(inputs)} of the inputs" if inputs else ", with none of the inputs"
+    inputs = _inputs(window)
     since = min((_since(item, window) for item in score), default=window.since or window.subject)
+    along = [_inputs(item) for item in reversed(windows) if item.subject >= since]
     return Finding(
         kind="drift",
         about=window.subject,
-        title=f"the predictions have moved{along}",
+        title="the predictions have moved",
         lines=_lines((*score, *inputs), window),
         names=tuple(item.name for item in (*score, *inputs)),
-        cause=_CAUSES[inputs[0].cause or "shift"] if inputs else "several inputs have moved together, each a little",
+        cause=_cause(next((inputs for inputs in along if inputs), ())),
         doing=response.doing,
         severity=response.severity,
         since=since,
@@ -176,6 +179,17 @@ def _since(item: FeatureDrift, window: DriftVerdict) -> str:
     return item.since or window.since or window.subject
 
 
+def _inputs(window: DriftVerdict) -> list[FeatureDrift]:
+    return [item for item in _drifted(window) if item.name != PREDICTION]
+
+
+def _cause(found: Sequence[FeatureDrift]) -> str:
+    """Of the worst of them; where there is none, the inputs have moved together."""
+    if not found:
+        return "no input has moved by itself; several together may have, each a little"
+    return _CAUSES.get(found[0].cause or "shift", _WORLD)
+
+
 def _lines(found: Sequence[FeatureDrift], window: DriftVerdict) -> tuple[str, ...]:
-    """Each feature's sentence for people, and since when."""
-    return tuple(f"{_PROBABILITY.sub('', item.sentence)}, since {when(_since(item, window))}" for item in found)
+    """Each feature's sentence, without how rare it is, and since when."""
+    return tuple(f"{_NO_NEWS.sub('', item.sentence)}, since {when(_since(item, window))}" for item in found)

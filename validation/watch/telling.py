@@ -27,35 +27,35 @@ def title_of(incident: Incident) -> str:
 
 def text_of(incident: Incident) -> str:
     """The message below the title: since when, what, why, what is done, and where to look."""
-    finding = incident.finding
-    closed = incident.outcome == "closed"
+    finding, closed = incident.finding, incident.outcome == "closed"
     first = f"It is over: {incident.over}" if closed else f"{finding.severity[0].upper()}{finding.severity[1:]}"
     parts = [f"{first}. {_since(incident)}".strip()]
     if finding.lines:
         lines = (f"- {_short(line, MAX_LINE)}" for line in finding.lines)
-        parts.append("\n".join([f"{_HEADS[finding.kind]}:", *lines]))
-    parts.append(f"Probable cause: {finding.cause}.")
+        parts.append("\n".join([f"{'What it was' if closed else _HEADS[finding.kind]}:", *lines]))
     if not closed:
-        parts.append(f"What is done: {finding.doing}.")
+        parts += [f"Probable cause: {finding.cause}.", f"What is done: {finding.doing}."]
     parts.append("\n".join([*([f"Look: {incident.link}"] if incident.link else []), _foot(incident)]))
     return "\n\n".join(parts)
 
 
 def when(moment: str) -> str:
-    """An ISO moment as people write it; anything else as it is."""
+    """An ISO moment as people write it: at midnight the day alone; anything that is none, as it is."""
     try:
         found = datetime.fromisoformat(moment)
     except ValueError:
         return moment
     found = found.astimezone(UTC) if found.tzinfo else found
-    return f"{found:%a} {found.day} {found:%b %Y}" + ("" if found.hour == found.minute == 0 else f"{found: %H:%M} UTC")
+    return f"{found:%Y-%m-%d}" if found.hour == found.minute == 0 else f"{found:%Y-%m-%d %H:%M} UTC"
 
 
 def _since(incident: Incident) -> str:
     finding = incident.finding
     if not finding.since:
         return ""
-    many = f", seen in {finding.windows} windows" if finding.windows > 1 else ""
+    if incident.outcome == "closed":
+        return f"It began on {when(finding.since)}."
+    many = f", in {finding.windows} windows" if finding.windows > 1 else ""
     return f"Since {when(finding.since)}{many}."
 
 
