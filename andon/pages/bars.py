@@ -7,8 +7,8 @@ from andon.pages.story import Bar
 
 _WIDTH = 420
 _HEIGHT, _TOP, _BOTTOM, _LEFT = 170, 18, 22, 40
-_ROW, _NAMES, _NUMBERS = 30, 130, 92
-_LONGEST = 19  # letters of a level that have room
+_ROW, _NAMES, _NUMBERS = 30, 130, 100
+_LONGEST = 17  # letters of a level that have room
 
 
 def upright(bars: Sequence[Bar], *, name: str) -> str:
@@ -73,7 +73,7 @@ def _ticks(bars: Sequence[Bar], width: float) -> list[str]:
     """The lower ends of ranges, as many as have room."""
     parts, free = [], 0.0
     for index, bar in enumerate(bars):
-        x, wide = _LEFT + index * width, 7.5 * len(bar.tick)
+        x, wide = _LEFT + index * width, 8.5 * len(bar.tick)
         middle = x + width / 2 if bar.odd or bar.tick == bar.label else x
         left = min(max(middle - wide / 2, 0.0), _WIDTH - wide)
         if bar.tick and left >= free:

@@ -55,7 +55,7 @@ font-weight:400;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .incident ul{margin:4px 0;padding-left:20px}
 @media(max-width:640px){body{padding:14px 14px 40px}.verdict{padding:10px 12px}.verdict .what{font-size:17px}
 .verdict dl{grid-template-columns:1fr}.verdict dt{font-size:13px;margin-top:4px}.cards{grid-template-columns:1fr 1fr}
-.heat col:first-child{width:124px}}
+.heat col:first-child{width:124px}.feature .axis{font-size:14px}}
 @media print{.scroll{overflow:visible}.feature,.incident{break-inside:avoid}}
 """
 
