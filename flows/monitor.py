@@ -8,6 +8,7 @@ from tasks.backfill import look_back
 from tasks.each import for_each
 from tasks.incidents import raise_incidents
 from tasks.monitor import judge_performance, judge_windows, verdicts_of
+from tasks.pages import show_windows
 from tasks.report import ask_for_retrain, ask_from_outside, report
 from tasks.site import Site, moment, open_sites
 from tasks.snapshots import take_snapshot
@@ -47,5 +48,6 @@ def _watch(site: Site, now: datetime, reason: str | None) -> tuple[Verdict, ...]
         windows = judge_labels(watch, snapshot, now)
         performance = judge_performance(watch, snapshot, now)
         asked = ask_for_retrain(watch, snapshot, now, told=reason)
-        told = raise_incidents(watch, now, link="")
+        page = show_windows(watch, looked, now)
+        told = raise_incidents(watch, now, link=page)
         return (*verdicts_of(looked), *windows, *performance, *asked.answers, *told, *report(watch, asked, now))

@@ -21,7 +21,7 @@ from tasks.site import Site
 from validation.durations import span
 from validation.watch import drift, performance
 from validation.watch.counting import WindowCounts, count_window
-from validation.watch.drift import PREDICTION, DriftVerdict, Seen
+from validation.watch.drift import PREDICTION, DriftVerdict, Prepared, Seen
 from validation.watch.estimates import Estimate
 from validation.watch.performance import PerformanceVerdict
 from validation.watch.profile import Profile, as_profiled
@@ -38,6 +38,7 @@ class View:
     champion: Champion
     bundle: Bundle
     profile: Profile
+    prepared: Prepared
     estimator: Estimator | None
 
 
@@ -54,12 +55,13 @@ class Looked:
 
 def view_of(site: Site, champion: Champion, bundle: Bundle) -> View:
     """Read the champion's reference, once for all windows."""
-    told = bundle.estimator_json
+    told, profile = bundle.estimator_json, Profile.from_json(bundle.profile_json)
     return View(
         site=site,
         champion=champion,
         bundle=bundle,
-        profile=Profile.from_json(bundle.profile_json),
+        profile=profile,
+        prepared=drift.prepared(profile),
         estimator=None if told is None else Estimator.from_json(told),
     )
 
@@ -70,7 +72,7 @@ def look(view: View, rows: pl.DataFrame, *, start: datetime, previous: Sequence[
     watched = inputs.with_columns(as_profiled(rows["prediction"]).alias(PREDICTION))
     counts = count_window(watched, view.profile)
     verdict = drift.judge(
-        view.profile,
+        view.prepared,
         counts,
         pipeline=view.site.name,
         window_start=start,
