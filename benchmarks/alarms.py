@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
@@ -28,39 +29,44 @@ _STEP = 5  # references of one job
 _QUICK_CHANGES = ("mean +0.5 sd", "new level 1 %", "label shift 10 points")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How many `references` of each world, and on how many of them (the first) the changes of `kinds` are tried."""
+
+    references: int
+    changed: int
+    kinds: tuple[str, ...]
+    seed: int
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     for name in _THREADS:
         os.environ[name] = "1"
-    found = measured(
-        [World(rows=rows, null=null) for rows in options.rows for null in options.null],
+    plan = Plan(
         references=options.references,
-        processes=options.processes,
-        seed=options.seed,
+        changed=(options.references + 1) // 2 if options.changed is None else options.changed,
         kinds=_QUICK_CHANGES if options.quick else tuple(CHANGES),
+        seed=options.seed,
     )
+    worlds = [World(rows=rows, null=null) for rows in options.rows for null in options.null]
+    found = measured(worlds, plan, processes=options.processes)
     checked = None if options.no_peer else alarms_nannyml.checked(quick=options.quick)
     answer = {**alarms_report.answered(found["cells"]), "nannyml_check": checked, **found}
     alarms_report.show(answer)
     print(json.dumps({"benchmark": "alarms", "quick": options.quick, "seed": options.seed, **answer}))
 
 
-def measured(
-    worlds: Sequence[World], *, references: int, processes: int, seed: int, kinds: Sequence[str]
-) -> dict[str, Any]:
+def measured(worlds: Sequence[World], plan: Plan, *, processes: int) -> dict[str, Any]:
     """All worlds; the same for the same seed, however many processes."""
     started = time.perf_counter()
-    jobs = [(world, first) for world in worlds for first in range(0, references, _STEP)]
+    jobs = [(world, first) for world in worlds for first in range(0, plan.references, _STEP)]
     trials: dict[World, dict[int, list[Trial]]] = {world: {} for world in worlds}
     with (
         ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
         steps(len(jobs), "references") as bar,
     ):
-        waiting = {
-            pool.submit(several, world, range(first, min(first + _STEP, references)), seed=seed, kinds=kinds):
-            (world, first)
-            for world, first in jobs
-        }  # fmt: skip
+        waiting = {pool.submit(several, world, first, plan): (world, first) for world, first in jobs}
         for done in as_completed(waiting):
             world, first = waiting[done]
             trials[world][first] = done.result()
@@ -69,15 +75,19 @@ def measured(
     return {"cells": cells, "seconds": round(time.perf_counter() - started, 1)}
 
 
-def several(world: World, numbers: range, *, seed: int, kinds: Sequence[str]) -> list[Trial]:
+def several(world: World, first: int, plan: Plan) -> list[Trial]:
     """The trials of one job."""
-    return [trial(world, number, seed=seed, kinds=kinds) for number in numbers]
+    return [
+        trial(world, number, seed=plan.seed, kinds=plan.kinds if number < plan.changed else ())
+        for number in range(first, min(first + _STEP, plan.references))
+    ]
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.alarms", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few references of small worlds: a trial run")
     parser.add_argument("--references", type=int)
+    parser.add_argument("--changed", type=int, help="on how many of them changes are tried; half of them")
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--rows", type=lambda text: [int(part) for part in text.split(",")])
     parser.add_argument("--null", type=lambda text: text.split(","), default=list(NULLS))

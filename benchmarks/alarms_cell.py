@@ -47,7 +47,8 @@ def told(world: World, trials: Sequence[Trial]) -> dict[str, Any]:
             "prediction": rate(np.array([item.prediction for item in trials])),
         }
     }
-    power = {kind: {OURS: _ours(trials, kind)} for kind in trials[0].raised}
+    moved = [item for item in trials if item.changed]
+    power = {kind: {OURS: _ours(moved, kind)} for kind in (moved[0].raised if moved else ())}
     for name in PEERS:
         plain, oracle = _peer(trials, name), _peer(trials, name, usual=True)
         limit = equal_threshold(oracle.scores, alarms=int(new.sum()))
@@ -60,7 +61,7 @@ def told(world: World, trials: Sequence[Trial]) -> dict[str, Any]:
             }
     causes: Counter[str] = sum((item.causes for item in trials), Counter())
     return {
-        "rows": world.rows, "null": world.null, "references": len(trials), "windows": new.size,
+        "rows": world.rows, "null": world.null, "references": len(trials), "changed": len(moved), "windows": new.size,
         "false_alarms": false, "power": power, "labels": _labels(trials), "named": dict(causes.most_common(8)),
     }  # fmt: skip
 
@@ -105,7 +106,7 @@ def error(share: float, of: int) -> float:
 
 def better(cell: Mapping[str, Any], within: int, *, at: str) -> list[dict[str, Any]]:
     """Where a peer sees more than ours does, by two standard errors."""
-    place, of = WITHIN.index(within), cell["references"]
+    place, of = WITHIN.index(within), cell["changed"]
     return [
         {"rows": cell["rows"], "null": cell["null"], "change": kind, "peer": name,
          "ours": table[OURS]["alarm"][place], "peer's": table[name][at][place]}
@@ -137,6 +138,7 @@ def _peer(trials: Sequence[Trial], name: str, *, usual: bool = False) -> Peer:
     """`usual`: each column's statistic over its own 99 % quantile while nothing changes."""
     if name == DATASET:
         return _dataset(trials)
+    moved = [item for item in trials if item.changed]
     rule = RULES.index(name.split(" 0.", maxsplit=1)[0])
     far = np.array([item.rivals[rule] for item in trials])
     scale = np.quantile(far, USUAL, axis=(0, 1)) if usual else np.ones(far.shape[2])
@@ -144,8 +146,8 @@ def _peer(trials: Sequence[Trial], name: str, *, usual: bool = False) -> Peer:
         scores=(far / scale).max(axis=2),
         threshold=2.0 if name == "PSI 0.2" else 1.0,
         changed={
-            kind: np.array([item.changed[kind][rule] for item in trials]) / scale[CHANGES[kind].named]
-            for kind in trials[0].changed
+            kind: np.array([item.changed[kind][rule] for item in moved]) / scale[CHANGES[kind].named]
+            for kind in (moved[0].changed if moved else ())
         },
     )
 
@@ -153,11 +155,14 @@ def _peer(trials: Sequence[Trial], name: str, *, usual: bool = False) -> Peer:
 def _dataset(trials: Sequence[Trial]) -> Peer:
     """Scores are shares of columns; a change is named where its column is one of them."""
     rule = RULES.index("Evidently")
-    named = {kind: np.array([item.changed[kind][rule] > 1 for item in trials]) for kind in trials[0].changed}
+    moved = [item for item in trials if item.changed]
+    named = {
+        kind: np.array([item.changed[kind][rule] > 1 for item in moved]) for kind in (moved[0].changed if moved else ())
+    }
     return Peer(
         scores=np.array([(item.rivals[rule] > 1).mean(axis=1) for item in trials], dtype=np.float32),
         threshold=float(np.nextafter(np.float32(DATASET_SHARE), np.float32(0))),
-        changed={kind: np.array([item.dataset[kind] for item in trials]) * named[kind] for kind in named},
+        changed={kind: np.array([item.dataset[kind] for item in moved]) * named[kind] for kind in named},
     )
 
 
@@ -190,8 +195,8 @@ def _without(trials: Sequence[Trial], change: str) -> list[float] | None:
     """The drift alarm names the prediction. A change of the concept leaves all that it looks at as it is: what it
     raises then are its false alarms, counted from the same window on.
     """
-    if change in trials[0].raised:
-        return _ours(trials, change)["alarm"]
+    if moved := [item for item in trials if change in item.raised]:
+        return _ours(moved, change)["alarm"]
     if change in CHANGES:
         return None
     later = np.array([item.new[item.start : item.start + WITHIN[-1]] for item in trials])

@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.alarms_world import CENTRES, EDGES, LEVELS, NUMBERS, PREDICTION, Column, Ints, name_of
 from validation.watch.counting import WindowCounts
 from validation.watch.drift import Drift, DriftVerdict, judge
+from validation.watch.evidence import Prepared
 from validation.watch.performance import Monitor
 from validation.watch.profile import BINS, KNOWN, Counts, FeatureProfile, Profile
 from validation.watch.profile import LEVELS as MOST_LEVELS
@@ -64,12 +65,12 @@ def changed(window: WindowCounts, counts: dict[str, Counts]) -> WindowCounts:
     return replace(window, features={**window.features, **counts})
 
 
-def verdict_on(profile: Profile, window: WindowCounts, index: int, previous: Sequence[DriftVerdict]) -> DriftVerdict:
+def verdict_on(reference: Prepared, window: WindowCounts, index: int, previous: Sequence[DriftVerdict]) -> DriftVerdict:
     """The product's verdict on the window `index` days after the reference, after the verdicts before it."""
     start = UNTIL + index * DAY
     seen = [item.seen for item in previous]
     return judge(
-        profile, window, pipeline="simulated", window_start=start, policy=POLICY, previous=seen, as_of=start + DAY
+        reference, window, pipeline="simulated", window_start=start, policy=POLICY, previous=seen, as_of=start + DAY
     )
 
 

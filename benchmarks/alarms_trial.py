@@ -28,8 +28,8 @@ from benchmarks.alarms_world import (
     name_of,
 )
 from validation.watch.counting import WindowCounts
-from validation.watch.drift import DriftVerdict
-from validation.watch.profile import Profile
+from validation.watch.drift import DriftVerdict, prepared
+from validation.watch.evidence import Prepared
 
 WINDOWS = 30
 AFTER = 10  # windows of a change
@@ -69,7 +69,7 @@ class Stage:
     rng: np.random.Generator
     effects: Days
     columns: list[Column]
-    profile: Profile
+    reference: Prepared
     gauges: tuple[ours.Gauge, ...]
     start: int
 
@@ -104,7 +104,7 @@ def _stage(world: World, number: int, *, seed: int) -> Stage:
     columns = everything(world, rng, effects)
     profile, gauges = ours.profile_of(columns)
     return Stage(
-        world=world, rng=rng, effects=effects, columns=columns, profile=profile, gauges=gauges,
+        world=world, rng=rng, effects=effects, columns=columns, reference=prepared(profile), gauges=gauges,
         start=QUIET_BEFORE + number % 7,
     )  # fmt: skip
 
@@ -116,7 +116,7 @@ def _later(column: Column) -> Column:
 def _judged(stage: Stage, windows: Sequence[WindowCounts]) -> list[DriftVerdict]:
     verdicts: list[DriftVerdict] = []
     for index, window in enumerate(windows):
-        verdicts.append(ours.verdict_on(stage.profile, window, index, verdicts))
+        verdicts.append(ours.verdict_on(stage.reference, window, index, verdicts))
     return verdicts
 
 
@@ -158,7 +158,7 @@ def _until_named(
 ) -> tuple[int, int]:
     verdicts, suspected = list(before), NEVER
     for after, window in enumerate(windows):
-        verdict = ours.verdict_on(stage.profile, window, stage.start + after, verdicts)
+        verdict = ours.verdict_on(stage.reference, window, stage.start + after, verdicts)
         verdicts.append(verdict)
         if ours.names(verdict, column):
             suspected = min(suspected, after + 1)

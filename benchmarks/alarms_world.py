@@ -198,7 +198,7 @@ def _label_shifted(column: int, moved: Floats, growth: float) -> Floats:
         mixed = np.stack([cells * _mixed(CENTRES - move, cells, growth)
                           for cells, move in zip(_normal_cells(moved, 1.0), moved, strict=True)])  # fmt: skip
         return mixed / mixed.sum(axis=1, keepdims=True)
-    u = np.linspace(-5, 5, 41)
+    u = np.linspace(-5, 5, 21)
     density = np.exp(-(u**2) / 2)
     density *= _mixed(u, density / density.sum(), growth)
     weight = float(weights()[column])
