@@ -114,12 +114,20 @@ def _gone(feature: FeatureProfile, dtype: pl.DataType | None) -> str | None:
 
 def _columns(feature: FeatureProfile, place: int, dtype: pl.DataType) -> Iterator[pl.Expr]:
     """What is summed up, named by the feature's place: a number as it is, a category's hashes and where it is null."""
-    column = by_name(feature.name)  # pl.col would read "*" or "^a.*$" as patterns
+    column = by_name(feature.name).as_expr()  # pl.col would read "*" or "^a.*$" as patterns
     if feature.kind == "number":
         yield (column if isinstance(dtype, pl.Float64) else column.cast(pl.Float64)).alias(f"{place}")
+        return
+    yield column.is_not_null().alias(f"{place} present")
+    if isinstance(dtype, pl.Boolean):  # ten times as fast as by way of strings
+        column = pl.when(column).then(_hash("true")).when(~column).then(_hash("false"))
     else:
-        yield (column if isinstance(dtype, pl.String) else column.cast(pl.String)).hash().alias(f"{place}")
-        yield column.is_not_null().alias(f"{place} present")
+        column = (column if isinstance(dtype, pl.String) else column.cast(pl.String)).hash()
+    yield column.alias(f"{place}")
+
+
+def _hash(level: str) -> pl.Expr:
+    return pl.lit(pl.Series([level]).hash()[0], dtype=pl.UInt64)
 
 
 def _sums(feature: FeatureProfile, place: int) -> Iterator[pl.Expr]:
