@@ -1,5 +1,4 @@
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.drift_world import DAY, NEW_YEAR, days_of, judged, numbers, profiled, world
 from validation.watch.counting import count_window
 from validation.watch.drift import (
     PREDICTION,
@@ -15,89 +15,11 @@ from validation.watch.drift import (
     Drift,
     DriftVerdict,
     Profile,
-    Seen,
     build_profile,
     judge,
+    prepared,
 )
-from validation.watch.profile import Counts, FeatureProfile, as_profiled
-from validation.watch.state import next_state
-
-NEW_YEAR = datetime(2013, 1, 1, tzinfo=UTC)
-DAY = timedelta(days=1)
-MICROSECONDS = pl.Datetime("us", "UTC")
-
-
-def days_of(columns: dict[str, Any], *, days: int, first: datetime = NEW_YEAR) -> pl.DataFrame:
-    """Columns of `days` equal parts, one part per day."""
-    rows = len(next(iter(columns.values()))) // days
-    moments = pl.datetime_range(first, first + days * DAY, DAY, closed="left", eager=True, time_unit="us")
-    return pl.DataFrame({"at": moments.gather(np.repeat(np.arange(days), rows)), **columns})
-
-
-def numbers(
-    seed: int, *, days: int, rows: int, features: int = 1, day_sd: float = 0.05, first: datetime = NEW_YEAR
-) -> pl.DataFrame:
-    """Standard normal features whose days differ in their mean, as days do."""
-    rng = np.random.default_rng(seed)
-    mean = rng.normal(0, day_sd, (days, 1, features))
-    values = (mean + rng.standard_normal((days, rows, features))).reshape(-1, features)
-    return days_of({f"x{index}": values[:, index] for index in range(features)}, days=days, first=first)
-
-
-def profiled(frame: pl.DataFrame, *, windows: int = 30) -> Profile:
-    return build_profile(frame, time="at", every=DAY, windows=windows, until=NEW_YEAR + windows * DAY)
-
-
-def judged(profile: Profile, frame: pl.DataFrame, *previous: str, policy: Drift | None = None) -> DriftVerdict:
-    start = NEW_YEAR + 30 * DAY
-    return judge(
-        profile,
-        count_window(frame, profile),
-        pipeline="flights",
-        window_start=start,
-        policy=policy or Drift(),
-        previous=[
-            Seen(start=start - (len(previous) - index) * DAY, outcome=outcome) for index, outcome in enumerate(previous)
-        ],
-        as_of=NEW_YEAR + 31 * DAY,
-    )
-
-
-# The alarm
-
-
-@pytest.mark.parametrize(
-    ("history", "window", "outcome", "raised"),
-    [
-        ("", "suspect", "suspect", "no"),
-        ("s", "suspect", "drift", "yes"),
-        ("sq", "suspect", "drift", "yes"),
-        ("sqq", "suspect", "suspect", "no"),
-        ("", "quiet", "quiet", "no"),
-        ("sd", "quiet", "quiet", "yes"),
-        ("sdqq", "suspect", "drift", "yes"),
-        ("sdqq", "quiet", "quiet", "no"),
-        ("sdqqq", "suspect", "suspect", "no"),
-        ("snn", "suspect", "drift", "yes"),
-        ("sd", "empty", "not enough history", "yes"),
-        ("sdqqqn", "empty", "not enough history", "no"),
-    ],
-)
-def test_an_alarm_is_raised_by_two_of_three_and_cleared_by_three_quiet(
-    history: str, window: str, outcome: str, raised: str
-) -> None:
-    names = {"s": "suspect", "d": "drift", "q": "quiet", "n": "not enough history"}
-    suspect = {"suspect": True, "quiet": False, "empty": None}[window]
-    found = next_state([names[letter] for letter in history], suspect=suspect, at_once=False, policy=Drift())
-    assert found == (outcome, raised == "yes")
-
-
-def test_one_extreme_window_raises_at_once() -> None:
-    assert next_state([], suspect=True, at_once=True, policy=Drift()) == ("drift", True)
-    assert next_state([], suspect=True, at_once=False, policy=Drift(raise_on=1)) == ("drift", True)
-
-
-# Judging
+from validation.watch.profile import Counts, FeatureProfile
 
 
 def test_a_window_of_the_reference_is_quiet_and_nothing_is_modified() -> None:
@@ -118,6 +40,37 @@ def test_the_order_of_rows_does_not_matter() -> None:
     assert judged(profiled(frame), window.reverse()) == judged(profiled(frame), window)
 
 
+def test_the_order_of_features_does_not_matter() -> None:
+    frame = world(4, days=31, rows=300)
+    window = frame.tail(300).with_columns(pl.col("x3") + 1)
+    turned = frame.select(reversed(frame.columns))
+    plain, other = judged(profiled(frame), window), judged(profiled(turned), window)
+    assert [item.name for item in plain.features if item.drifted] == ["x3"]
+    assert {item.name: item.p_value for item in other.features} == pytest.approx(
+        {item.name: item.p_value for item in plain.features}
+    )
+    assert other.reasons == plain.reasons
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 1_000), days=st.integers(20, 40), rows=st.integers(1, 60), column=st.sampled_from("xcb"))
+def test_windows_that_are_all_the_same_have_not_drifted(seed: int, days: int, rows: int, column: str) -> None:
+    rng = np.random.default_rng(seed)
+    one = {"x": rng.standard_normal(rows), "c": rng.choice(list("abc"), rows), "b": rng.random(rows) < 0.3}[column]
+    frame = days_of({"same": np.tile(one, days + 1)}, days=days + 1)
+    verdict = judged(profiled(frame, windows=days), frame.tail(rows))
+    assert (verdict.outcome, verdict.raised, verdict.since) == ("quiet", False, "")
+
+
+def test_a_prepared_profile_says_the_same() -> None:
+    frame = world(5, days=31, rows=200)
+    profile = profiled(frame)
+    window = count_window(frame.tail(200).with_columns(pl.col("x1") * 2), profile)
+    facts: dict[str, Any] = {"pipeline": "flights", "window_start": NEW_YEAR + 30 * DAY, "policy": Drift()}
+    plain = judge(profile, window, previous=[], as_of=NEW_YEAR, **facts)
+    assert judge(prepared(profile), window, previous=[], as_of=NEW_YEAR, **facts) == plain
+
+
 def test_a_moved_feature_of_twenty_is_found_and_named() -> None:
     frame = numbers(3, days=31, rows=5_000, features=20)
     window = frame.tail(5_000).with_columns(pl.col("x7") + 0.5)
@@ -127,20 +80,6 @@ def test_a_moved_feature_of_twenty_is_found_and_named() -> None:
     assert verdict.features[0].shift == pytest.approx(0.5, abs=0.12)
     assert verdict.reasons[0].startswith("x7 moved by +0.48 reference standard deviations")
     assert judged(profiled(frame), window, "suspect").outcome == "drift"
-
-
-def world(seed: int, *, days: int, rows: int) -> pl.DataFrame:
-    """Ten numbers and four categories of 2 to 300 levels; means, mixes and null shares move from day to day."""
-    rng = np.random.default_rng(seed)
-    frame = numbers(seed, days=days, rows=rows, features=10)
-    nulls = np.repeat(1 / (1 + np.exp(3 + rng.normal(0, 0.1, days))), rows)
-    columns = {"x0": frame["x0"].to_numpy().copy()}
-    columns["x0"][rng.random(days * rows) < nulls] = np.nan
-    for levels in (2, 20, 60, 300):
-        shares = np.exp(rng.normal(0, 0.1, (days, levels))) / np.arange(1, levels + 1)
-        drawn = [rng.choice(levels, rows, p=share / share.sum()) for share in shares]
-        columns[f"c{levels}"] = np.char.add("l", np.concatenate(drawn).astype(str))
-    return frame.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
 
 
 def test_windows_in_which_nothing_happens_are_seldom_suspected() -> None:
@@ -284,8 +223,3 @@ def test_a_profile_of_counts_is_enough() -> None:
     profile = Profile(until="2013-01-21", every_seconds=86_400, features=(feature,))
     assert judged(profile, pl.DataFrame({"x": [0, 1] * 10})).outcome == "quiet"
     assert judged(profile, pl.DataFrame({"x": [1] * 200})).features[0].drifted
-
-
-def test_of_several_classes_the_most_probable_one_is_watched() -> None:
-    assert as_profiled(pl.Series([[0.2, 0.8], [0.9, 0.1]])).to_list() == ["1", "0"]
-    assert as_profiled(pl.Series([0.2, 0.9])).to_list() == [0.2, 0.9]

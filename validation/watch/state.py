@@ -59,6 +59,7 @@ def alarm_since(previous: Sequence[Seen], *, start: datetime, raised: bool, susp
         return ""
     known = [seen for seen in previous if seen.outcome in JUDGED]
     held = any(seen.outcome == "drift" for seen in known[-policy.clear_after :])
-    reach = known[-max(policy.clear_after, LOOK_BACK - 1) :] if held else known[1 - LOOK_BACK :]
-    before = [seen.since or seen.start.isoformat() for seen in reach if seen.outcome != "quiet"]
-    return before[0] if before else start.isoformat()
+    if held and known[-1].since:
+        return known[-1].since
+    reach = known[-policy.clear_after :] if held else known[1 - LOOK_BACK :]
+    return next((seen.start for seen in reach if seen.outcome != "quiet"), start).isoformat()
