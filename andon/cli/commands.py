@@ -3,7 +3,7 @@ rule, 2 a wrong request or definition, 3 a needed service is down.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -223,9 +223,10 @@ def demo(
 
 for name, group in {"contract": contracts, "quarantine": quarantine, "snapshot": snapshots}.items():
     app.add_typer(group.app, name=name, no_args_is_help=True)
-for command in (approve, reject, adopt, up):
-    app.command()(command)
-for command in (status, incidents, report, history, diff, show, lineage, catalogue, check, verify):
+commands: Sequence[Callable[..., None]] = (
+    approve, reject, adopt, up, status, incidents, report, history, diff, show, lineage, catalogue, check, verify,
+)  # fmt: skip
+for command in commands:
     app.command()(command)
 
 
