@@ -37,7 +37,7 @@ def count_window(rows: pl.LazyFrame | pl.DataFrame, profile: Profile) -> WindowC
     """Count a window's rows in one streaming pass; other columns than the profile's are not read.
 
     NOTE: numbers that turn out to hold infinities are read once more, for their least and largest finite value.
-    NOTE: levels are told apart by 64-bit hashes; that a new one passes for a known one has a chance of 1 to 10^16.
+    NOTE: levels are told apart by 64-bit hashes; a new one passes for one of a thousand with a chance of 1 to 10^16.
     """
     scan = rows.lazy()
     schema = scan.collect_schema()
@@ -141,7 +141,7 @@ def _sums(feature: FeatureProfile, place: int) -> Iterator[pl.Expr]:
     yield from ((column == pl.lit(level, dtype=pl.UInt64)).sum() for level in hashes[: len(feature.levels)])
     yield pl.col(f"{place} present").sum()
     if feature.known:
-        yield (column.is_in(hashes.implode()) & pl.col(f"{place} present")).sum()
+        yield column.is_in(hashes.implode()).sum()
 
 
 def _told(feature: FeatureProfile, found: Iterator[Any], *, rows: int) -> Counts:
