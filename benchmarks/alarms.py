@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.environ[name] = "1"
     plan = Plan(
         references=options.references,
-        changed=(options.references + 1) // 2 if options.changed is None else options.changed,
+        changed=options.references if options.changed is None else options.changed,
         kinds=_QUICK_CHANGES if options.quick else tuple(CHANGES),
         seed=options.seed,
     )
@@ -87,7 +87,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.alarms", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few references of small worlds: a trial run")
     parser.add_argument("--references", type=int)
-    parser.add_argument("--changed", type=int, help="on how many of them changes are tried; half of them")
+    parser.add_argument("--changed", type=int, help="on how many of them changes are tried; all")
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument("--rows", type=lambda text: [int(part) for part in text.split(",")])
     parser.add_argument("--null", type=lambda text: text.split(","), default=list(NULLS))
