@@ -55,8 +55,8 @@ def as_html(summary: Summary, weeks: Sequence[WeekStory], *, title: str) -> str:
                 note="Log loss saved against never retraining, above zero is better.",
             ),
             layout.section("Drift by feature", _drift_map(weeks, labels), note=_DRIFT),
-            layout.section("Week by week", layout.wide(layout.table(_COLUMNS, rows, marked=promoted))),
-            layout.section("All numbers", layout.wide(layout.table((("number", False), ("value", True)), facts))),
+            layout.section("Week by week", layout.wide(layout.table(_COLUMNS, rows, marked=promoted), first="start")),
+            layout.section("All numbers", layout.table((("number", False), ("value", True)), facts)),
             "</main>",
         ],
     )

@@ -8,7 +8,8 @@ from andon.pages.story import Bar
 _WIDTH = 420
 _HEIGHT, _TOP, _BOTTOM, _LEFT = 170, 18, 22, 40
 _ROW, _NAMES, _NUMBERS = 30, 130, 100
-_LONGEST = 17  # letters of a level that have room
+_LETTER = 8.5  # width of a letter
+_LONGEST = 15  # letters of a level that have room
 
 
 def upright(bars: Sequence[Bar], *, name: str) -> str:
@@ -70,16 +71,21 @@ def _line(top: float, value: float, floor: int) -> str:
 
 
 def _ticks(bars: Sequence[Bar], width: float) -> list[str]:
-    """The lower ends of ranges, as many as have room."""
-    parts, free = [], 0.0
-    for index, bar in enumerate(bars):
-        x, wide = _LEFT + index * width, 8.5 * len(bar.tick)
-        middle = x + width / 2 if bar.odd or bar.tick == bar.label else x
+    """What the reference never had is always named; the lower ends of ranges where there is room."""
+    taken: list[tuple[float, float]] = []
+    parts = []
+    for index, bar in sorted(enumerate(bars), key=lambda pair: not _is_alone(pair[1])):
+        wide = _LETTER * len(bar.tick)
+        middle = _LEFT + (index + (0.5 if _is_alone(bar) else 0.0)) * width
         left = min(max(middle - wide / 2, 0.0), _WIDTH - wide)
-        if bar.tick and left >= free:
+        if bar.tick and all(left > end + _LETTER or left + wide < start - _LETTER for start, end in taken):
             parts.append(f'<text x="{left:.1f}" y="{_HEIGHT - 6}" class="axis">{escape(bar.tick)}</text>')
-            free = left + wide + 8
+            taken.append((left, left + wide))
     return parts
+
+
+def _is_alone(bar: Bar) -> bool:
+    return bar.odd or bar.tick == bar.label
 
 
 def _said(bar: Bar) -> str:

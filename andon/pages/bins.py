@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import inf, nextafter
 
 from andon.pages.story import Bar
 from andon.pages.words import short
@@ -10,7 +11,7 @@ from validation.watch.profile import Counts, FeatureProfile
 RANGES = 12  # the reference's up to 32 bins are joined until each holds about this part of its rows
 LEVELS = 8
 _OTHER = "other levels"
-_NEW = "never seen before"
+_NEW = "never seen"
 _NULL = "null"
 
 
@@ -32,17 +33,18 @@ def nulls_before(feature: FeatureProfile) -> float:
 
 def _ranges(feature: FeatureProfile, then: Sequence[float], now: Sequence[float]) -> Iterator[Bar]:
     """The outermost bins are what the reference never had; they are shown when anything is there."""
-    edges = feature.edges
-    if not edges:
+    if not feature.edges:
         return
+    least = nextafter(feature.edges[0], inf)  # the first edge lies just below the reference's least value
+    edges = (least, *feature.edges[1:])
     if now[0] or then[0]:
         yield Bar(label=f"below {short(edges[0])}", tick="below", before=then[0], now=now[0], odd=True)
     start, before, current = 0, 0.0, 0.0
     inner = len(edges) - 1
-    least = sum(then[1:-1]) / RANGES
+    enough = sum(then[1:-1]) / RANGES
     for index, (_, high) in enumerate(pairwise(edges)):
         before, current = before + then[index + 1], current + now[index + 1]
-        if before >= least * 0.999 or index == inner - 1:
+        if before >= enough * 0.999 or index == inner - 1:
             low = edges[start]
             yield Bar(label=_said(low, high), tick=short(low), before=before, now=current)
             start, before, current = index + 1, 0.0, 0.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Literal
 
 from andon.pages.story import Card
 
@@ -25,7 +26,7 @@ p{margin:4px 0}.note,.meta{color:#555;font-size:13.5px}.empty{color:#666;font-st
 .card{border:1px solid #deded8;border-radius:8px;padding:8px 12px}
 .card b{display:block;font-size:20px;line-height:1.3}
 .card span{display:block;color:#555;font-size:12.5px;line-height:1.35}
-.scroll{overflow-x:auto;direction:rtl}.scroll>*{direction:ltr}
+.scroll{overflow-x:auto}.end{direction:rtl}.end>*{direction:ltr}
 svg{display:block;width:100%;height:auto}.scroll>svg{min-width:860px}
 .axis{font-size:12px;fill:#555}.grid{stroke:#e6e6e1}.zero{stroke:#8a8a85}
 .marker line{stroke:#0b6e4f;stroke-dasharray:2 3}.marker text{font-size:12px;fill:#0b6e4f;font-weight:600}
@@ -80,9 +81,9 @@ def empty(sentence: str) -> str:
     return f'<p class="empty">{escape(sentence)}</p>'
 
 
-def wide(content: str) -> str:
-    """On a narrow screen it is moved sideways, not shrunk; the newest end is seen first."""
-    return f'<div class="scroll">{content}</div>'
+def wide(content: str, *, first: Literal["start", "end"] = "end") -> str:
+    """On a narrow screen it is moved sideways, not shrunk: `first` is the end that is seen then, of a chart the newest."""
+    return f'<div class="scroll {first}">{content}</div>'
 
 
 def cards(items: Iterable[Card]) -> str:

@@ -35,7 +35,9 @@ def _parts(story: WindowStory) -> Iterator[str]:
     yield _features(story.features)
     if story.slices:
         yield layout.section(
-            "Slices", layout.wide(layout.table(_SLICES, [_slice(item) for item in story.slices])), note=story.sliced
+            "Slices",
+            layout.wide(layout.table(_SLICES, [_slice(item) for item in story.slices]), first="start"),
+            note=story.sliced,
         )
     yield "</main>"
 

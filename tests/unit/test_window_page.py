@@ -108,7 +108,7 @@ def test_a_feature_tells_how_much_since_when_how_rare_and_how_many_are_new(world
     )
     assert "null 0% → 50%" in found["temp"].facts
     assert found["carrier"].facts[-1] == "never seen before: 100% of the rows"
-    assert found["carrier"].bars[-1] == Bar(label="never seen before", before=0.0, now=1.0, odd=True)
+    assert found["carrier"].bars[-1] == Bar(label="never seen", before=0.0, now=1.0, odd=True)
     assert [item.drifted for item in told(world).features] == [True, True, False, False]
 
 
