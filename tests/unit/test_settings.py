@@ -71,6 +71,7 @@ def test_a_lake_in_a_bucket_keeps_its_address_and_a_local_folder_for_the_predict
         ("SCORER_URL", "scorer:8080"),
         ("LAKE", "gs://bucket/lake"),
         ("S3_ENDPOINT", "127.0.0.1:9000"),
+        ("PUBLIC_URL", "andon.example.org"),
     ],
 )
 def test_an_address_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -87,3 +88,34 @@ def test_a_lease_needs_a_length(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_variable_says_what_it_means() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_alerts_go_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (Settings().webhooks, Settings().blocks, Settings().silence) == ((), (), timedelta(hours=2))
+    monkeypatch.setenv("ANDON_ALERT_WEBHOOKS", "https://hooks.example.org/a?b=c, http://127.0.0.1:80/x ,")
+    monkeypatch.setenv("ANDON_ALERT_BLOCKS", "slack-webhook/ops,custom-webhook/on-call")
+    settings = Settings()
+    told = [url.get_secret_value() for url in settings.webhooks]
+    assert told == ["https://hooks.example.org/a?b=c", "http://127.0.0.1:80/x"]
+    assert settings.blocks == ("slack-webhook/ops", "custom-webhook/on-call")
+
+
+@pytest.mark.parametrize("value", ["hooks.example.org/T0PS3CRET", "https://", "https:///T0PS3CRET", "ftp://T0PS3CRET"])
+def test_a_webhook_that_is_no_address_is_told_without_it(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ANDON_ALERT_WEBHOOKS", f"https://hooks.example.org/good,{value}")
+    with pytest.raises(DefinitionError, match=r"ANDON_ALERT_WEBHOOKS must be.*number 2 is none") as wrong:
+        Settings()
+    assert "T0PS3CRET" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("value", ["ops", "slack-webhook/", "Slack Webhook/ops", "https://hooks.example.org/x"])
+def test_a_block_that_is_no_slug_is_told(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ANDON_ALERT_BLOCKS", value)
+    with pytest.raises(DefinitionError, match="ANDON_ALERT_BLOCKS must be a kind and a name"):
+        Settings()
+
+
+def test_the_settings_never_show_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANDON_ALERT_WEBHOOKS", "https://hooks.example.org/T0PS3CRET")
+    settings = Settings()
+    assert "T0PS3CRET" not in f"{settings!r} {settings} {settings.model_dump_json()} {settings.webhooks!r}"
