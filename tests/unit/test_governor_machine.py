@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast, get_args
 
 import polars as pl
 import pytest
@@ -35,7 +35,8 @@ COOLDOWN, BUDGET, MIN_ROWS, BREAKER = timedelta(days=3), 4, 10, 2
 POLICY = Governor(cooldown=COOLDOWN, max_per_month=BUDGET, min_new_rows=MIN_ROWS, breaker_after=BREAKER)
 SITE: dict[str, Any] = {"pipeline": define(governor=POLICY), "settings": None, "store": None, "lake": None}
 Ending = Literal["promote", "reject", "expired", "failed"]
-ENDINGS: tuple[Ending, ...] = ("promote", "reject", "expired", "failed")
+ROWS = pl.DataFrame({"n": range(10_000)})
+ENDINGS = st.sampled_from(get_args(Ending))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,7 @@ class Run:
     """A retrain that was let run. `cleared`: a person has resumed the pipeline since."""
 
     at: datetime
+    rows: int
     version: str
     ending: str
     cleared: bool = False
@@ -71,50 +73,49 @@ class Line(RuleBasedStateMachine):
         super().__init__()
         self.ledger = MemoryLedger()
         self.site = Site(ledger=self.ledger, actor="test", **SITE)
-        self.now, self.rows, self.paused = BEGIN, 0, False
+        self.now, self.rows, self.paused = BEGIN, 5, False
         self.runs: list[Run] = []
-        self.rolled_back: list[datetime] = []  # by the newest attempt of then
+        self.rolled_back: list[datetime] = []
         self.answered: set[str] = set()
         self.reigns: list[str] = []
 
     # What happens.
 
-    @rule(hours=st.sampled_from([1, 24, 71, 72, 100, 400, 800]))
-    def time_passes(self, hours: int) -> None:
+    @rule(
+        hours=st.sampled_from([1, 20, 71, 72, 80, 400]),
+        rows=st.sampled_from([0, 9, 10, 50]),
+        ending=st.none() | ENDINGS,
+    )
+    def a_day(self, hours: int, rows: int, ending: Ending | None) -> None:
+        """Time passes, data come, the monitor asks, and its event is heard (an ending) or lost."""
         self.now += timedelta(hours=hours)
+        self._rows_come(rows)
+        for reason in ("regret", "drift"):
+            self._check(request(self.site, self._snapshot(), reason, self.now))
+        if ending is not None:
+            self._answer(ending)
 
-    @rule(count=st.sampled_from([1, 9, 10, 50]))
-    def rows_come(self, count: int) -> None:
-        self.rows += count
-        facts: dict[str, Any] = {"subject": f"{self.rows}", "outcome": "accept", "reasons": (), "data_time": self.now}
-        self.ledger.record(Came(pipeline="trips", **facts), actor="test")
-
-    @rule(times=st.integers(1, 3))
-    def the_monitor_asks(self, times: int) -> None:
-        for _ in range(times):
-            self._check(request(self.site, self._snapshot(), "regret", self.now))
-
-    @rule()
-    def the_sweep_looks(self) -> None:
+    @rule(hours=st.sampled_from([0, 72, 800]), ending=ENDINGS)
+    def a_sweep(self, hours: int, ending: Ending) -> None:
+        """What may run now runs, also what nobody has heard of."""
+        self.now += timedelta(hours=hours)
         self._check(look_again(self.site, self.now, take=self._snapshot))
+        self._answer(ending)
 
-    @rule(ending=st.sampled_from(ENDINGS))
-    def a_permitted_retrain_runs(self, ending: Ending) -> None:
-        for intent in self.ledger.intents("trips", states=("open",)):
-            self._retrain(intent.id, ending, by_hand=False)
-
-    @rule(ending=st.sampled_from(ENDINGS))
-    def a_person_retrains(self, ending: Ending) -> None:
+    @rule(rows=st.sampled_from([0, 1, 10]), ending=ENDINGS)
+    def a_person_retrains(self, rows: int, ending: Ending) -> None:
+        self._rows_come(rows)
         self._retrain(_by_hand(self.site, self.now, "asked for by hand"), ending, by_hand=True)
 
     @precondition(lambda self: len(self.reigns) > 1)
-    @rule()
-    def a_person_rolls_back(self) -> None:
+    @rule(today=st.booleans())
+    def a_person_rolls_back(self, *, today: bool) -> None:
+        """Typed today, long after the data, it counts from the newest attempt on."""
         taken = self.reigns.pop()
-        self._crown(self.reigns[-1], kind="rollback", at=datetime.now(UTC))
+        self._crown(self.reigns[-1], kind="rollback", at=datetime.now(UTC) if today else self.now)
         for run in self.runs:
             run.ending = "rolled back" if run.version == taken else run.ending
-        self.rolled_back.append(self.runs[-1].at)
+        self.rolled_back.append(self.runs[-1].at if today else self.now)
 
     @rule()
     def the_cord_is_pulled(self) -> None:
@@ -140,13 +141,22 @@ class Line(RuleBasedStateMachine):
         """Whatever has happened: when nothing objects any more, what was asked for comes back and runs."""
         self.the_cord_is_released()
         self.now += timedelta(days=31)
-        self.rows_come(MIN_ROWS)
+        self._rows_come(MIN_ROWS)
         waiting = {intent.id for intent in self.ledger.intents("trips") if intent.state != "closed"}
-        self.the_sweep_looks()
-        self.a_permitted_retrain_runs("reject")
+        self.a_sweep(0, "reject")
         assert waiting <= self.answered
 
     # How it is done.
+
+    def _rows_come(self, count: int) -> None:
+        if count:
+            self.rows += count
+            told: dict[str, Any] = {"subject": f"{self.rows}", "outcome": "accept", "reasons": ()}
+            self.ledger.record(Came(pipeline="trips", data_time=self.now, **told), actor="test")
+
+    def _answer(self, ending: Ending) -> None:
+        for intent in self.ledger.intents("trips", states=("open",)):
+            self._retrain(intent.id, ending, by_hand=False)
 
     def _retrain(self, wanted: str, ending: Ending, *, by_hand: bool) -> None:
         with self._lease() as lease:
@@ -170,14 +180,17 @@ class Line(RuleBasedStateMachine):
         assert not self.paused
         failed = takewhile(lambda run: run.ending in ("failed", "rolled back") and not run.cleared, self.runs[::-1])
         assert len(list(failed)) < BREAKER
+        judged = [run for run in self.runs if run.ending != "failed"]
+        more = self.rows - (judged[-1].rows if judged else 0)
+        assert more > 0
         if not by_hand:
-            judged = [run.at for run in self.runs if run.ending != "failed"]
-            assert all(self.now - at >= COOLDOWN for at in (*judged, *self.rolled_back))
+            assert more >= MIN_ROWS
+            assert all(self.now - at >= COOLDOWN for at in (*(run.at for run in judged), *self.rolled_back))
             assert sum(run.at > self.now - timedelta(days=30) for run in self.runs) < BUDGET
 
     def _end(self, intent: str, ending: Ending) -> None:
         version = str(len(self.runs) + 1)
-        self.runs.append(Run(at=self.now, version=version, ending=ending))
+        self.runs.append(Run(at=self.now, rows=self.rows, version=version, ending=ending))
         told: dict[str, Any] = {"pipeline": "trips", "outcome": ending, "reasons": ("so",), "data_time": self.now}
         if ending == "failed":
             numbers: dict[str, Any] = {"snapshot": "", "rows": 0, "searched": False, "recipe": {}}
@@ -191,7 +204,7 @@ class Line(RuleBasedStateMachine):
 
     def _snapshot(self) -> Snapshot:
         asked = Question(as_of=self.now, as_known_at=self.now, batches={})
-        rows, none = pl.DataFrame({"n": range(self.rows)}), pl.Series("n", [], dtype=pl.Int64)
+        rows, none = ROWS.head(self.rows), ROWS["n"].head(0)
         return Snapshot(
             question=asked, rows=rows, batch=rows["n"], unlabelled=none, missing=0, until=self.now,
             columns={"n": str(self.rows)},
@@ -240,6 +253,6 @@ def test_whatever_happens_limits_hold_and_no_wish_is_lost() -> None:
     run_state_machine_as_test(
         Line,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
