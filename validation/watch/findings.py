@@ -10,7 +10,7 @@ import numpy as np
 from validation.watch.counting import median
 from validation.watch.profile import Counts, FeatureProfile
 from validation.watch.surprise import Kind
-from validation.watch.units import conversion, is_far, is_stuck
+from validation.watch.units import conversion, is_beyond, is_far, is_stuck
 
 Cause = Literal[
     "shift",
@@ -125,7 +125,7 @@ def tell(reading: Reading, *, start: str, since: str) -> FeatureDrift:
         drifted=reading.drifted,
         p_value=reading.p_value,
         cause=cause,
-        shift=distance if cause == "unit change" else shift.effect,
+        shift=distance if cause == "unit change" or (cause == "shift" and _is_beyond(reading)) else shift.effect,
         spread=float(np.exp(spread.effect)) if spread else 1.0,
         nulls=reading.nulls.effect,
         sentence=_sentence(reading, cause, distance, since="" if since == start else since),
@@ -165,7 +165,14 @@ def _cause(reading: Reading, distance: float) -> Cause:
         return "stuck"
     if feature.kind == "number" and (conversion(feature, now) or is_far(feature, distance, now)):
         return "unit change"
-    return CAUSES[reading.worst.kind]
+    return "shift" if _is_beyond(reading) else CAUSES[reading.worst.kind]
+
+
+def _is_beyond(reading: Reading) -> bool:
+    """At the end of the reference's range all values are one: what is measured of spread and shape means nothing."""
+    return (
+        reading.feature.kind == "number" and reading.worst.kind != "nulls" and is_beyond(reading.feature, reading.now)
+    )
 
 
 def _distance(reading: Reading) -> float:
@@ -197,6 +204,11 @@ def _say(reading: Reading, cause: Cause, distance: float) -> str:
         found = conversion(feature, now)
         looks = f"looks as if it had been {found.words}" if found else "has another unit or is broken"
         return f"{looks}: its median moved by {distance:+.1f} reference standard deviations"
+    if cause == "shift" and _is_beyond(reading) and distance:
+        return (
+            "moved to the end of the reference's range or beyond: "
+            f"its median by {distance:+.1f} reference standard deviations"
+        )
     return _how_much(feature, reading.nulls if cause == "null flood" else reading.worst)
 
 

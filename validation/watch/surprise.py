@@ -19,7 +19,7 @@ Kind = Literal["shift", "spread", "skewness", "kurtosis", "nulls", "share", "mix
 
 # A smaller movement is never drift, however sure it is.
 GATES: Mapping[Kind, float] = {
-    "shift": 0.1,  # reference sd
+    "shift": 0.08,  # reference sd
     "spread": 0.05,  # log of the sd's ratio; outer bins make it smaller than it is: x1.1 is about 0.07
     "skewness": 0.3,
     "kurtosis": 0.6,

@@ -15,13 +15,15 @@ import numpy as np
 
 from validation.watch.counting import spread
 from validation.watch.profile import Counts, FeatureProfile
+from validation.watch.surprise import TINY
 
 SLACK = 0.5  # reference windows' least and largest values may be exceeded by this share of their range
 ALIKE = 0.2  # distributions whose shares below any edge differ by no more than this are the same, but for drift
 FAR = 10.0  # a median this many reference sd away is another unit, or a broken source
 STRETCHED = 10.0  # so is a spread this many times beyond that of any reference window and of all together
 NEAR = 5.0  # less than this many times off is not worth a closer look
-CONSTANT_ROWS = 10  # fewer rows that are all the same are no sign of anything
+RARE_END = 0.1  # share of the reference's rows
+FEW_ROWS = 10  # that fewer rows are all the same, or nearly, is no sign of anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ CONVERSIONS = (
 
 
 def conversion(feature: FeatureProfile, now: Counts) -> Conversion | None:
-    """The conversion of the reference that is nearest to the window; None if none explains it, or none is needed."""
+    """The conversion that explains the window, of several the one whose least and largest value fit best; None if none
+    explains it, or none is needed.
+    """
     windows = [(window.low, window.high) for window in feature.windows]
     then = np.array([(low, high) for low, high in windows if low is not None and high is not None])
     if now.low is None or now.high is None or not len(then):
@@ -57,15 +61,26 @@ def conversion(feature: FeatureProfile, now: Counts) -> Conversion | None:
         if ((ends >= low) & (ends <= high)).all():
             return None
         backs = [(np.sort((ends - item.offset) / item.factor), item) for item in CONVERSIONS]
-        fitting = [item for back, item in backs if ((back >= low) & (back <= high)).all()]
+        fitting = [(back, item) for back, item in backs if ((back >= low) & (back <= high)).all()]
     plain = _apart(feature, now, Conversion(1.0, 0.0, ""))
-    found = [(apart, item) for item in fitting if (apart := _apart(feature, now, item)) <= min(ALIKE, plain / 2)]
+    found = [
+        (float(np.abs((back - then.mean(axis=0)) / np.maximum(slack, TINY)).sum()), item)
+        for back, item in fitting
+        if _apart(feature, now, item) <= min(ALIKE, plain / 2)
+    ]
     return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def is_far(feature: FeatureProfile, distance: float, now: Counts) -> bool:
     """Is the median, or the spread, so far from the reference's that another unit or a broken source is likely?"""
     return abs(distance) > FAR or _is_stretched(feature, now)
+
+
+def is_beyond(feature: FeatureProfile, now: Counts) -> bool:
+    """Does most of a number lie at one end of what the reference had, or beyond, where little of the reference lay?"""
+    whole = np.sum([window.bins for window in feature.windows], axis=0)
+    ends = (slice(0, 2), slice(-2, None))
+    return any(2 * sum(now.bins[end]) > now.present and whole[end].sum() < RARE_END * whole.sum() for end in ends)
 
 
 def is_stuck(feature: FeatureProfile, now: Counts) -> bool:
@@ -88,7 +103,7 @@ def _apart(feature: FeatureProfile, now: Counts, converted: Conversion) -> float
 
 
 def _is_constant(feature: FeatureProfile, counts: Counts) -> bool:
-    if counts.present < CONSTANT_ROWS:
+    if counts.present < FEW_ROWS:
         return False
     if feature.kind == "number":
         return counts.low is not None and counts.low == counts.high
@@ -97,7 +112,7 @@ def _is_constant(feature: FeatureProfile, counts: Counts) -> bool:
 
 def _is_stretched(feature: FeatureProfile, now: Counts) -> bool:
     current, whole = spread(feature, now), feature.scale
-    if current is None or whole is None or whole / NEAR < current < whole * NEAR:
+    if now.present < FEW_ROWS or current is None or whole is None or whole / NEAR < current < whole * NEAR:
         return False
     each = [scale for window in feature.windows if (scale := spread(feature, window)) is not None]
     return bool(each) and (current > STRETCHED * max(whole, *each) or current < min(each) / STRETCHED)
