@@ -8,6 +8,7 @@ there are larger than these.
 """
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -62,5 +63,6 @@ def _spans(moments: pl.Series, folds: int) -> list[tuple[datetime, datetime]]:
     starts = sorted({moments[int(part[0])] for part in parts if len(part)})
     return [
         (start, moments.filter(moments < following).max() if following else moments.max())  # type: ignore[misc]
-        for start, following in zip(starts, [*starts[1:], None], strict=True)
+        for start, following in pairwise([*starts, None])
+        if start
     ]

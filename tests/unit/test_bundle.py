@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 import sys
@@ -23,7 +24,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return fit(pipeline_in(tmp_path_factory.mktemp("pipelines")).spec, rides(), FAST, seed=7, threads=1)
 
 
-def written(folder: Path, model: Model, definition: str | None = None, learned: Description | None = None) -> str:
+def written(
+    folder: Path,
+    model: Model,
+    definition: str | None = None,
+    learned: Description | None = None,
+    estimator: str | None = None,
+) -> str:
     pipeline = pipeline_in(folder.parent)
     return write(
         folder,
@@ -34,6 +41,7 @@ def written(folder: Path, model: Model, definition: str | None = None, learned: 
         snapshot="rides-7",
         rows=rides(),
         profile_json='{"bins": []}',
+        estimator_json=estimator,
         holdout_loss=float("nan"),
         learned=learned,
     )
@@ -80,6 +88,30 @@ def test_many_classes_survive_a_bundle(tmp_path: Path) -> None:
     bundle.verify()
     assert bundle.manifest.classes == (0, 1, 2)
     assert bundle.predict(rows.head(5)).shape == (5, 3)
+
+
+def test_an_estimator_is_a_fifth_file_that_the_digest_covers(tmp_path: Path, model: Model) -> None:
+    sha256 = written(tmp_path / "bundle", model, estimator='{"metric": "l2"}')
+    bundle = load(tmp_path / "bundle", sha256=sha256)
+    assert bundle.estimator_json == '{"metric": "l2"}'
+    bundle.verify()
+    (tmp_path / "bundle" / "estimator.json").write_text('{"metric": "l1"}')
+    with pytest.raises(BundleError, match=r"has sha256 .*, expected .*: fetch it again"):
+        load(tmp_path / "bundle", sha256=sha256)
+    (tmp_path / "bundle" / "estimator.json").unlink()
+    with pytest.raises(BundleError, match=r"has sha256 .*, expected .*: fetch it again"):
+        load(tmp_path / "bundle", sha256=sha256)
+
+
+def test_a_bundle_of_four_files_has_the_digest_that_it_always_had(tmp_path: Path, model: Model) -> None:
+    """As `sha256sum` has it of lines with name and sha256: ledgers of older versions name bundles by it."""
+    sha256 = written(tmp_path / "bundle", model)
+    lines = [
+        f"{name} {hashlib.sha256((tmp_path / 'bundle' / name).read_bytes()).hexdigest()}\n"
+        for name in ("andon.json", "definition.py", "model.txt", "profile.json")
+    ]
+    assert sha256 == hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert load(tmp_path / "bundle", sha256=sha256).estimator_json is None
 
 
 def swap_two_files(folder: Path) -> None:
