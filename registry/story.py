@@ -15,7 +15,7 @@ from registry.ledger import Champion, Recorded
 
 Tone = Literal["good", "bad", "asks", "plain"]
 
-_ROUTINE = {"contract", "drift", "performance", "score", "snapshot", "training", "watch"}
+_ROUTINE = {"contract", "drift", "performance", "score", "snapshot", "training", "watch", "window"}
 _ROUTINE_OUTCOMES = {("governor", "run"), ("alert", "delivered")}
 _STORY = {"promotion", "rollback", "gate", "answer"}
 _STORY_CHARACTERS = 5_000

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 _INDENT = 25
 _MUCH = timedelta(days=1)  # a decision was written so long after the moment that it was made for: a replay, a backfill
 _COLOURS: "dict[Tone, str]" = {"good": "green", "bad": "red", "asks": "yellow", "plain": ""}
-_COUNTED = {"contract": "batches", "score": "batches", "drift": "drift", "performance": "performance"}
+_COUNTED = {
+    "contract": "batches",
+    "score": "batches",
+    "drift": "drift",
+    "window": "windows",
+    "performance": "performance",
+}
 _PEOPLE_SAY = {"accept": "accepted", "quarantine": "with rows set aside", "refuse": "refused", "duplicate": "repeated"}
 _LOUD = {"refuse", "drift", "regret"}
 

@@ -35,7 +35,7 @@ def said() -> WindowVerdict:
 def test_a_window_without_labels_has_its_estimate_and_calls_it_one() -> None:
     verdict = said()
     assert (verdict.outcome, verdict.loss, verdict.coverage) == ("estimated", None, 0.0)
-    assert "estimated as 0.50000 (0.40000 to 0.60000, by CBPE)" in verdict.reasons[0]
+    assert "estimated as 0.50000 (0.40000 to 0.60000, CBPE)" in verdict.reasons[0]
 
 
 def test_a_mature_window_is_realised_and_its_estimate_scored() -> None:

@@ -166,7 +166,7 @@ def _bias(found: Labelled) -> tuple[float | None, float | None]:
 def _in_words(estimate: Estimate) -> str:
     return (
         f"the loss was estimated as {estimate.loss:.5f} ({estimate.lower:.5f} to {estimate.upper:.5f}, "
-        f"by {estimate.method})"
+        f"{estimate.method})"
     )
 
 
