@@ -75,11 +75,17 @@ def findings(facts: Known, start: datetime) -> tuple[Finding, ...]:
     windows = [item for item in facts.mine if datetime.fromisoformat(item.subject) <= start]
     found = drift_findings(windows, facts.reply, clear_after=policy.clear_after)
     others = tuple(item.finding for item in facts.incidents if item.finding.kind in _OF_OTHERS)
-    newest = facts.compared[-1] if facts.compared else None
-    if newest is None or newest.champion_version != facts.champion.change.version:
-        return (*found, *others)
-    proven = quality_finding(newest, facts.reply)
+    newest = _newest_comparison(facts)
+    proven = quality_finding(newest, facts.reply) if newest else None
     return (*found, *([proven] if proven else []), *others)
+
+
+def labels(facts: Known) -> str:
+    """What labels say of the present champion, where they prove nothing against it."""
+    newest = _newest_comparison(facts)
+    if newest is None or newest.outcome == "need evidence":
+        return "labels cannot tell of this champion yet"
+    return "labels prove nothing against the champion"
 
 
 def points(facts: Known, start: datetime) -> tuple[Point, ...]:
@@ -111,6 +117,12 @@ def told_incidents(facts: Known) -> tuple[OpenIncident, ...]:
         )
         for item in facts.incidents
     )
+
+
+def _newest_comparison(facts: Known) -> PerformanceVerdict | None:
+    """Of the present champion with its probe."""
+    newest = facts.compared[-1] if facts.compared else None
+    return newest if newest and newest.champion_version == facts.champion.change.version else None
 
 
 def _open(site: Site, as_of: datetime) -> tuple[Incident, ...]:

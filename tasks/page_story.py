@@ -12,7 +12,7 @@ from andon.pages.headline import headline
 from andon.pages.story import Card, Cell, FeatureStory, Heat, HeatRow, SliceRow, Tone, WindowStory
 from registry.ledger import Recorded
 from tasks.looking import Looked
-from tasks.page_facts import Known, findings, points, told_incidents
+from tasks.page_facts import Known, findings, labels, points, told_incidents
 from validation.watch.performance import PerformanceVerdict
 from validation.watch.windows import WindowVerdict
 
@@ -37,7 +37,7 @@ def story(facts: Known, looked: Looked, as_of: datetime) -> WindowStory:
         as_of=f"{as_of:%Y-%m-%d %H:%M}",
         champion=looked.version,
         metric=_METRICS.get(site.pipeline.spec.metric, site.pipeline.spec.metric),
-        headline=headline(verdict, findings(facts, start), policy=site.pipeline.drift),
+        headline=headline(verdict, findings(facts, start), policy=site.pipeline.drift, labels=labels(facts)),
         cards=tuple(_cards(facts, looked, start)),
         incidents=told_incidents(facts),
         points=points(facts, start),

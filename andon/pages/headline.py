@@ -15,8 +15,8 @@ from validation.watch.policy import Drift
 _FIRST = ("a person must act", "a person should look", "Andon acts")
 
 
-def headline(verdict: DriftVerdict, findings: Sequence[Finding], *, policy: Drift) -> Headline:
-    """`findings`: what is alarming now, by the window's verdicts."""
+def headline(verdict: DriftVerdict, findings: Sequence[Finding], *, policy: Drift, labels: str) -> Headline:
+    """`findings`: what is alarming now, by the verdicts; `labels`: what labels say where they prove nothing."""
     if findings:
         return _alarm(sorted(findings, key=lambda finding: _FIRST.index(finding.severity)))
     if verdict.outcome == "not enough history":
@@ -25,7 +25,7 @@ def headline(verdict: DriftVerdict, findings: Sequence[Finding], *, policy: Drif
     moved = [feature for feature in verdict.features if feature.drifted]
     if moved:
         what = f"{_count(len(moved), verdict.judged)} further than usual: {words.brief(moved[0].sentence)}."
-        doing = _waits(policy) if verdict.outcome == "suspect" else _tells(verdict)
+        doing = _waits(policy) if verdict.outcome == "suspect" else _tells(verdict, labels)
         return Headline(tone="notice", what=what, since=_since(verdict.since), doing=doing)
     if verdict.raised:
         return Headline(
@@ -36,7 +36,7 @@ def headline(verdict: DriftVerdict, findings: Sequence[Finding], *, policy: Drif
         )
     return Headline(
         tone="quiet",
-        what=f"None of {verdict.judged:,} features moved further than usual.",
+        what=f"None of {verdict.judged:,} features moved further than usual; {labels}.",
         since="",
         doing="Nothing: the champion serves on.",
     )
@@ -59,10 +59,10 @@ def _waits(policy: Drift) -> str:
     return f"Waits: one such window is chance now and then, {policy.raise_on} of 3 are not."
 
 
-def _tells(verdict: DriftVerdict) -> str:
+def _tells(verdict: DriftVerdict, labels: str) -> str:
     if any(feature.name == PREDICTION and feature.drifted for feature in verdict.features):
         return "Watches the predictions, which have begun to move; a second such window is an alarm."
-    return "Tells it here and asks for nothing: the predictions have not moved, and no label proves a worse champion."
+    return f"Tells it here and asks for nothing: the predictions have not moved, and {labels}."
 
 
 def _count(moved: int, judged: int) -> str:

@@ -82,7 +82,7 @@ def empty(sentence: str) -> str:
 
 
 def wide(content: str, *, first: Literal["start", "end"] = "end") -> str:
-    """On a narrow screen it is moved sideways, not shrunk: `first` is the end that is seen then, of a chart the newest."""
+    """On a narrow screen it is moved sideways, not shrunk; `first`: the end seen then, of charts the newest."""
     return f'<div class="scroll {first}">{content}</div>'
 
 

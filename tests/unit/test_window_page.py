@@ -77,12 +77,30 @@ def test_a_page_says_first_what_is_the_matter_since_when_and_what_is_done(world:
 def test_each_window_tells_what_was_known_up_to_it(world: Watched) -> None:
     quiet = told(world, 20)
     assert quiet.headline.tone == "quiet"
-    assert quiet.headline.what == "None of 5 features moved further than usual."
+    assert quiet.headline.what == (
+        "None of 5 features moved further than usual; labels cannot tell of this champion yet."
+    )
     assert [point.label for point in quiet.points][-1] == "21 Apr"
     assert len(quiet.points) == 21
     assert quiet.heat is not None
     assert not [cell for row in quiet.heat.rows for cell in row.cells if cell and cell.marked]
     assert len(quiet.features) == 4, "the nearest are shown where none has moved"
+
+
+def test_what_labels_prove_comes_from_the_newest_comparison_of_this_champion(tmp_path: Path) -> None:
+    world = Watched(home=tmp_path)
+    world.crown()
+    world.day(0)
+    said = []
+    for outcome, version in (("regret", "9"), ("need evidence", "1"), ("fine", "1"), ("regret", "1")):
+        world.compared(0, 0.02, outcome=outcome, version=version)
+        said.append(told(world).headline.what)
+    assert [text.partition("; ")[2] for text in said[:3]] == [
+        "labels cannot tell of this champion yet.",
+        "labels cannot tell of this champion yet.",
+        "labels prove nothing against the champion.",
+    ]
+    assert said[3].startswith("Version 1, which serves, has become stale")
 
 
 def test_the_charts_tell_realised_from_estimated_and_mark_new_champions(world: Watched) -> None:
@@ -269,25 +287,30 @@ def test_of_several_alarms_the_one_that_needs_a_person_comes_first(world: Watche
     quality = finding(
         kind="quality", title="version 2 has become stale", severity="a person must act", windows=0, since=""
     )
-    said = headline(world.looked[-1].verdict, [finding(), quality], policy=Drift())
+    said = headline(world.looked[-1].verdict, [finding(), quality], policy=Drift(), labels="labels prove nothing")
     assert said.what == "Version 2 has become stale: prediction moved by +0.40. Also: the predictions have moved."
     assert (said.tone, said.since, said.doing) == ("alarm", "", "A retrain runs.")
-    assert headline(world.looked[-1].verdict, [finding()], policy=Drift()).since == "28 Apr 2013, seen in 2 windows"
+    assert (
+        headline(world.looked[-1].verdict, [finding()], policy=Drift(), labels="labels prove nothing").since
+        == "28 Apr 2013, seen in 2 windows"
+    )
 
 
 def test_inputs_that_move_alone_are_a_notice_and_one_window_is_only_a_suspicion(world: Watched) -> None:
     moved = world.looked[-1].verdict
-    alone = headline(moved, (), policy=Drift())
+    alone = headline(moved, (), policy=Drift(), labels="labels prove nothing")
     assert (alone.tone, alone.since) == ("notice", "28 Apr 2013")
     assert alone.what.startswith("2 of 5 features moved further than usual: ")
-    assert alone.doing.startswith("Tells it here and asks for nothing")
-    suspect = headline(replace(moved, outcome="suspect"), (), policy=Drift(raise_on=2))
+    assert alone.doing == (
+        "Tells it here and asks for nothing: the predictions have not moved, and labels prove nothing."
+    )
+    suspect = headline(replace(moved, outcome="suspect"), (), policy=Drift(raise_on=2), labels="labels prove nothing")
     assert suspect.doing == "Waits: one such window is chance now and then, 2 of 3 are not."
 
 
 def test_an_alarm_that_is_not_over_is_told_on_a_quiet_day(world: Watched) -> None:
     quiet = replace(world.looked[20].verdict, raised=True, since="2013-04-19T00:00:00+00:00")
-    said = headline(quiet, (), policy=Drift(clear_after=3))
+    said = headline(quiet, (), policy=Drift(clear_after=3), labels="labels prove nothing")
     assert (said.tone, said.since) == ("notice", "19 Apr 2013")
     assert said.doing == "Keeps the drift in mind until 3 windows in a row are quiet."
 
