@@ -128,6 +128,11 @@ def test_each_kind_of_drift_is_called_by_its_name(expression: pl.Expr, name: str
     assert ("probably bad data" in verdict.reasons[0]) == (name in verdict.bad_data) == (cause in PROBABLE_BAD_DATA)
 
 
+def test_what_was_constant_is_told_by_its_value() -> None:
+    sentence = moved(pl.lit(4.0).alias("constant")).reasons[0]
+    assert sentence.startswith("constant is 4 at the median, and the reference never had anything but 5 (by chance in")
+
+
 def test_a_column_that_disappears_is_a_finding() -> None:
     frame = numbers(1, days=31, rows=100, features=2)
     verdict = judged(profiled(frame), frame.tail(100).drop("x1"))

@@ -204,6 +204,8 @@ def _say(reading: Reading, cause: Cause, distance: float) -> str:
         found = conversion(feature, now)
         looks = f"looks as if it had been {found.words}" if found else "has another unit or is broken"
         return f"{looks}: its median moved by {distance:+.1f} reference standard deviations"
+    if cause == "shift" and feature.scale == 0:
+        return f"is {median(feature, now):g} at the median, and the reference never had anything but {feature.centre:g}"
     if cause == "shift" and _is_beyond(reading) and distance:
         return (
             "moved to the end of the reference's range or beyond: "
