@@ -1,39 +1,33 @@
 """What the monitor raises on real histories, and what later labels say of it: `python -m benchmarks.monitor_real`.
 
 Flights and bikes are replayed with the product's own functions: the champion's profile, drift of each day, what labels
-prove on Mondays. An alarm is a new incident: drift of the prediction, proven regret, proven bias, data that is probably
-bad; inputs that drift alone are a notice and counted apart. Once the first champion stays for ever ("static": nothing
-but detection), once it is retrained as Andon does (a reason, a challenger, the gate; no governor). Beside it the peers'
-default rules on the same windows and champions. What is true, false, too late and missed: monitor_real_truth.py.
+prove on Mondays. An alarm is a new incident: drift of the prediction, proven regret, proven bias. Apart from these:
+data that is probably bad, which no retrain repairs, and notices: inputs that drift alone. Once the first champion stays
+for ever ("static": nothing but detection), once it is retrained as Andon does (a reason, a challenger, the gate; no
+governor). Beside it the peers' default rules on the same windows and champions. What is true, false, too late and
+missed: monitor_real_truth.py.
 """
 
 import argparse
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
 from typing import Any
-
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from benchmarks.gate_real_weeks import History, Models, bikes, flights
 from benchmarks.monitor_real_replay import Look, Replay
+from benchmarks.monitor_real_report import BAD, NOTICES, OURS, VARIANTS, answer, figures, line, period, show
 from benchmarks.monitor_real_rivals import RULES, columns_of, flags
-from benchmarks.monitor_real_truth import Degradation, Oracle, Spell, State, spells
+from benchmarks.monitor_real_truth import Oracle, Spell, State, spells
 from benchmarks.show import CONSOLE
 from validation.watch.alarms import Response, drift_findings, quality_finding
 from validation.watch.drift import DriftVerdict
 
 FIRST = 10  # weeks before the first champion: enough for its 60 reference windows
-OURS, NOTICES = "Andon", "Andon, notices alone"
-VARIANTS = ("static", "retrained")
-COUNTS = ("alarms", "true_alarms", "false_alarms", "too_late", "unknown", "degradations", "missed_degradations")
-HEAD = ("alarms", "true_alarms", "missed_degradations", "detection_delay_windows")
 _SILENT = Response(doing="", severity="Andon acts", champion="", ask="")
 
 
@@ -85,29 +79,37 @@ def replayed(history: History, models: Models, *, variant: str, first: int = FIR
 def told(replay: Replay) -> dict[str, Any]:
     """What each rule raised and what became of it; `list`: each alarm of ours."""
     oracle, end = Oracle(replay=replay), replay.history.mondays[-1]
-    raised = {OURS: ours(replay), NOTICES: spells("notice", notices(replay), end=end)}
+    raised = {
+        OURS: ours(replay),
+        BAD: of_windows(replay, "bad data"),
+        NOTICES: spells("notice", notices(replay), end=end),
+    }
     for rule, states in rivals(replay).items():
         raised[rule] = spells(rule, states, end=end)
     degradations, share = oracle.degradations()
-    listed = [_line(oracle, item, raised[OURS], degradations) for item in raised[OURS]]
+    listed = [line(oracle, item, raised[rule], degradations) for rule in (OURS, BAD) for item in raised[rule]]
     return {
         "windows": len(replay.days),
         "champions": len(replay.reigns),
         "share_of_mondays_with_a_clearly_better_refit": round(share, 3),
-        "rules": {rule: _figures(oracle, found, degradations) for rule, found in raised.items()},
+        "rules": {rule: figures(oracle, found, degradations) for rule, found in raised.items()},
         "list": sorted(listed, key=lambda line: str(line["at"])),
-        "degradations": [_period(oracle, item, raised) for item in degradations],
+        "degradations": [period(oracle, item, raised) for item in degradations],
     }
 
 
 def ours(replay: Replay) -> list[Spell]:
-    """The product's incidents, by kind."""
-    end, found = replay.history.mondays[-1], []
-    for kind in ("drift", "bad data"):
-        found += spells(kind, [_drift_state(replay, index, kind) for index in range(len(replay.days))], end=end)
-    return found + spells(
-        "quality", [_quality_state(replay.looks, index) for index in range(len(replay.looks))], end=end
+    """The product's incidents that say that the model is not what it was."""
+    looks, end = replay.looks, replay.history.mondays[-1]
+    return of_windows(replay, "drift") + spells(
+        "quality", [_quality_state(looks, index) for index in range(len(looks))], end=end
     )
+
+
+def of_windows(replay: Replay, kind: str) -> list[Spell]:
+    """The product's incidents of drift of the prediction, or of bad data."""
+    states = [_drift_state(replay, index, kind) for index in range(len(replay.days))]
+    return spells(kind, states, end=replay.history.mondays[-1])
 
 
 def notices(replay: Replay) -> list[State]:
@@ -135,50 +137,6 @@ def rivals(replay: Replay) -> dict[str, list[State]]:
     return found
 
 
-def answer(found: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
-    """The JSON: totals of ours where the champion is retrained, by data set and rule, and every alarm."""
-    totals = {
-        variant: {
-            rule: _together([told["rules"][rule] for (_, own), told in found.items() if own == variant])
-            for rule in (OURS, NOTICES, *RULES)
-        }
-        for variant in VARIANTS
-    }
-    head = totals["retrained"][OURS]
-    return {
-        **{name: head[name] for name in HEAD},
-        **{f"static_{name}": totals["static"][OURS][name] for name in HEAD},
-        "totals": totals,
-        "by_history": {f"{name}, {variant}": told for (name, variant), told in found.items()},
-    }
-
-
-def show(title: str, told: Mapping[str, Any]) -> None:
-    """The rules side by side, then each alarm of ours, and what was missed."""
-    share, champions = told["share_of_mondays_with_a_clearly_better_refit"], told["champions"]
-    about = (
-        f"{title}: {told['windows']} windows, {champions} champions; a refit clearly better on {share:.0%} of Mondays"
-    )
-    table = Table(title=about, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    heads = ("", "alarms", "true", "false", "too late", "not known", "degradations", "missed", "delay", "days in alarm")
-    for head in heads:
-        table.add_column(head, justify="left" if not head else "right")
-    for rule, row in told["rules"].items():
-        delay = row["detection_delay_windows"]
-        counts = [str(row[name]) for name in COUNTS]
-        table.add_row(rule, *counts, "-" if delay is None else f"{delay:g}", f"{row['share_of_windows_in_alarm']:.0%}")
-    CONSOLE.print(table)
-    for line in told["list"]:
-        CONSOLE.print(
-            f"{line['at'][:10]} {line['kind']:8} {line['truth']:8} {_percent(line['gain'])}  {line['why'][:130]}"
-        )
-    for period in told["degradations"]:
-        caught = "MISSED" if period["delay"][OURS] is None else f"seen after {period['delay'][OURS]:g} windows"
-        CONSOLE.print(
-            f"degradation {period['begin'][:10]} to {period['end'][:10]}, up to {period['share']:.1%}: {caught}"
-        )
-
-
 def _drift_state(replay: Replay, index: int, kind: str) -> State:
     day = replay.days[index]
     windows: list[DriftVerdict] = [item.verdict for item in replay.days[: index + 1] if item.reign == day.reign]
@@ -197,59 +155,6 @@ def _quality_state(looks: Sequence[Look], index: int) -> State:
     finding = quality_finding(known[-1].verdict, _SILENT) if known else None
     why = f"{look.verdict.outcome}: {look.verdict.reasons[0]}"
     return State(at=look.verdict.data_time, reign=look.reign, on=finding is not None, why=why)
-
-
-def _figures(oracle: Oracle, raised: Sequence[Spell], degradations: Sequence[Degradation]) -> dict[str, Any]:
-    truths = [oracle.truth(item, raised, degradations)[0] for item in raised]
-    delays = [oracle.delay(item, raised) for item in degradations]
-    every, windows = oracle.every, len(oracle.replay.days)
-    on = {day.start for day in oracle.replay.days for item in raised if item.at <= day.start + every < item.end}
-    return {
-        "alarms": len(raised),
-        "true_alarms": truths.count("true"),
-        "false_alarms": truths.count("false"),
-        "too_late": truths.count("too late"),
-        "unknown": truths.count("unknown"),
-        "degradations": len(degradations),
-        "missed_degradations": delays.count(None),
-        "detection_delay_windows": median(seen) if (seen := [item for item in delays if item is not None]) else None,
-        "delays": delays,
-        "share_of_windows_in_alarm": round(len(on) / max(windows, 1), 3),
-    }
-
-
-def _together(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    delays = [item for row in rows for item in row["delays"] if item is not None]
-    sums = {name: sum(row[name] for row in rows) for name in COUNTS}
-    return {**sums, "detection_delay_windows": median(delays) if delays else None}
-
-
-def _line(oracle: Oracle, item: Spell, raised: Sequence[Spell], found: Sequence[Degradation]) -> dict[str, Any]:
-    truth, gain = oracle.truth(item, raised, found)
-    return {
-        "at": item.at.isoformat(),
-        "until": item.end.isoformat(),
-        "kind": item.kind,
-        "champion": item.reign + 1,
-        "truth": truth,
-        "gain": None if gain is None else round(gain.share, 4),
-        "gain_lower": None if gain is None else round(gain.lower, 4),
-        "why": item.why,
-    }
-
-
-def _period(oracle: Oracle, item: Degradation, raised: Mapping[str, Sequence[Spell]]) -> dict[str, Any]:
-    return {
-        "begin": item.begin.isoformat(),
-        "end": item.end.isoformat(),
-        "champion": item.reign + 1,
-        "share": round(item.share, 4),
-        "delay": {rule: oracle.delay(item, found) for rule, found in raised.items()},
-    }
-
-
-def _percent(share: float | None) -> str:
-    return "       " if share is None else f"{share:+7.1%}"
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -24,8 +24,9 @@ from validation.durations import span
 from validation.watch import performance
 from validation.watch.counting import count_window
 from validation.watch.drift import PREDICTION, DriftVerdict, Seen, judge
+from validation.watch.evidence import Prepared, prepared
 from validation.watch.performance import PerformanceVerdict
-from validation.watch.profile import Profile, build_profile
+from validation.watch.profile import build_profile
 from validation.watch.trigger import Reason, reason_to_retrain
 
 TICK = timedelta(microseconds=1)
@@ -74,7 +75,7 @@ class Replay:
     looks: list[Look] = field(default_factory=list)
     answers: Floats = field(init=False)
     inputs: pl.DataFrame = field(init=False)
-    profile: Profile = field(init=False)
+    reference: Prepared = field(init=False)
     previous: list[Seen] = field(default_factory=list)
 
     def run(self) -> "Replay":
@@ -112,8 +113,8 @@ class Replay:
     def _judged(self, start: datetime, rows: Index) -> DriftVerdict:
         pipeline = self.history.pipeline
         return judge(
-            self.profile,
-            count_window(self.watched(rows, self.answers[rows]), self.profile),
+            self.reference,
+            count_window(self.watched(rows, self.answers[rows]), self.reference.profile),
             pipeline=pipeline.name,
             window_start=start,
             policy=pipeline.drift,
@@ -143,7 +144,9 @@ class Replay:
             scores = np.where(np.isnan(scores), fitted[rows], scores)
         self.reigns.append(Reign(week=week, made=made, reference=rows, scores=scores))
         frame = self.watched(rows, scores)
-        self.profile = build_profile(frame, time=time, every=every, windows=policy.reference_windows, until=until)
+        self.reference = prepared(
+            build_profile(frame, time=time, every=every, windows=policy.reference_windows, until=until)
+        )
         self.previous = []
 
     def _cross_fitted(self, made: Made, mature: pl.DataFrame, since: datetime) -> Floats:
