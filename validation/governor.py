@@ -35,6 +35,7 @@ __all__ = [
     "Objection",
     "budget_left",
     "cooldown_of",
+    "earliest",
     "judge",
     "judge_without_rows",
     "objections",
@@ -42,7 +43,8 @@ __all__ = [
 
 # No cord and no breaker is passed by anybody. What rests on the ledger alone is asked before what needs a snapshot.
 _LASTING: tuple[Rule, ...] = (rules.cord, rules.breaker)
-_WITHOUT_ROWS: tuple[Rule, ...] = (*_LASTING, rules.rolled_back, rules.cooldown, rules.budget)
+_TIMED: tuple[Rule, ...] = (rules.rolled_back, rules.cooldown, rules.budget)
+_WITHOUT_ROWS: tuple[Rule, ...] = (*_LASTING, *_TIMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,16 @@ def judge_without_rows(
 def objections(history: History, *, policy: Governor, pipeline: str, as_of: datetime) -> tuple[Objection, ...]:
     """All that speaks against a retrain now, whatever rows there are: of each rule the objection it has."""
     return tuple(_objections(_WITHOUT_ROWS, history, policy, pipeline, as_of))
+
+
+def earliest(history: History, *, policy: Governor, pipeline: str, as_of: datetime) -> datetime:
+    """The first moment from `as_of` on at which neither cooldowns nor the budget object; cord, breaker and rows aside,
+    of which nobody knows the end.
+    """
+    moment = as_of
+    while ends := [item.until for item in _objections(_TIMED, history, policy, pipeline, moment) if item.until]:
+        moment = max(ends)
+    return moment
 
 
 def budget_left(history: History, *, policy: Governor, as_of: datetime) -> int:

@@ -25,6 +25,7 @@ from andon.cli.setup import data_time, pipelines, quieten, run_flow, settings
 from andon.cli.tables import catalogue
 from andon.cli.up import up
 from andon.cli.verify import verify
+from andon.cli.why import why
 from validation.errors import AndonError, ServiceDownError
 from validation.verdict import Verdict
 
@@ -224,7 +225,7 @@ def demo(
 for name, group in {"contract": contracts, "quarantine": quarantine, "snapshot": snapshots}.items():
     app.add_typer(group.app, name=name, no_args_is_help=True)
 commands: Sequence[Callable[..., None]] = (
-    approve, reject, adopt, up, status, incidents, report, history, diff, show, lineage, catalogue, check, verify,
+    approve, reject, adopt, up, status, why, incidents, report, history, diff, show, lineage, catalogue, check, verify,
 )  # fmt: skip
 for command in commands:
     app.command()(command)

@@ -14,6 +14,7 @@ from validation.governor import (
     GovernorVerdict,
     History,
     budget_left,
+    earliest,
     judge,
     judge_without_rows,
     objections,
@@ -153,6 +154,29 @@ def test_all_objections_are_told_and_what_the_budget_still_allows() -> None:
     assert [budget_left(history, policy=POLICY, as_of=NOON + timedelta(days=days)) for days in (0, 28, 30)] == [1, 2, 3]
     many = History(attempts=tuple(map(attempt, range(9))), snapshot="", new_rows=0)
     assert budget_left(many, policy=POLICY, as_of=NOON) == 0
+
+
+@pytest.mark.parametrize(
+    ("facts", "days"),
+    [
+        ({"attempts": ()}, 0),
+        ({"attempts": (attempt(2),)}, 1),
+        ({"attempts": (), "taken_back": (taken_back(1),)}, 2),
+        ({"attempts": (attempt(29, "failed"), attempt(20), attempt(1))}, 2),
+        ({"attempts": (attempt(29, "failed"), attempt(28), attempt(27), attempt(4))}, 2),  # one that was by hand
+        ({"attempts": (attempt(29.5), attempt(29), attempt(28.5), attempt(28), attempt(4))}, 1.5),
+    ],
+)
+@pytest.mark.parametrize("paused", [None, "stop"])
+def test_the_earliest_moment_is_the_end_of_cooldowns_and_budget(
+    facts: dict[str, Any], days: float, paused: str | None
+) -> None:
+    history = History(snapshot="new", new_rows=0, paused=paused, **facts)
+    asked: dict[str, Any] = {"policy": POLICY, "pipeline": "flights"}
+    moment = earliest(history, as_of=NOON, **asked)
+    assert moment == NOON + timedelta(days=days)
+    timed = [item for item in objections(history, as_of=moment, **asked) if item.until]
+    assert timed == []
 
 
 def test_a_person_passes_cooldown_budget_and_new_rows() -> None:
