@@ -35,7 +35,7 @@ def _ranges(feature: FeatureProfile, then: Sequence[float], now: Sequence[float]
     """The outermost bins are what the reference never had; they are shown when anything is there."""
     if not feature.edges:
         return
-    least = nextafter(feature.edges[0], inf)  # the first edge lies just below the reference's least value
+    least = nextafter(feature.edges[0], inf) + 0.0  # no -0: the first edge lies just below the reference's least value
     edges = (least, *feature.edges[1:])
     if now[0] or then[0]:
         yield Bar(label=f"below {short(edges[0])}", tick="below", before=then[0], now=now[0], odd=True)
