@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.drift_world import DAY, NEW_YEAR, judged_after, numbers, profiled
-from validation.watch.drift import PREDICTION, Drift, DriftVerdict, Seen
+from validation.watch.drift import PREDICTION, Drift, DriftVerdict, FeatureDrift, Seen
 from validation.watch.state import JUDGED, alarm_since, next_state
 
 NAMES = {"s": "suspect", "d": "drift", "q": "quiet", "n": "not enough history"}
@@ -213,3 +213,22 @@ def test_how_rare_a_window_is_stands_in_words() -> None:
         "none of 2 features moved further than between reference windows",
     )
     assert replace(quiet, rarity="") != quiet
+
+
+def test_a_verdict_from_before_these_fields_can_be_read() -> None:
+    old = {"name": "x", "drifted": True, "p_value": 0.001, "cause": "null flood", "shift": 0.1, "spread": 1.0}
+    feature = FeatureDrift(**{**old, "nulls": 0.5, "sentence": "x is null"})  # type: ignore[arg-type]
+    verdict = DriftVerdict(
+        pipeline="flights",
+        subject="2013-06-03T00:00:00+00:00",
+        outcome="drift",
+        reasons=("x is null",),
+        data_time=NEW_YEAR,
+        raised=True,
+        rows=9,
+        p_value=0.001,
+        judged=1,
+        features=(feature,),
+    )
+    assert (feature.since, verdict.since, verdict.bad_data, verdict.rarity, verdict.prediction) == ("", "", (), "", "")
+    assert verdict.seen == Seen(start=datetime.fromisoformat(verdict.subject), outcome="drift", features={"x": ""})

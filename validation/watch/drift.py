@@ -11,7 +11,7 @@ from validation.watch.evidence import PREDICTION, Evidence, Prepared, evidence, 
 from validation.watch.findings import PROBABLE_BAD_DATA, FeatureDrift, moment, rarity, tell
 from validation.watch.policy import Drift
 from validation.watch.profile import Profile, build_profile
-from validation.watch.seasons import matched
+from validation.watch.seasons import Matched, matched
 from validation.watch.state import JUDGED, Seen, alarm_since, next_state
 
 __all__ = [
@@ -80,26 +80,18 @@ def judge(
     finding.
     """
     known = reference if isinstance(reference, Prepared) else prepared(reference)
-    profile = known.profile
-    compared = matched(
-        profile.starts, known.filled, start=window_start, every_seconds=profile.every_seconds, policy=policy
-    )
+    compared = _compared(known, window_start, policy)
     found = evidence(known, counts, compared=compared, policy=policy, most=MAX_FEATURES_TOLD)
     features = _told(found, window_start, previous)
     drifted = tuple(feature for feature in features if feature.drifted)
-    outcome, raised = next_state(
-        [seen.outcome for seen in previous],
-        suspect=bool(drifted) if found.judged else None,
-        at_once=found.p_window < policy.alpha / AT_ONCE,
-        policy=policy,
-    )
+    outcome, raised = _alarm(found, previous, policy, suspect=bool(drifted))
     since = alarm_since(previous, start=window_start, raised=raised, suspect=bool(drifted), policy=policy)
     told = _findings(found, drifted, raised=raised, since=since, policy=policy)
     return DriftVerdict(
         pipeline=pipeline,
         subject=window_start.isoformat(),
         outcome=outcome,
-        reasons=(*told, compared.words) if found.judged else (_why_not(profile, counts, policy),),
+        reasons=(*told, compared.words) if found.judged else (_why_not(known.profile, counts, policy),),
         data_time=as_of,
         raised=raised,
         rows=counts.rows,
@@ -109,7 +101,21 @@ def judge(
         since=since,
         bad_data=tuple(feature.name for feature in drifted if feature.cause in PROBABLE_BAD_DATA),
         rarity=rarity(found.p_window) if found.judged else "",
-        prediction=_prediction(profile, found, previous, policy),
+        prediction=_prediction(known.profile, found, previous, policy),
+    )
+
+
+def _compared(known: Prepared, start: datetime, policy: Drift) -> Matched:
+    profile = known.profile
+    return matched(profile.starts, known.filled, start=start, every_seconds=profile.every_seconds, policy=policy)
+
+
+def _alarm(found: Evidence, previous: Sequence[Seen], policy: Drift, *, suspect: bool) -> tuple[str, bool]:
+    return next_state(
+        [seen.outcome for seen in previous],
+        suspect=suspect if found.judged else None,
+        at_once=found.p_window < policy.alpha / AT_ONCE,
+        policy=policy,
     )
 
 
@@ -118,7 +124,7 @@ def _told(found: Evidence, start: datetime, previous: Sequence[Seen]) -> tuple[F
     known = [seen for seen in previous if seen.outcome in JUDGED]
     before = known[-1].features if known else {}
     now = start.isoformat()
-    return tuple(tell(item, start=now, since=before.get(item.feature.name, now)) for item in found.readings)
+    return tuple(tell(item, start=now, since=before.get(item.feature.name) or now) for item in found.readings)
 
 
 def _findings(
