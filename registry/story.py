@@ -202,7 +202,7 @@ def _projection(record: Recorded) -> tuple[str, Tone]:
 
 
 def _anything(record: Recorded) -> tuple[str, Tone]:
-    tone: Tone = "bad" if record.outcome in ("refuse", "drift", "regret") else "plain"
+    tone: Tone = "bad" if record.outcome in ("refuse", "drift", "regret", "biased") else "plain"
     return f"{record.kind} {_named(record.subject)}: {record.outcome}", tone
 
 
