@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from andon import Monitor
-from benchmarks import monitor_real, monitor_real_report
+from benchmarks import monitor_real, monitor_real_log, monitor_real_report
 from benchmarks.gate_real_weeks import WEEK, History, Models, history_of
 from benchmarks.monitor_real_rivals import RULES, columns_of, flags
 from benchmarks.monitor_real_truth import Degradation, Oracle, Spell, State, spells
@@ -109,3 +109,12 @@ def test_the_peers_rules_flag_what_has_moved_and_not_what_has_not() -> None:
         [True, False, True, False],
     ]
     assert found[0]["Evidently, half of the columns"] is False
+
+
+@pytest.mark.parametrize("key", monitor_real_log.KEYS.values(), ids=monitor_real_log.KEYS)
+def test_a_day_of_the_log_is_the_same_however_it_is_read(tmp_path: Path, key: tuple[str, ...]) -> None:
+    monitor_real_log.write_log(tmp_path, files=6, rows=20)
+    day = monitor_real_log.START + monitor_real_log.DAY
+    found = {name: sorted(read(tmp_path, key, day)["prediction_id"]) for name, read in monitor_real_log.READERS.items()}
+    assert found["ours"] == found["whole"] == found["filter"]
+    assert len(found["ours"]) == 2 * 20
