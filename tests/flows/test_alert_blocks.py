@@ -38,6 +38,7 @@ def _saved(block: CustomWebhookNotificationBlock | SlackWebhook, kind: str, url:
     return NotificationBlock(f"{kind}/{name}")
 
 
+@pytest.mark.slow  # test_alerts_flow.py sends by one as well
 class TestCustomWebhook(ChannelPromises):
     @pytest.fixture
     def make(self) -> MakeChannel:
