@@ -29,9 +29,10 @@ def newest_page(settings: Settings, pipeline: str) -> Path | None:
 
 
 def write_pages(folder: Path, pages: Mapping[str, str]) -> None:
-    """Each whole or not at all, and the last one as the newest; then the pages of older windows go."""
-    for name, page in {**pages, LATEST: list(pages.values())[-1]}.items():
+    """Each whole or not at all, then the newest of all as latest.html; the pages of windows that are too old go."""
+    for name, page in pages.items():
         write_whole(folder / name, lambda beside, page=page: beside.write_text(page, encoding="utf-8"))  # type: ignore[misc]
     dated = sorted(path for path in folder.glob("*.html") if path.name != LATEST)
+    write_whole(folder / LATEST, lambda beside: beside.write_bytes(dated[-1].read_bytes()))
     for path in dated[:-KEPT]:
         path.unlink(missing_ok=True)

@@ -112,7 +112,7 @@ def _features(looked: Looked) -> Iterator[FeatureStory]:
 
 
 def _cards(facts: Known, looked: Looked, start: datetime) -> Iterator[Card]:
-    verdict, monitor = looked.verdict, facts.site.pipeline.monitor
+    verdict = looked.verdict
     drifted = sum(feature.drifted for feature in verdict.features)
     tone: Tone = "alarm" if verdict.outcome == "drift" else "notice" if drifted else "quiet"
     if verdict.judged:
@@ -129,9 +129,8 @@ def _cards(facts: Known, looked: Looked, start: datetime) -> Iterator[Card]:
         yield from _gain(facts.compared[-1])
     if realised is not None and realised.bias is not None:
         proven = bool(realised.bias_lower and realised.bias_upper and realised.bias_lower * realised.bias_upper > 0)
-        much = proven and abs(realised.bias) >= monitor.max_bias
         text = f"label - prediction on {_day(realised)}: {_leaning(realised.bias) if proven else 'not provably off'}"
-        yield Card(value=f"{realised.bias:+.3g}", text=text, tone="notice" if much else "quiet")
+        yield Card(value=f"{realised.bias:+.3g}", text=text)
     if realised is not None:
         few = realised.coverage < facts.site.pipeline.labels.min_coverage
         text = f"of the rows of {_day(realised)} have their label"

@@ -14,6 +14,7 @@ from prefect.context import FlowRunContext
 
 from andon.pages.story import Headline, WindowStory
 from andon.pages.window_page import window_page
+from tasks import page_files
 from tasks.looking import Looked
 from tasks.page_facts import known
 from tasks.page_files import LATEST, page_name, reports_folder, write_pages
@@ -43,11 +44,12 @@ def show_windows(watch: Watch, looked: Sequence[Looked], as_of: datetime) -> str
 
 
 def _stories(site: Site, looked: Sequence[Looked], as_of: datetime) -> dict[str, WindowStory]:
-    """By the name of the page's file."""
+    """By the name of the page's file; of no more windows than there are pages kept."""
     facts = known(site, as_of) if looked else None
     if facts is None:
         return {}
-    return {page_name(datetime.fromisoformat(item.verdict.subject)): story(facts, item, as_of) for item in looked}
+    newest = looked[-page_files.KEPT :]
+    return {page_name(datetime.fromisoformat(item.verdict.subject)): story(facts, item, as_of) for item in newest}
 
 
 def _show(site: Site, stories: dict[str, WindowStory]) -> str:

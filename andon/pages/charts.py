@@ -12,7 +12,7 @@ from andon.pages.layout import empty
 
 WIDTH = 960
 LEFT, RIGHT, TOP, BOTTOM = 12, 62, 26, 26
-_LABEL_WIDTH = 74  # of a date below the axis
+_LABEL_WIDTH = 90  # of a date below the axis
 _STEPS = (1, 2, 2.5, 5, 10)
 _FLAT = 0.02  # half the height of a picture in which nothing moves, as a share of the value
 

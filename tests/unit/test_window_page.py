@@ -29,6 +29,7 @@ from validation.errors import ServiceDownError
 from validation.watch.counting import WindowCounts, count_window
 from validation.watch.drift import Drift
 from validation.watch.incidents import Finding
+from validation.watch.performance import Monitor
 from validation.watch.profile import FeatureProfile, Profile, build_profile
 
 NOTHING = WindowStory(
@@ -171,6 +172,27 @@ def test_windows_that_could_not_be_judged_are_hatched_between_others(tmp_path: P
     assert "not judged: not enough history, or no rows" in text
 
 
+def test_a_column_that_is_gone_has_its_sentence_and_no_bars(tmp_path: Path) -> None:
+    world = Watched(home=tmp_path)
+    world.crown()
+    for number in range(2):
+        lost = rows_of(BEGIN + number * DAY, seed=number).drop("temp").with_columns(carrier=pl.lit(5))
+        world.judge(number, count_window(lost, world.profile))
+    found = {item.name: item for item in told(world).features}
+    assert {name: item.bars for name, item in found.items() if item.drifted} == {"temp": (), "carrier": ()}
+    assert "temp has disappeared" in found["temp"].sentence
+    text = checked(window_page(told(world)))
+    assert text.count("Nothing to compare: the column is not what it was.") == 2
+
+
+def test_hourly_windows_are_told_by_the_hour(tmp_path: Path) -> None:
+    world = Watched(home=tmp_path, changes={"monitor": Monitor(every="1h")})
+    world.crown()
+    world.day(0)
+    page = told(world)
+    assert page.window == "1 hour from Monday 1 April 2013 00:00"
+
+
 def test_nothing_at_all_is_a_page_too() -> None:
     text = checked(window_page(NOTHING))
     assert "Cannot be judged yet Too early to say. What Andon does Waits." in text
@@ -228,6 +250,11 @@ def test_old_pages_go_and_the_newest_stay(world: Watched, monkeypatch: pytest.Mo
     show_windows.fn(world.watch(), world.looked[-4:], BEGIN + 31 * DAY)
     names = sorted(path.name for path in (world.home / "reports" / "trips").iterdir())
     assert names == ["2013-04-29.html", "2013-04-30.html", "latest.html"]
+    show_windows.fn(world.watch(), world.looked[-4:-2], BEGIN + 31 * DAY)
+    names = sorted(path.name for path in (world.home / "reports" / "trips").iterdir())
+    assert names == ["2013-04-29.html", "2013-04-30.html", "latest.html"], "older ones do not push newer ones out"
+    latest = (world.home / "reports" / "trips" / "latest.html").read_text(encoding="utf-8")
+    assert "Tuesday 30 April 2013" in latest
 
 
 def test_a_store_that_is_down_leaves_the_pages_below_home(
