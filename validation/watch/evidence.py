@@ -1,8 +1,7 @@
 """Which features of a window moved further than they move anyway: all measures together, and false discovery rate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -22,11 +21,14 @@ KINDS: tuple[Literal["number", "category"], ...] = ("number", "category")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
-    """A profile as arrays, to judge many windows by. `filled` (windows,): which reference windows have rows."""
+    """A profile as arrays, to judge many windows by. `filled` (windows,): which reference windows have rows. `kept`:
+    gauges by the windows that match, made when they are first asked for.
+    """
 
     profile: Profile
     stacks: tuple[Stack, ...]
     filled: Bools
+    kept: dict[tuple[bytes, int], tuple[tuple[Gauge, ...], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,7 +74,7 @@ def prepared(profile: Profile) -> Prepared:
 
 def evidence(reference: Prepared, counts: WindowCounts, *, compared: Matched, policy: Drift, most: int) -> Evidence:
     """Measure and judge all features; read all that drifted, and up to `most`. A column that is gone has drifted."""
-    known = _gauges(reference, compared.windows.tobytes(), policy.min_windows)
+    known = _gauges(reference, compared.windows, policy.min_windows)
     table = _table(known, [counted(stack, counts) for stack in reference.stacks])
     if table is None:
         return Evidence(judged=0, p_window=1.0, p_prediction=None, readings=())
@@ -120,11 +122,14 @@ def _decided(p_features: Floats, predicts: Bools, alpha: float) -> tuple[Bools, 
     return drifted, min(1.0, p_window), p_prediction
 
 
-@lru_cache(maxsize=8)
-def _gauges(reference: Prepared, matched: bytes, min_windows: int) -> tuple[tuple[Gauge, ...], ...]:
-    """Of each stack, for the windows that match; kept for the next window."""
-    windows = np.frombuffer(matched, dtype=np.bool_)
-    return tuple(tuple(gauges(stack, matched=windows, min_windows=min_windows)) for stack in reference.stacks)
+def _gauges(reference: Prepared, windows: Bools, least: int) -> tuple[tuple[Gauge, ...], ...]:
+    """Of each stack, for the windows that match."""
+    key = windows.tobytes(), least
+    if key not in reference.kept:
+        reference.kept[key] = tuple(
+            tuple(gauges(stack, matched=windows, min_windows=least)) for stack in reference.stacks
+        )
+    return reference.kept[key]
 
 
 def _table(known: Sequence[Sequence[Gauge]], now: Sequence[Now]) -> Table | None:
