@@ -1,9 +1,9 @@
 """How close are estimates of a performance whose labels have not come, and what do they cost? Beside NannyML.
 
-    python -m benchmarks.estimation [--quick] [--seeds 5] [--cpu N]
+    python -m benchmarks.estimation [--quick] [--seeds 5] [--cpu N] [--bikes FILE]
 
 Both are given the same reference with labels, the same scores and the same windows (estimation_world.py); then the
-labels are counted. Tables on stderr, one JSON object on stdout.
+labels are counted. Then ours alone on real days: estimation_real.py. Tables on stderr, one JSON object on stdout.
 
 NOTE: both have one processor, the same. NannyML's LightGBM takes all of them, and its threads wait for each other in
 loops: on a busy machine that cost 335 s of CPU for 5,000 rows, where 0.9 were work.
@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import estimation_report
+from benchmarks import estimation_real, estimation_report
 from benchmarks.environments import NANNYML, python_of, script
 from benchmarks.estimation_report import Trial
 from benchmarks.estimation_world import Kind, Size, realised, write_world
@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trials = measured(seeds=options.seeds, size=QUICK if options.quick else Size(), cpu=options.cpu)
     answer = estimation_report.answer(trials)
     estimation_report.show(answer)
+    answer["real"] = estimation_real.measured(options.bikes, champions=1 if options.quick else 0)
+    estimation_real.show(answer["real"])
     print(json.dumps({**answer, "quick": options.quick, "load_average": os.getloadavg(), "cpus": os.cpu_count()}))
 
 
@@ -74,6 +76,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one small world of each kind: no measurement")
     parser.add_argument("--seeds", type=int, default=0, help="worlds of each kind (5, or 1 with --quick)")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="the processor for both")
+    parser.add_argument("--bikes", type=Path, help="the bikes' hours, as a Parquet file, for the real days")
     options = parser.parse_args(arguments)
     options.seeds = options.seeds or (1 if options.quick else 5)
     return options
