@@ -8,6 +8,7 @@ from andon.pages.charts import Axes, Line, Marker, lines
 from andon.pages.heat import heat_legend, heat_map
 from andon.pages.story import FeatureStory, Headline, OpenIncident, Point, SliceRow, WindowStory
 
+Getter = Callable[[str], list[float | None]]  # a value of each window, by the name of its field
 REALISED, ESTIMATE, PROBE, BIAS = "#0b6e4f", "#2f5fb3", "#8a3fa0", "#8a5c00"
 _TITLES = {"alarm": "Alarm", "notice": "Notice", "quiet": "Quiet", "unknown": "Cannot be judged yet"}
 _BARS = {
@@ -69,59 +70,52 @@ def _performance(story: WindowStory) -> Iterator[str]:
         for index, point in enumerate(story.points)
         if point.crowned
     ]
+    for title, note, series, axes in _charts(story, _getter(story.points)):
+        drawn = lines(series, labels=labels, axes=axes, markers=crowned)
+        yield layout.section(title, layout.wide(drawn), note=note)
 
-    def drawn(series: Sequence[Line], axes: Axes) -> str:
-        return layout.wide(lines(series, labels=labels, axes=axes, markers=crowned))
 
-    get = _getter(story.points)
-    yield layout.section(
-        "Performance",
-        drawn(_losses(get, story.metric), Axes(name=f"{story.metric} of each window", nothing=_NO_LOSS)),
-        note=f"{story.metric}, mean per row of each window; smaller is better. Dotted: a new champion. {story.scored}",
-    )
+def _charts(story: WindowStory, get: Getter) -> Iterator[tuple[str, str, list[Line], Axes]]:
+    """Title, note, lines and axes of each chart over time."""
+    note = f"{story.metric}, mean per row of each window; smaller is better. Dotted: a new champion. {story.scored}"
+    axes = Axes(name=f"{story.metric} of each window", nothing=_NO_LOSS)
+    yield "Performance", note, _losses(get, story.metric), axes
     asks = () if story.min_regret is None else ((story.min_regret, "from here on a retrain is asked for"),)
-    yield layout.section(
-        "What a retrain would gain",
-        drawn(
-            [Line(name="gain of the probe, with its bounds", colour=PROBE, values=get("regret_share"), dots=True,
-                  lower=get("regret_lower"), upper=get("regret_upper"))],
-            Axes(name="gain of a retrain", height=170, percent=True, levels=((0.0, ""), *asks), nothing=_NO_PROBE),
-        ),
-        note="A probe, the same recipe refitted on newer rows, against the champion on the same rows: the share of the "
-        "champion's loss that it saves. It is proven where the whole line is above zero.",
+    gain = Line(
+        name="gain of the probe, with its bounds", colour=PROBE, values=get("regret_share"), dots=True,
+        lower=get("regret_lower"), upper=get("regret_upper"),
     )  # fmt: skip
-    yield layout.section(
-        "Calibration",
-        drawn(
-            [Line(name="label - prediction", colour=BIAS, values=get("bias"), lower=get("bias_lower"),
-                  upper=get("bias_upper"))],
-            Axes(name="label minus prediction", height=170, levels=((0.0, ""),), nothing=_NO_LABELS),
-        ),
-        note="Mean of label - prediction of each window: above zero the champion predicts too little.",
-    )  # fmt: skip
-    yield layout.section(
-        "Labels that have come",
-        drawn(
-            [Line(name="share of the rows with a label", colour=REALISED, values=get("coverage"))],
-            Axes(name="share of rows with a label", height=140, percent=True, levels=((0.0, ""), (1.0, "")),
-                 nothing=_NO_LABELS),
-        ),
-    )  # fmt: skip
+    axes = Axes(name="gain of a retrain", height=170, percent=True, levels=((0.0, ""), *asks), nothing=_NO_PROBE)
+    yield "What a retrain would gain", _GAIN, [gain], axes
+    bias = Line(
+        name="label - prediction", colour=BIAS, values=get("bias"), lower=get("bias_lower"), upper=get("bias_upper")
+    )
+    axes = Axes(name="label minus prediction", height=170, levels=((0.0, ""),), nothing=_NO_LABELS)
+    yield "Calibration", _CALIBRATION, [bias], axes
+    coverage = Line(name="share of the rows with a label", colour=REALISED, values=get("coverage"))
+    shares = ((0.0, ""), (1.0, ""))
+    axes = Axes(name="share of rows with a label", height=140, percent=True, levels=shares, nothing=_NO_LABELS)
+    yield "Labels that have come", "", [coverage], axes
 
 
+_GAIN = (
+    "A probe, the same recipe refitted on newer rows, against the champion on the same rows: the share of the "
+    "champion's loss that it saves. It is proven where the whole line is above zero."
+)
+_CALIBRATION = "Mean of label - prediction of each window: above zero the champion predicts too little."
 _NO_LOSS = "No window has labels or an estimate yet, so nothing can be said of the quality."
 _NO_PROBE = "The champion has not been compared with a probe yet: that needs mature labels that are newer than it."
 _NO_LABELS = "No window has labels yet."
 
 
-def _getter(points: Sequence[Point]) -> Callable[[str], list[float | None]]:
+def _getter(points: Sequence[Point]) -> Getter:
     def get(name: str) -> list[float | None]:
         return [getattr(point, name) for point in points]
 
     return get
 
 
-def _losses(get: Callable[[str], list[float | None]], metric: str) -> list[Line]:
+def _losses(get: Getter, metric: str) -> list[Line]:
     return [
         Line(name="estimate, before the labels, with its interval", colour=ESTIMATE, values=get("estimate"),
              lower=get("estimate_lower"), upper=get("estimate_upper"), dashed=True),
