@@ -1,4 +1,5 @@
 import json
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,15 @@ def test_windows_in_which_nothing_happens_are_seldom_suspected() -> None:
     assert suspected == 0
 
 
-def moved(expression: pl.Expr) -> DriftVerdict:
+@cache
+def reference() -> tuple[pl.DataFrame, Profile]:
     frame = world(11, days=31, rows=2_000).with_columns(constant=pl.lit(5.0), flag=pl.col("x1") > 0)
-    return judged(profiled(frame), frame.tail(2_000).with_columns(expression))
+    return frame.tail(2_000), profiled(frame)
+
+
+def moved(expression: pl.Expr) -> DriftVerdict:
+    window, profile = reference()
+    return judged(profile, window.with_columns(expression))
 
 
 SOME = pl.int_range(pl.len()) % 100  # a row's place in each hundred
@@ -126,6 +133,33 @@ def test_each_kind_of_drift_is_called_by_its_name(expression: pl.Expr, name: str
     verdict = moved(expression)
     assert [(item.name, item.cause) for item in verdict.features if item.drifted] == [(name, cause)]
     assert ("probably bad data" in verdict.reasons[0]) == (name in verdict.bad_data) == (cause in PROBABLE_BAD_DATA)
+
+
+def nulls(name: str, percent: int) -> pl.Expr:
+    return pl.when(percent > SOME).then(None).otherwise(name).alias(name)
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        (pl.col("x2") + 0.5, "x2 moved by +0."),
+        (pl.col("x2") * 1.4, "x2 spreads 1."),
+        (pl.col("x2").abs() * 1.66 - 1.32, "x2 has more high values far out (skewness "),
+        (nulls("x2", 10), "x2 is null in 10.0% of the rows, before in 0.0% (+10.0 points)"),
+        (nulls("x2", 40), "x2 is null in 40.0% of the rows, before in 0.0% (+40.0 points)"),
+        (pl.col("flag") | (SOME < 40), "flag has another mix: 16.2 points of the rows moved to other levels, of the "),
+        (pl.when(SOME < 20).then(pl.lit("l30")).otherwise("c60").alias("c60"), "c60 has another mix: 1"),
+        (
+            pl.when(SOME < 1).then(pl.lit("new")).otherwise("c60").alias("c60"),
+            "c60 has values that the reference never",
+        ),
+        (pl.lit(0.123).alias("x2"), "x2 is 0.123 in all rows, which it never was in a reference window"),
+        (pl.lit("l3").alias("c20"), "c20 is l3 in all rows, which it never was in a reference window"),
+        (pl.col("x2").cast(pl.String), "x2 was a number and is String now"),
+    ],
+)
+def test_each_finding_is_told_in_a_sentence(expression: pl.Expr, words: str) -> None:
+    assert moved(expression).reasons[0].startswith(words)
 
 
 def test_what_was_constant_is_told_by_its_value() -> None:

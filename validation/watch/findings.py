@@ -211,7 +211,12 @@ def _say(reading: Reading, cause: Cause, distance: float) -> str:
             "moved to the end of the reference's range or beyond: "
             f"its median by {distance:+.1f} reference standard deviations"
         )
-    return _how_much(feature, reading.nulls if cause == "null flood" else reading.worst)
+    told = _how_much(feature, reading.nulls if cause == "null flood" else reading.worst)
+    shares = [move for move in reading.moves if move.kind == "share"]
+    if cause != "mix" or reading.worst.kind != "mix" or not shares:
+        return told
+    most = max(shares, key=lambda move: abs(move.effect))
+    return f"{told}, of the frequent ones {feature.levels[most.part]!r} most: {most.then:.1%} to {most.now:.1%}"
 
 
 def _how_much(feature: FeatureProfile, shown: Move) -> str:
@@ -221,8 +226,8 @@ def _how_much(feature: FeatureProfile, shown: Move) -> str:
     sentences: dict[Kind, str] = {
         "shift": f"moved by {shown.effect:+.2f} reference standard deviations",
         "spread": f"spreads {np.exp(shown.effect):.2f} times as wide",
-        "skewness": f"has another shape: its skewness went from {then:+.2f} to {now:+.2f}",
-        "kurtosis": f"has another shape: its kurtosis went from {then:+.2f} to {now:+.2f}",
+        "skewness": f"has more {'high' if now > then else 'low'} values far out (skewness {then:+.2f} to {now:+.2f})",
+        "kurtosis": f"has {'more' if now > then else 'fewer'} values far out (kurtosis {then:+.2f} to {now:+.2f})",
         "nulls": f"is null in {now:.1%} of the rows, before in {then:.1%} ({points})",
         "share": f"has another mix: {level!r} went from {then:.1%} to {now:.1%} of the rows ({points})",
         "mix": f"has another mix: {100 * shown.effect:.1f} points of the rows moved to other levels",
