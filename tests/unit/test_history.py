@@ -1,15 +1,23 @@
 """What the governor is told of the past: in the ledger's order, whatever the clocks of those who wrote it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from registry.ledger import Change
+from registry.ledger import Change, Recorded
 from registry.memory import MemoryLedger
-from tasks.history import history, taken_back
-from validation.deeds import Cord, Trained
+from tasks.history import history, since_report, taken_back
+from tasks.report import _why
+from tasks.site import Site
+from tests.unit.definitions import define
+from validation.deeds import Cord, Trained, Watched
 from validation.gate import GateVerdict
 from validation.governor import Attempt, Governor, judge
 from validation.suppression import TakenBack
+from validation.watch.drift import DriftVerdict
+from validation.watch.estimates import Estimate
+from validation.watch.findings import FeatureDrift
+from validation.watch.windows import estimated
 
 NOW = datetime(2013, 5, 1, tzinfo=UTC)
 
@@ -105,3 +113,60 @@ def test_a_rollback_is_told_by_what_it_took_back_and_when_the_data_were_by_then(
     assert found.taken_back == (expected,)
     first = Attempt(at=NOW + timedelta(days=1), outcome="rolled back", snapshot="snapshot of 1")
     assert first in found.attempts
+
+
+def moved(ledger: MemoryLedger, *, days: int, **changed: Any) -> None:
+    """A window in which the prediction drifted; its loss is estimated as twice the usual one."""
+    start, told = NOW + timedelta(days=days), changed.pop("usual", 0.5)
+    feature = FeatureDrift(
+        name="prediction", drifted=True, p_value=1e-6, cause="shift", shift=0.5, spread=1.0, nulls=float("nan"),
+        sentence="prediction moved",
+    )  # fmt: skip
+    known: dict[str, Any] = {
+        "outcome": "drift", "raised": True, "prediction": "drift", "features": (feature,), "bad_data": (),
+    }  # fmt: skip
+    drift = DriftVerdict(
+        pipeline="trips", subject=start.isoformat(), reasons=("so",), data_time=start, rows=9, p_value=0.0, judged=1,
+        **known | changed,
+    )  # fmt: skip
+    estimate = Estimate(method="expected", rows=9, loss=1.0, lower=0.8, upper=1.2, metrics={}, intervals={}, usual=told)
+    window = estimated(pipeline="trips", start=start, version="1", rows=9, estimate=estimate, as_of=start)
+    for verdict in (window, drift):
+        ledger.record(verdict, actor="test")
+
+
+def why(ledger: MemoryLedger, *found: Recorded) -> str | None:
+    rest: dict[str, Any] = {"settings": None, "store": None, "lake": None}
+    site = Site(pipeline=define(), ledger=ledger, actor="test", **rest)
+    return _why(site, None, found or since_report(ledger, "trips"), None)
+
+
+def test_what_the_monitor_found_is_read_back_and_judged_as_it_was_written() -> None:
+    ledger = MemoryLedger()
+    crowned(ledger, "1")
+    assert why(ledger) is None
+    moved(ledger, days=0, bad_data=("zone",))
+    assert why(ledger) is None, "bad data asks for no retrain"
+    moved(ledger, days=1, usual=0.9)
+    assert why(ledger) == "drift in the window of 2013-05-02: prediction moved"
+    moved(ledger, days=2)
+    estimate_first = why(ledger)
+    assert estimate_first is not None
+    assert estimate_first.startswith(
+        "estimate: before its labels, the loss of the window of 2013-05-03 is estimated as"
+    )
+    assert estimate_first.endswith("; drift in the window of 2013-05-03: prediction moved")
+    ledger.record(
+        Watched(pipeline="trips", subject="x", outcome="reported", reasons=(), data_time=NOW, scored=0), actor="test"
+    )
+    assert (since_report(ledger, "trips"), why(ledger)) == ((), None), "what was reported has been acted upon"
+
+
+def test_a_verdict_of_an_older_andon_is_read_back() -> None:
+    ledger, new = MemoryLedger(), {"since", "bad_data", "rarity", "prediction"}
+    crowned(ledger, "1")
+    moved(ledger, days=1)
+    (drift,) = ledger.verdicts("trips", kind="drift")
+    features = [{name: item[name] for name in item if name not in new} for item in drift.body["features"]]
+    body = {name: drift.body[name] for name in drift.body if name not in new} | {"features": features}
+    assert why(ledger, replace(drift, body=body)) == "drift in the window of 2013-05-02: prediction moved"
