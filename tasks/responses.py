@@ -48,6 +48,6 @@ def _on_its_way(site: Site, intent: Intent) -> tuple[str, Severity]:
     if intent.condition == AWAITING:
         told = f"a retrained version waits for a person's answer: andon approve {site.name} (or reject)"
         return told, "a person must act"
-    waits = [f"until {intent.until:%Y-%m-%d %H:%M}"] if intent.until else []
-    waits += [f"for {intent.condition}"] if intent.condition else []
-    return f"{asked}, and waits {' and '.join(waits)}", "Andon acts"
+    if intent.condition or intent.until is None:  # the moment of the next look moves with each look
+        return f"{asked}, and waits for {intent.condition or 'its moment'}", "Andon acts"
+    return f"{asked}, and waits until {intent.until:%Y-%m-%d %H:%M}", "Andon acts"

@@ -113,7 +113,7 @@ def test_a_dead_channel_keeps_no_other_waiting_and_its_secret_is_in_no_row(
     happen(site, finding())
     began = time.monotonic()
     alerts = deliver_waiting(site, BEGIN)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert [alert.outcome for alert in alerts] == ["delivered", "failed"], "who has answered is written down first"
     assert len(receiver.posts) == 1
     assert not [row for row in world.ledger.verdicts() if "T0PS3CRET" in str(row)]
@@ -259,6 +259,8 @@ def test_what_becomes_of_the_retrain_is_news(world: Watched) -> None:
         ({"pause": True}, "the cord is pulled (wrong prices).*andon resume trips", "a person must act"),
         ({"condition": "a person's answer"}, "waits for a person's answer: andon approve trips", "a person must act"),
         ({"condition": "new mature rows"}, "and waits for new mature rows", "Andon acts"),
+        ({"condition": "more evidence", "until": BEGIN}, "2013-04-01, and waits for more evidence", "Andon acts"),
+        ({"condition": "", "until": BEGIN + DAY}, "and waits until 2013-04-02 00:00", "Andon acts"),
         ({"outcome": "refused: the breaker is open"}, "which was refused: the breaker is open", "a person must act"),
     ],
 )  # fmt: skip
@@ -271,7 +273,7 @@ def test_what_is_done_is_told_in_words(world: Watched, do: dict[str, Any], doing
     elif do:
         ledger.ask(intent_id="i1", pipeline="trips", reason="regret", data_time=BEGIN)
     if "condition" in do:
-        ledger.defer("i1", until=None, condition=do["condition"])
+        ledger.defer("i1", until=do.get("until"), condition=do["condition"])
     if "outcome" in do:
         ledger.close("i1", outcome=do["outcome"])
     found = response(world.site, champion)
