@@ -23,7 +23,7 @@ AS_OF = begins(2)
 POINTS = {
     "ingest": ("claimed", "quarantined", "staged", "appended"),
     "score": ("started", "predicted", "delivered"),
-    "monitor": ("window", "judged", "asked", "permitted"),
+    "monitor": ("window", "labels", "judged", "asked", "permitted"),
     "retrain": ("claimed", "promoted"),  # all others: test_promotion_kills.py
 }
 
