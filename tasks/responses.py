@@ -4,6 +4,7 @@ from registry.ledger import Champion, Intent
 from tasks.approval import AWAITING
 from tasks.history import paused
 from tasks.site import Site
+from validation.governor_rules import BREAKER, CORD
 from validation.watch.alarms import Response
 from validation.watch.incidents import Severity
 
@@ -47,6 +48,11 @@ def _on_its_way(site: Site, intent: Intent) -> tuple[str, Severity]:
         return f"{asked}; what comes of it serves only when it is proven better", "Andon acts"
     if intent.condition == AWAITING:
         told = f"a retrained version waits for a person's answer: andon approve {site.name} (or reject)"
+        return told, "a person must act"
+    if intent.condition in (BREAKER, CORD):
+        told = (
+            f"{asked}, and waits for {intent.condition}; find out why it came to that, then: andon resume {site.name}"
+        )
         return told, "a person must act"
     if intent.condition or intent.until is None:  # the moment of the next look moves with each look
         return f"{asked}, and waits for {intent.condition or 'its moment'}", "Andon acts"

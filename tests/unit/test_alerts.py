@@ -25,6 +25,7 @@ from tests.receiver import Receiver, receiving
 from tests.unit.window_world import BEGIN, DAY, Watched
 from validation.deeds import Cord, Scored
 from validation.deeds import Watched as Report
+from validation.governor_rules import BREAKER
 from validation.verdict import Verdict
 from validation.watch.drift import PREDICTION
 from validation.watch.incidents import Finding, Incident, next_incidents
@@ -258,6 +259,7 @@ def test_what_becomes_of_the_retrain_is_news(world: Watched) -> None:
         ({}, "nothing yet: there is no reason to retrain", "a person should look"),
         ({"pause": True}, "the cord is pulled (wrong prices).*andon resume trips", "a person must act"),
         ({"condition": "a person's answer"}, "waits for a person's answer: andon approve trips", "a person must act"),
+        ({"condition": BREAKER}, f"waits for {BREAKER}; .*andon resume trips", "a person must act"),
         ({"condition": "new mature rows"}, "and waits for new mature rows", "Andon acts"),
         ({"condition": "more evidence", "until": BEGIN}, "2013-04-01, and waits for more evidence", "Andon acts"),
         ({"condition": "", "until": BEGIN + DAY}, "and waits until 2013-04-02 00:00", "Andon acts"),
