@@ -27,13 +27,17 @@ RULES = ("Evidently, any column", "Evidently, half of the columns", "NannyML, an
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Column:
-    """A column's reference as the peers keep it: `values` or `shares` of all rows, `windows` as counts of cells."""
+    """A column's reference as the peers keep it: a number's `values`, and `windows` as counts of cells.
+
+    `few`: of a number with so few values that Evidently takes it for a category.
+    """
 
     name: str
     edges: Floats | None
     levels: Sequence[str]
     values: Floats
     windows: "np.ndarray[tuple[int, int], np.dtype[np.int64]]"
+    few: bool = False
 
     @classmethod
     def of(cls, values: pl.Series, window: pl.Series) -> "Column":
@@ -46,7 +50,8 @@ class Column:
         levels = sorted(set(values.cast(pl.String).to_list())) if edges is None else ()
         made = cls(name=values.name, edges=edges, levels=levels, values=plain, windows=np.empty((0, 0), dtype=np.int64))
         parts = [made.counted(values.filter(window == number)) for number in sorted(set(window.to_list()))]
-        return cls(name=values.name, edges=edges, levels=levels, values=plain, windows=np.stack(parts))
+        few = edges is not None and len(np.unique(plain)) <= FEW_VALUES
+        return cls(name=values.name, edges=edges, levels=levels, values=plain, windows=np.stack(parts), few=few)
 
     def counted(self, values: pl.Series) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
         """Rows in each cell; the last cell is for what the reference never had."""
@@ -63,7 +68,7 @@ class Column:
         values = values.drop_nulls()
         if not values.len():
             return False
-        if self.edges is not None and len(np.unique(self.values)) > FEW_VALUES:
+        if self.edges is not None and not self.few:
             far = wasserstein_distance(self.values, values.to_numpy()) / max(self.values.std(), 1e-3)
         elif self.edges is not None:
             levels = np.union1d(self.values, values.to_numpy())

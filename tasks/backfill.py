@@ -140,8 +140,9 @@ def _estimate(looked: Looked) -> EstimatedLoss | None:
     made = looked.estimate
     if made is None:
         return None
-    usual: float | None = getattr(made, "usual", None)
-    return EstimatedLoss(window=looked.verdict.subject, loss=made.loss, lower=made.lower, upper=made.upper, usual=usual)
+    return EstimatedLoss(
+        window=looked.verdict.subject, loss=made.loss, lower=made.lower, upper=made.upper, usual=made.usual
+    )
 
 
 def _in_words(
