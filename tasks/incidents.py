@@ -4,25 +4,24 @@ Works off the ledger alone: the findings of a monitor that was killed are raised
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from prefect import task
 
-from registry.ledger import Champion, Lease, Recorded
+from registry.ledger import Champion, Lease
 from tasks.alerts import deliver_waiting
 from tasks.history import KEPT
 from tasks.policies import PLAIN
 from tasks.responses import response
+from tasks.rows import as_verdict
 from tasks.site import Site
 from tasks.telling import note
 from tasks.watch import Watch
 from validation.failpoints import reached
 from validation.watch.alarms import Response, after_windows, quality_finding
 from validation.watch.drift import DriftVerdict
-from validation.watch.findings import FeatureDrift
 from validation.watch.incidents import Incident, IncidentKind, next_incidents, restored, still_open
 from validation.watch.performance import PerformanceVerdict
 
@@ -81,7 +80,7 @@ def _of_windows(site: Site, champion: Champion, reply: Response, as_of: datetime
     ]
     begun = after_windows(
         [row for _, row in known if row not in stale],
-        [_drift(row) for row in rows],
+        [as_verdict(row, DriftVerdict) for row in rows],
         reply,
         fresh=sum(row.seq > mark for row in rows),
         clear_after=site.pipeline.drift.clear_after,
@@ -96,7 +95,7 @@ def _of_quality(site: Site, champion: Champion, reply: Response, as_of: datetime
     known = open_incidents(site, "quality")
     version = champion.change.version
     newest = [
-        _performance(row)
+        as_verdict(row, PerformanceVerdict)
         for row in site.ledger.verdicts(site.name, kind="performance", limit=1)
         if row.body.get("champion_version") == version
     ]
@@ -128,18 +127,3 @@ def _open(site: Site, kinds: Sequence[IncidentKind]) -> list[tuple[datetime, Inc
     ]
     left = still_open(incident for _, incident in rows)
     return [(at, row) for at, row in rows if row.finding.kind in kinds and any(row is item for item in left)]
-
-
-def _drift(row: Recorded) -> DriftVerdict:
-    features = tuple(FeatureDrift(**_values(FeatureDrift, item)) for item in row.body["features"])
-    return DriftVerdict(**{**_values(DriftVerdict, row.body), "features": features, "data_time": row.data_time})
-
-
-def _performance(row: Recorded) -> PerformanceVerdict:
-    return PerformanceVerdict(**{**_values(PerformanceVerdict, row.body), "data_time": row.data_time})
-
-
-def _values(kind: type, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that the ledger has of it, lists as tuples."""
-    names = {field.name for field in fields(kind)}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items() if name in names}

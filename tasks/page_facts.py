@@ -1,9 +1,8 @@
 """What a window's page tells, gathered from the ledger: read once for all pages of a run. Writes nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from andon.pages import words
 from andon.pages.story import OpenIncident, Point
@@ -11,12 +10,12 @@ from registry.ledger import Champion, Recorded
 from tasks.history import KEPT
 from tasks.incidents import news, open_incidents
 from tasks.responses import response
+from tasks.rows import as_verdict
 from tasks.site import Site
 from tasks.windows import told_windows
 from validation.durations import span
 from validation.watch.alarms import Response, drift_findings, quality_finding
 from validation.watch.drift import DriftVerdict
-from validation.watch.findings import FeatureDrift
 from validation.watch.incidents import Finding, Incident, IncidentKind
 from validation.watch.performance import PerformanceVerdict
 from validation.watch.windows import WindowVerdict
@@ -56,13 +55,14 @@ def known(site: Site, as_of: datetime) -> Known | None:
     drift = {datetime.fromisoformat(row.subject): row for row in rows}
     mine = [row for _, row in sorted(drift.items()) if row.recorded_at >= champion.recorded_at]
     windows = {datetime.fromisoformat(start): verdict for start, verdict in told_windows(site).items()}
+    compared = ledger.verdicts(site.name, kind="performance", limit=KEPT)
     return Known(
         site=site,
         champion=champion,
         drift=dict(sorted(drift.items())),
-        mine=tuple(_drift(row) for row in mine),
+        mine=tuple(as_verdict(row, DriftVerdict) for row in mine),
         windows=dict(sorted(windows.items())),
-        compared=tuple(_performance(row) for row in ledger.verdicts(site.name, kind="performance", limit=KEPT)),
+        compared=tuple(as_verdict(row, PerformanceVerdict) for row in compared),
         champions=ledger.champions(site.name),
         incidents=_open(site, as_of),
         reply=response(site, champion),
@@ -184,18 +184,3 @@ def _day(moment: str) -> str:
         return words.day(datetime.fromisoformat(moment))
     except ValueError:
         return moment
-
-
-def _drift(row: Recorded) -> DriftVerdict:
-    features = tuple(FeatureDrift(**_values(FeatureDrift, item)) for item in row.body["features"])
-    return DriftVerdict(**{**_values(DriftVerdict, row.body), "features": features, "data_time": row.data_time})
-
-
-def _performance(row: Recorded) -> PerformanceVerdict:
-    return PerformanceVerdict(**{**_values(PerformanceVerdict, row.body), "data_time": row.data_time})
-
-
-def _values(kind: type, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that the ledger has of it, lists as tuples."""
-    names = {field.name for field in fields(kind)}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items() if name in names}

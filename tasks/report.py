@@ -4,12 +4,10 @@ A monitor that is killed leaves its findings in the ledger, and no report; the n
 reconcile sees that it is due.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from prefect import task
 
@@ -18,6 +16,7 @@ from storage.snapshot import Snapshot
 from tasks.history import since_report
 from tasks.policies import PLAIN
 from tasks.requests import request
+from tasks.rows import as_verdict
 from tasks.site import Site
 from tasks.snapshots import take_snapshot
 from tasks.telling import note
@@ -26,7 +25,6 @@ from validation.deeds import Watched
 from validation.failpoints import reached
 from validation.governor import GovernorVerdict
 from validation.watch.drift import DriftVerdict
-from validation.watch.findings import FeatureDrift
 from validation.watch.performance import PerformanceVerdict
 from validation.watch.trigger import EstimatedLoss, reason_to_retrain
 
@@ -81,8 +79,8 @@ def _why(site: Site, snapshot: Snapshot | None, found: Sequence[Recorded], told:
         return _from_outside(told)
     of = {kind: [row for row in found if row.kind == kind] for kind in ("performance", "drift", "window")}
     reason = reason_to_retrain(
-        _performance(of["performance"][-1]) if of["performance"] else None,
-        [_drift(row) for row in of["drift"]],
+        as_verdict(of["performance"][-1], PerformanceVerdict) if of["performance"] else None,
+        [as_verdict(row, DriftVerdict) for row in of["drift"]],
         estimate=_estimate(of["window"]),
     )
     return reason.sentence if reason else None
@@ -90,16 +88,6 @@ def _why(site: Site, snapshot: Snapshot | None, found: Sequence[Recorded], told:
 
 def _from_outside(told: str) -> str:
     return f"told from outside: {told}"
-
-
-def _drift(row: Recorded) -> DriftVerdict:
-    features = tuple(FeatureDrift(**_numbers(item, but="cause")) for item in row.body["features"])
-    bad_data = tuple(row.body.get("bad_data", ()))
-    return DriftVerdict(**{**_numbers(row.body), **_common(row), "features": features, "bad_data": bad_data})
-
-
-def _performance(row: Recorded) -> PerformanceVerdict:
-    return PerformanceVerdict(**{**row.body, **_common(row)})
 
 
 def _estimate(windows: Sequence[Recorded]) -> EstimatedLoss | None:
@@ -113,12 +101,3 @@ def _estimate(windows: Sequence[Recorded]) -> EstimatedLoss | None:
     if None in numbers.values():
         return None
     return EstimatedLoss(window=newest.subject, usual=body.get("usual"), **numbers)
-
-
-def _common(row: Recorded) -> dict[str, Any]:
-    return {"reasons": row.reasons, "data_time": row.data_time}
-
-
-def _numbers(body: Any, *, but: str = "") -> dict[str, Any]:
-    """The ledger holds null for numbers that JSON does not know."""
-    return {name: math.nan if value is None and name != but else value for name, value in body.items()}

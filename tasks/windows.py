@@ -3,19 +3,18 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-import msgspec
 import polars as pl
 from prefect import task
 
 from modelling.bundle import Bundle
 from modelling.metrics import row_losses
-from registry.ledger import Recorded
 from storage.digest import column_digests, frame_digest
 from storage.prediction_log import read_predictions
 from storage.snapshot import Snapshot
 from tasks.champions import champion_bundle
 from tasks.history import KEPT
 from tasks.policies import PLAIN
+from tasks.rows import as_verdict
 from tasks.site import Site
 from tasks.telling import note
 from tasks.watch import Watch
@@ -41,12 +40,10 @@ def judge_labels(watch: Watch, snapshot: Snapshot | None, as_of: datetime) -> tu
 
 def told_windows(site: Site) -> dict[str, WindowVerdict]:
     """The newest verdict on each window, by its start."""
-    return {row.subject: as_window(row) for row in site.ledger.verdicts(site.name, kind="window", limit=4 * KEPT)}
-
-
-def as_window(row: Recorded) -> WindowVerdict:
-    """The verdict as it was before the ledger wrote it down."""
-    return msgspec.convert({**row.body, "reasons": row.reasons, "data_time": row.data_time}, WindowVerdict)
+    return {
+        row.subject: as_verdict(row, WindowVerdict)
+        for row in site.ledger.verdicts(site.name, kind="window", limit=4 * KEPT)
+    }
 
 
 def _judged(site: Site, bundle: Bundle, snapshot: Snapshot, as_of: datetime) -> Iterator[WindowVerdict]:
