@@ -70,7 +70,7 @@ def test_help_is_light() -> None:
     [
         "demo", "up", "ingest", "retrain", "monitor", "score", "promote", "rollback", "reconcile", "pause", "resume",
         "approve", "reject", "adopt",
-        "status", "history", "diff", "show", "check", "verify",
+        "status", "why", "incidents", "report", "history", "diff", "show", "check", "verify",
     ],
 )  # fmt: skip
 def test_each_command_explains_itself(andon: Shell, command: str) -> None:
