@@ -157,6 +157,25 @@ def test_the_decision_is_never_inside_of_a_bin_and_windows_keep_their_order_out_
     assert table_of(scores[::-1], labels[::-1]) == table
 
 
+def test_a_reference_window_is_estimated_by_a_table_of_the_others() -> None:
+    """The spread of the positive rate, counted anew: with its own labels in the table a window's error is too small."""
+    scores, labels = world(np.random.default_rng(6), 200, windows=12)
+    table, squares = table_of(scores, labels), []
+    bins = np.searchsorted(table.edges, scores, side="right")
+    for window in range(12):
+        others = np.arange(12) != window
+        size = len(table.edges) + 1
+        yes, rows = (
+            np.bincount(bins[others].ravel(), labels[others].ravel(), size),
+            np.bincount(bins[others].ravel(), minlength=size),
+        )
+        chance = isotonic(yes, rows.astype(np.float64))[bins[window]]
+        noise = (chance * (1 - chance)).sum() / 200**2
+        squares.append((chance.mean() - labels[window].mean()) ** 2 - noise)
+    assert table.spread["positive rate"] == pytest.approx(np.mean(squares), rel=1e-9)
+    assert table.spread["positive rate"] > 0
+
+
 def test_spread_is_what_chance_does_not_explain() -> None:
     errors = [{"auc": (0.3, 0.01)}, {"auc": (-0.1, 0.03)}, {"auc": (0.0, 0.01), "f1": (0.1, 0.5)}]
     assert spread_of(errors) == {"auc": pytest.approx((0.09 + 0.01 + 0.0) / 3 - 0.05 / 3), "f1": 0.0}
