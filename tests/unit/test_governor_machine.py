@@ -253,6 +253,6 @@ def test_whatever_happens_limits_hold_and_no_wish_is_lost() -> None:
     run_state_machine_as_test(
         Line,
         settings=settings(
-            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
