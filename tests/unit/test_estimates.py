@@ -165,11 +165,9 @@ def test_a_reference_window_is_estimated_by_a_table_of_the_others() -> None:
     for window in range(12):
         others = np.arange(12) != window
         size = len(table.edges) + 1
-        yes, rows = (
-            np.bincount(bins[others].ravel(), labels[others].ravel(), size),
-            np.bincount(bins[others].ravel(), minlength=size),
-        )
-        chance = isotonic(yes, rows.astype(np.float64))[bins[window]]
+        yes = np.bincount(bins[others].ravel(), labels[others].ravel(), size).astype(np.float64)
+        rows = np.bincount(bins[others].ravel(), minlength=size).astype(np.float64)
+        chance = isotonic(yes, rows)[bins[window]]
         noise = (chance * (1 - chance)).sum() / 200**2
         squares.append((chance.mean() - labels[window].mean()) ** 2 - noise)
     assert table.spread["positive rate"] == pytest.approx(np.mean(squares), rel=1e-9)
