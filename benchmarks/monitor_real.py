@@ -92,6 +92,7 @@ def told(replay: Replay) -> dict[str, Any]:
         "windows": len(replay.days),
         "champions": len(replay.reigns),
         "share_of_mondays_with_a_clearly_better_refit": round(share, 3),
+        "true_by_chance": round(oracle.by_chance(), 3),
         "rules": {rule: figures(oracle, found, degradations) for rule, found in raised.items()},
         "list": sorted(listed, key=lambda line: str(line["at"])),
         "degradations": [period(oracle, item, raised) for item in degradations],

@@ -90,10 +90,8 @@ def answer(found: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]
 
 def show(title: str, told: Mapping[str, Any]) -> None:
     """The rules side by side, then each alarm of ours, and what was missed."""
-    share, champions = told["share_of_mondays_with_a_clearly_better_refit"], told["champions"]
-    about = (
-        f"{title}: {told['windows']} windows, {champions} champions; a refit clearly better on {share:.0%} of Mondays"
-    )
+    share, champions = told["true_by_chance"], told["champions"]
+    about = f"{title}: {told['windows']} windows, {champions} champions; an alarm by chance is true in {share:.0%}"
     table = Table(title=about, box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     heads = ("", "alarms", "true", "late", "unproven", "false", "?", "proven", "degraded", "missed", "delay", "days on")
     for head in heads:

@@ -120,6 +120,13 @@ class Oracle:
         )
         return found, len(clear) / max(len(weeks), 1)
 
+    def by_chance(self) -> float:
+        """On how many of the Mondays an alarm would be true, whoever raised it and why."""
+        replay, mondays = self.replay, self.replay.history.mondays
+        weeks = range(replay.first + 1, len(mondays) - LEAST // WEEK)
+        clear = [self.gain(week, self.reign_at(week - 1), LATER).clear for week in weeks]
+        return sum(clear) / max(len(clear), 1)
+
     def truth(self, alarm: Spell, alarms: Iterable[Spell], found: Sequence[Degradation]) -> tuple[Truth, Gain | None]:
         """What the weeks after the alarm said of it."""
         mondays = self.replay.history.mondays
