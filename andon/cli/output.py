@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _NOUNS = {**dict.fromkeys(("gate", "question", "answer", "promotion", "rollback"), "version"), "score": "batch"}
 _INDENT = 18  # below the kind, behind the moment
 _GOOD = {
-    "accept", "accepted", "adopted", "approved", "delivered", "fine", "ok", "promote", "promoted", "quiet", "released",
-    "resumed", "run", "scored", "trained",
+    "accept", "accepted", "adopted", "approved", "closed", "delivered", "fine", "ok", "promote", "promoted", "quiet",
+    "released", "resumed", "run", "scored", "trained",
 }  # fmt: skip
 _BAD = {
     "refuse", "refused", "reject", "rejected", "drift", "regret", "paused", "missing", "failed", "forced", "broken",
-    "not reachable", "timed out",
+    "not reachable", "opened", "timed out",
 }  # fmt: skip
 
 

@@ -15,9 +15,13 @@ from andon.cli.setup import pipelines, settings
 from andon.pipeline import Pipeline
 from andon.settings import Settings
 from validation.errors import DefinitionError, NoChampionError
+from validation.watch.incidents import restored, still_open
 
 if TYPE_CHECKING:
     from registry.ledger import Champion, Intent, Ledger, Recorded
+
+
+_INCIDENTS = 200  # newest rows that are looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,7 @@ class Status:
     window: "Recorded | None"
     gate: "Recorded | None"
     intents: "tuple[Intent, ...]"
+    incidents: tuple[str, ...] = ()
 
 
 def status(pipeline: AnyPipeline = None, *, json: Json = False) -> None:
@@ -100,11 +105,17 @@ def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
         window=max(windows, key=lambda found: found.seq, default=None),
         gate=_newest(ledger, name, "gate"),
         intents=ledger.intents(name, states=("open", "claimed", "deferred")),
+        incidents=_open_incidents(ledger, name),
     )
 
 
 def _newest(ledger: "Ledger", name: str, kind: str) -> "Recorded | None":
     return next(iter(ledger.verdicts(name, kind=kind, limit=1)), None)
+
+
+def _open_incidents(ledger: "Ledger", name: str) -> tuple[str, ...]:
+    rows = ledger.verdicts(name, kind="incident", limit=_INCIDENTS)
+    return tuple(row.finding.title for row in still_open([restored(row.body) for row in rows]))
 
 
 def _newest_batch(ledger: "Ledger", name: str) -> str:
@@ -147,6 +158,8 @@ def _print_status(item: Status) -> None:
         table.add_row(
             "paused", Text(f"{item.paused}; when it is solved: andon resume {item.pipeline} --why ...", style="red")
         )
+    for title in item.incidents:
+        table.add_row("incident", Text(f"{title}; more: andon incidents {item.pipeline}", style="red"))
     table.add_row("last batch", Text(item.batch))
     table.add_row("last window", _verdict_line(item.window, f"none judged yet: andon monitor {item.pipeline}"))
     table.add_row("last gate", _verdict_line(item.gate, "no challenger was judged yet"))

@@ -16,8 +16,17 @@ from andon.processes import free_port
 from registry.ledger import Change, Ledger
 from tests.unit.shell import PIPELINE, Ran, Shell
 from validation.verdict import Verdict
+from validation.watch.incidents import Finding, next_incidents
 
 DAY = datetime(2013, 4, 7, tzinfo=UTC)
+STALE = Finding(
+    kind="quality",
+    about="2013-04-07",
+    title="version 3 has become stale",
+    cause="the world has changed",
+    doing="a retrain was asked for",
+    severity="Andon acts",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +208,10 @@ def test_status_tells_champion_cord_and_intents(andon: Shell) -> None:
     crown(ledger, "3", epoch=0)
     intent = ledger.ask(intent_id="i1", pipeline="trips", reason="the days got longer", data_time=DAY)
     ledger.defer(intent.id, until=datetime(2013, 4, 10, tzinfo=UTC), condition="")
+    (incident,) = next_incidents((), [STALE], pipeline="trips", as_of=DAY)
+    ledger.record(incident, actor="monitor")
     ran = andon("status", "trips")
+    assert "incident version 3 has become stale; more: andon incidents trips" in ran.err
     assert "champion version 3 (epoch 1) since 2013-04-07 00:00, trained on rows before 2013-04-07 00:00" in ran.err
     assert "because better by 2 % on 1,000 rows" in ran.err
     assert "the days got longer (deferred until 2013-04-10 00:00)" in ran.err
@@ -207,6 +219,11 @@ def test_status_tells_champion_cord_and_intents(andon: Shell) -> None:
     told = json.loads(andon("status", "trips", "--json").out)
     assert (told["version"], told["epoch"], told["paused"]) == ("3", 1, None)
     assert told["intents"][0]["state"] == "deferred"
+    assert told["incidents"] == ["version 3 has become stale"]
+
+    (over,) = next_incidents([incident], (), pipeline="trips", as_of=DAY, over={"quality": "a new champion"})
+    ledger.record(over, actor="monitor")
+    assert "incident" not in andon("status", "trips").err
 
 
 def test_history_is_a_list_of_sentences_newest_last(andon: Shell) -> None:
