@@ -30,7 +30,7 @@ _COUNTED = {
     "performance": "performance",
 }
 _PEOPLE_SAY = {"accept": "accepted", "quarantine": "with rows set aside", "refuse": "refused", "duplicate": "repeated"}
-_LOUD = {"refuse", "drift", "regret"}
+_LOUD = {"refuse", "drift", "regret", "biased"}
 
 
 def history(

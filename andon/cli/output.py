@@ -25,8 +25,8 @@ _GOOD = {
     "released", "resumed", "run", "scored", "trained",
 }  # fmt: skip
 _BAD = {
-    "refuse", "refused", "reject", "rejected", "drift", "regret", "paused", "missing", "failed", "forced", "broken",
-    "not reachable", "opened", "timed out",
+    "biased", "refuse", "refused", "reject", "rejected", "drift", "regret", "paused", "missing", "failed", "forced",
+    "broken", "not reachable", "opened", "timed out",
 }  # fmt: skip
 
 

@@ -179,7 +179,8 @@ def _verdict_line(found: "Recorded | None", nothing: str) -> Text:
 def _intent_line(intent: "Intent") -> str:
     line = f"{intent.state} since {moment(intent.data_time)}: {intent.reason}"
     until = f" until {moment(intent.until)}" if intent.until else ""
-    return f"{line} (deferred{until}{f', {intent.condition}' if intent.condition else ''})" if until else line
+    condition = f" until {intent.condition}" if intent.condition and not until else ""
+    return f"{line} (put off{until}{condition})" if intent.state == "deferred" else line
 
 
 def _about_definition(definition: Pipeline, *, json: bool) -> dict[str, Any]:

@@ -214,7 +214,7 @@ def test_status_tells_champion_cord_and_intents(andon: Shell) -> None:
     assert "incident version 3 has become stale; more: andon incidents trips" in ran.err
     assert "champion version 3 (epoch 1) since 2013-04-07 00:00, trained on rows before 2013-04-07 00:00" in ran.err
     assert "because better by 2 % on 1,000 rows" in ran.err
-    assert "the days got longer (deferred until 2013-04-10 00:00)" in ran.err
+    assert "the days got longer (put off until 2013-04-10 00:00)" in ran.err
 
     told = json.loads(andon("status", "trips", "--json").out)
     assert (told["version"], told["epoch"], told["paused"]) == ("3", 1, None)

@@ -113,7 +113,6 @@ def realised(
     again = before is not None and before.outcome in ("realised", "corrected")
     loss, error = _mean(found.loss)
     estimate = before.estimate if before else None
-    bias, bias_error = _bias(found)
     return WindowVerdict(
         pipeline=pipeline,
         subject=start.isoformat(),
@@ -126,9 +125,7 @@ def realised(
         coverage=count / rows,
         loss=loss,
         standard_error=error,
-        bias=bias,
-        bias_lower=None if bias is None or bias_error is None else bias - Z * bias_error,
-        bias_upper=None if bias is None or bias_error is None else bias + Z * bias_error,
+        **_leaning(found),
         estimate=estimate,
         estimate_error=None if estimate is None else estimate.loss - loss,
         slices=_slices(found),
@@ -156,6 +153,14 @@ def _tell(found: Labelled, *, rows: int, estimate: Estimate | None, again: bool)
     if estimate is not None:
         within = "within" if estimate.lower <= loss <= estimate.upper else "outside"
         yield f"{_in_words(estimate)}: off by {estimate.loss - loss:+.5f}, {within} its interval"
+
+
+def _leaning(found: Labelled) -> dict[str, float | None]:
+    """The bias and its bounds, as fields."""
+    bias, error = _bias(found)
+    if bias is None or error is None:
+        return {"bias": bias}
+    return {"bias": bias, "bias_lower": bias - Z * error, "bias_upper": bias + Z * error}
 
 
 def _bias(found: Labelled) -> tuple[float | None, float | None]:
