@@ -1,13 +1,14 @@
 """Which changes of a unit are recognised, and which cannot be: a unit changed for all rows of a window."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
-from tests.unit.drift_world import days_of, judged, numbers, profiled
-from validation.watch.drift import DriftVerdict
+from tests.unit.drift_world import DAY, NEW_YEAR, days_of, judged, judged_after, numbers, profiled
+from validation.watch.drift import DriftVerdict, Seen
 
 Values = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 DAYS, ROWS = 31, 500
@@ -123,3 +124,33 @@ def test_at_the_end_of_the_reference_s_range_the_median_tells_how_far_it_moved()
     verdict = changed(positive, lambda x: x + 30)
     assert verdict.features[0].shift == pytest.approx(30 / positive(np.random.default_rng(3)).std(), rel=0.2)
     assert "x moved to the end of the reference's range or beyond: its median by +" in verdict.reasons[0]
+
+
+def test_what_has_been_moving_for_a_while_has_not_changed_its_unit() -> None:
+    """A spring that looks like Fahrenheit, on the first day and after a day on which it had drifted already."""
+    values = celsius(np.random.default_rng(3))
+    profile = profiled(days_of({"x": values.reshape(-1)}, days=DAYS))
+    start = NEW_YEAR + 30 * DAY
+    now = pl.DataFrame({"x": values[-1] * 1.8 + 32})
+    before = Seen(start=start - DAY, outcome="drift", features={"x": (start - 9 * DAY).isoformat()})
+    assert judged_after(profile, now, start, []).bad_data == ("x",)
+    assert judged_after(profile, now, start, [before]).bad_data == ()
+    assert judged_after(profile, now, start, [replace(before, bad_data=("x",))]).bad_data == ("x",)
+    assert judged_after(profile, now * 1000, start, [before]).bad_data == ("x",), "too far for any spring"
+
+
+def test_a_code_has_no_unit() -> None:
+    """Grades from 1 to 3 that become 3 to 9 are other grades."""
+    grades = np.random.default_rng(3).choice([1.0, 2.0, 3.0], (30, ROWS))
+    profile = profiled(days_of({"x": grades.reshape(-1)}, days=30))
+    found = judged(profile, pl.DataFrame({"x": grades[-1] * 3})).features[0]
+    assert found.drifted
+    assert found.cause == "spread"
+
+
+@pytest.mark.parametrize(("rows", "told"), [(49, False), (50, True)])
+def test_few_rows_do_not_say_by_what_they_were_divided(rows: int, *, told: bool) -> None:
+    values = positive(np.random.default_rng(3))
+    profile = profiled(days_of({"x": values.reshape(-1)}, days=DAYS))
+    found = judged(profile, pl.DataFrame({"x": values[-1][:rows] / 10}))
+    assert (found.bad_data == ("x",)) is told

@@ -60,7 +60,14 @@ class DriftVerdict(Verdict):
         """What the next window's verdict needs to know of this one."""
         found = {feature.name: feature.since for feature in self.features if feature.drifted}
         start = datetime.fromisoformat(self.subject)
-        return Seen(start=start, outcome=self.outcome, since=self.since, prediction=self.prediction, features=found)
+        return Seen(
+            start=start,
+            outcome=self.outcome,
+            since=self.since,
+            prediction=self.prediction,
+            features=found,
+            bad_data=self.bad_data,
+        )
 
 
 def judge(
@@ -122,9 +129,17 @@ def _alarm(found: Evidence, previous: Sequence[Seen], policy: Drift, *, suspect:
 def _told(found: Evidence, start: datetime, previous: Sequence[Seen]) -> tuple[FeatureDrift, ...]:
     """Each feature in words; a run of findings began where the last window that could be judged says so."""
     known = [seen for seen in previous if seen.outcome in JUDGED]
-    before = known[-1].features if known else {}
+    before, bad = (known[-1].features, known[-1].bad_data) if known else ({}, ())
     now = start.isoformat()
-    return tuple(tell(item, start=now, since=before.get(item.feature.name) or now) for item in found.readings)
+    return tuple(
+        tell(
+            item,
+            start=now,
+            since=before.get(item.feature.name) or now,
+            is_on_its_way=item.feature.name in before and item.feature.name not in bad,
+        )
+        for item in found.readings
+    )
 
 
 def _findings(

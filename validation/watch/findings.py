@@ -115,10 +115,14 @@ class Reading:
         return next(move for move in self.moves if move.kind == "nulls")
 
 
-def tell(reading: Reading, *, start: str, since: str) -> FeatureDrift:
-    """The finding, in the window from `start` on; `since`: the first window of its run."""
+def tell(reading: Reading, *, start: str, since: str, is_on_its_way: bool = False) -> FeatureDrift:
+    """The finding, in the window from `start` on; `since`: the first window of its run.
+
+    `is_on_its_way`: the window before had drifted, too, and not by bad data. Units change from one window to the next;
+    what has been moving for a while, as a temperature in spring, has not changed its unit.
+    """
     distance = _distance(reading) if reading.drifted else 0.0
-    cause = _cause(reading, distance) if reading.drifted else None
+    cause = _cause(reading, distance, is_on_its_way=is_on_its_way) if reading.drifted else None
     shift, spread = reading.move("shift") or reading.worst, reading.move("spread")
     return FeatureDrift(
         name=reading.feature.name,
@@ -155,7 +159,7 @@ def _one_in(p_value: float) -> str:
     return f"one window in {int(float(f'{1 / p_value:.1e}')):,}"
 
 
-def _cause(reading: Reading, distance: float) -> Cause:
+def _cause(reading: Reading, distance: float, *, is_on_its_way: bool) -> Cause:
     feature, now = reading.feature, reading.now
     if reading.gone:
         return "disappeared" if "disappeared" in reading.gone else "changed kind"
@@ -163,7 +167,8 @@ def _cause(reading: Reading, distance: float) -> Cause:
         return "null flood"
     if is_stuck(feature, now):
         return "stuck"
-    if feature.kind == "number" and (conversion(feature, now) or is_far(feature, distance, now)):
+    converted = None if feature.kind != "number" or is_on_its_way else conversion(feature, now)
+    if converted or (feature.kind == "number" and is_far(feature, distance, now)):
         return "unit change"
     return "shift" if _is_beyond(reading) else CAUSES[reading.worst.kind]
 

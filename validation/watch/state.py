@@ -16,7 +16,7 @@ class Seen:
     """An earlier verdict under the same profile. `since`: start of the first suspect window of its alarm or suspicion.
 
     `prediction`: the outcome of the prediction's own alarm. `features`: those that had drifted, and the start of the
-    first window of each one's run of findings.
+    first window of each one's run of findings; `bad_data`: which of them looked like bad data.
     """
 
     start: datetime
@@ -24,6 +24,7 @@ class Seen:
     since: str = ""
     prediction: str = ""
     features: Mapping[str, str] = field(default_factory=dict)
+    bad_data: tuple[str, ...] = ()
 
     @classmethod
     def from_body(cls, subject: str, outcome: str, body: Mapping[str, Any]) -> "Seen":
@@ -35,6 +36,7 @@ class Seen:
             since=body.get("since") or "",
             prediction=body.get("prediction") or "",
             features=found,
+            bad_data=tuple(body.get("bad_data") or ()),
         )
 
 

@@ -6,7 +6,8 @@ Recognised, when the values converted back lie where those of reference windows 
 Not recognised: factors near 1 (miles for kilometres, pounds for kilograms, currencies), since drift looks the same:
 they are told as a shift, and a person must say which it is. Nor the flipped sign of what is symmetric about 0, which
 changes nothing; temperatures whose reference is so wide that both scales fit; a unit that changed in a part of the
-rows; and a changed unit beside one wild value. What is far off in another way is "another unit or broken".
+rows; a changed unit beside one wild value; windows of fewer than 50 rows; and codes, such as 1 to 4 for the seasons.
+What is far off in another way is "another unit or broken".
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ STRETCHED = 10.0  # so is a spread this many times beyond that of any reference 
 NEAR = 5.0  # less than this many times off is not worth a closer look
 RARE_END = 0.1  # share of the reference's rows
 FEW_ROWS = 10  # that fewer rows are all the same, or nearly, is no sign of anything
+ENOUGH_ROWS = 50  # fewer tell too little of a distribution to say by what it was multiplied
+CODES = 8  # a number with fewer different values (by its edges) is a code or a count: it has no unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ def conversion(feature: FeatureProfile, now: Counts) -> Conversion | None:
     """The conversion that explains the window, of several the one whose least and largest value fit best; None if none
     explains it, or none is needed.
     """
+    if now.present < ENOUGH_ROWS or _is_code(feature):
+        return None
     windows = [(window.low, window.high) for window in feature.windows]
     then = np.array([(low, high) for low, high in windows if low is not None and high is not None])
     if now.low is None or now.high is None or not len(then):
@@ -110,7 +115,13 @@ def _is_constant(feature: FeatureProfile, counts: Counts) -> bool:
     return max(counts.bins[:-1], default=0) == counts.present
 
 
+def _is_code(feature: FeatureProfile) -> bool:
+    return len(feature.edges) < CODES
+
+
 def _is_stretched(feature: FeatureProfile, now: Counts) -> bool:
+    if _is_code(feature):
+        return False
     current, whole = spread(feature, now), feature.scale
     if now.present < FEW_ROWS or current is None or whole is None or whole / NEAR < current < whole * NEAR:
         return False
