@@ -139,13 +139,14 @@ def test_what_has_been_moving_for_a_while_has_not_changed_its_unit() -> None:
     assert judged_after(profile, now * 1000, start, [before]).bad_data == ("x",), "too far for any spring"
 
 
-def test_a_code_has_no_unit() -> None:
-    """Grades from 1 to 3 that become 3 to 9 are other grades."""
-    grades = np.random.default_rng(3).choice([1.0, 2.0, 3.0], (30, ROWS))
-    profile = profiled(days_of({"x": grades.reshape(-1)}, days=30))
-    found = judged(profile, pl.DataFrame({"x": grades[-1] * 3})).features[0]
+@pytest.mark.parametrize(("season", "cause"), [(1.0, "shift"), (4000.0, "unit change")])
+def test_a_code_has_no_unit(season: float, cause: str) -> None:
+    """The year's fourth season lasts for the whole reference, but for a row a day: the first one is far, and right."""
+    seasons = np.array([[3.0] + [4.0] * (ROWS - 1)] * 30)
+    profile = profiled(days_of({"x": seasons.reshape(-1)}, days=30))
+    found = judged(profile, pl.DataFrame({"x": [season] * (ROWS - 1) + [4.0]})).features[0]
     assert found.drifted
-    assert found.cause == "spread"
+    assert found.cause == cause
 
 
 @pytest.mark.parametrize(("rows", "told"), [(49, False), (50, True)])

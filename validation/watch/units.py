@@ -10,6 +10,7 @@ rows; a changed unit beside one wild value; windows of fewer than 50 rows; and c
 What is far off in another way is "another unit or broken".
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,13 @@ def conversion(feature: FeatureProfile, now: Counts) -> Conversion | None:
 
 
 def is_far(feature: FeatureProfile, distance: float, now: Counts) -> bool:
-    """Is the median, or the spread, so far from the reference's that another unit or a broken source is likely?"""
+    """Is the median, or the spread, so far from the reference's that another unit or a broken source is likely?
+
+    A code is far when it is many times the largest that there was: its standard deviation says nothing, as a season
+    may not have changed in all of the reference.
+    """
+    if _is_code(feature):
+        return _largest([now]) > FAR * max(_largest(feature.windows), 1.0)
     return abs(distance) > FAR or _is_stretched(feature, now)
 
 
@@ -115,13 +122,16 @@ def _is_constant(feature: FeatureProfile, counts: Counts) -> bool:
     return max(counts.bins[:-1], default=0) == counts.present
 
 
+def _largest(windows: Iterable[Counts]) -> float:
+    ends = (end for window in windows for end in (window.low, window.high) if end is not None)
+    return max(map(abs, ends), default=0.0)
+
+
 def _is_code(feature: FeatureProfile) -> bool:
     return len(feature.edges) < CODES
 
 
 def _is_stretched(feature: FeatureProfile, now: Counts) -> bool:
-    if _is_code(feature):
-        return False
     current, whole = spread(feature, now), feature.scale
     if now.present < FEW_ROWS or current is None or whole is None or whole / NEAR < current < whole * NEAR:
         return False
