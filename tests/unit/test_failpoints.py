@@ -8,8 +8,8 @@ from tests.e2e.promotion_world import POINTS
 
 PACKAGES = ("andon", "flows", "modelling", "registry", "serving", "storage", "tasks", "validation")
 CALL = re.compile(r"\breached\(([^)]*)\)")
-# Where a person's correction of a batch is killed, see tests/e2e/test_ingest_history.py.
-ELSEWHERE = {"ingest.released"}
+# A person's correction of a batch: tests/e2e/test_ingest_history.py; alerts: tests/e2e/test_alert_kills.py.
+ELSEWHERE = {"ingest.released", "incident.recorded", "alert.sent"}
 
 
 def named() -> set[str]:
