@@ -8,9 +8,6 @@ from tests.flows.world import World, day
 
 
 def test_a_monitor_run_leaves_a_page_for_each_window_and_links_the_newest(world: World, prefect: str) -> None:
-    from mlflow.tracking._tracking_service import utils
-
-    utils._artifact_repos_cache.clear()  # by the run's id, which all copies of this world have in one process
     score("bikes", as_of=day(1, 31))
     monitor("bikes", as_of=day(1, 31))
     folder = world.home / "reports" / "bikes"

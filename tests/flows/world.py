@@ -122,7 +122,10 @@ class World:
 
 
 def copy_of(template: World, home: Path) -> World:
-    """The same installation elsewhere; MLflow keeps absolute places."""
+    """The same installation elsewhere; MLflow keeps absolute places, also in this process, by the ids of runs."""
+    from mlflow.tracking._tracking_service import utils
+
+    utils._artifact_repos_cache.clear()
     shutil.copytree(template.home, home)
     if (home / "mlflow.db").exists():
         with closing(sqlite3.connect(home / "mlflow.db")) as database, database:
