@@ -175,7 +175,10 @@ def test_a_column_that_disappears_is_a_finding() -> None:
     assert verdict.reasons[1:] == (
         "the alarm is raised for drift since 2013-01-31; 3 quiet windows clear it",
         "no window looks like this when nothing has changed",
-        "compared with all 30 windows of the reference: fewer than 20 of them are of each weekday",
+        (
+            "compared with all 30 windows of the reference, less what each weekday has of its own: "
+            "fewer than 20 of them are of each weekday"
+        ),
     )
 
 

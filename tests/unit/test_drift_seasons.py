@@ -34,8 +34,17 @@ def test_days_are_compared_with_their_weekday_once_there_are_enough_of_each() ->
     )
     assert found(7 * 20 - 1, DAY, MONDAY + 1000 * DAY) == (
         list(range(139)),
-        "compared with all 139 windows of the reference: fewer than 20 of them are of each weekday",
+        (
+            "compared with all 139 windows of the reference, less what each weekday has of its own: "
+            "fewer than 20 of them are of each weekday"
+        ),
     )
+
+
+@pytest.mark.parametrize(("days", "known"), [(27, False), (28, True)])
+def test_what_a_weekday_has_of_its_own_is_known_from_four_of_them_on(days: int, *, known: bool) -> None:
+    assert ("less what each weekday has of its own" in found(days, DAY, MONDAY + 100 * DAY)[1]) is known
+    assert "of its own" not in found(days, DAY, MONDAY + 100 * DAY, match="none")[1]
 
 
 def test_hours_are_compared_with_their_hour() -> None:
@@ -90,10 +99,25 @@ def test_a_weekend_on_a_weekday_is_seen_by_those_who_compare_weekdays() -> None:
     assert "compared with all 140 windows of the reference" in everything.reasons
 
 
-def test_a_week_in_which_nothing_happens_is_quiet() -> None:
-    frame = weeks_of(4, days=154, rows=300)
-    profile = profile_of(frame, 140)
-    for day in range(140, 154):
+def test_with_less_history_what_each_weekday_has_of_its_own_is_taken_off() -> None:
+    """Eight of each: Monday as on a weekend is seen, a weekend is not, and the Monday is measured by Mondays."""
+    frame = weeks_of(3, days=63, rows=1_000)
+    profile = profile_of(frame, 56)
+    days = {(NEW_YEAR + day * DAY).weekday(): NEW_YEAR + day * DAY for day in range(56, 63)}
+    monday = frame.filter(pl.col("at") == days[0]).with_columns(pl.col("x2") + 0.5)
+    seen = judged_after(profile, monday, days[0], [])
+    assert [item.name for item in seen.features if item.drifted] == ["x2"]
+    assert seen.features[0].shift == pytest.approx(0.5, abs=0.1)
+    assert judged_after(profile, monday, days[0], [], policy=Drift(match="none")).outcome == "quiet"
+    for start in days.values():
+        assert judged_after(profile, frame.filter(pl.col("at") == start), start, []).outcome == "quiet"
+
+
+@pytest.mark.parametrize("days", [56, 140])
+def test_a_week_in_which_nothing_happens_is_quiet(days: int) -> None:
+    frame = weeks_of(4, days=days + 14, rows=300)
+    profile = profile_of(frame, days)
+    for day in range(days, days + 14):
         start = NEW_YEAR + day * DAY
         assert judged_after(profile, frame.filter(pl.col("at") == start), start, []).outcome == "quiet"
 

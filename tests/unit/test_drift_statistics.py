@@ -10,7 +10,7 @@ from scipy import stats
 
 from validation.watch.evidence import discoveries, simes
 from validation.watch.measures import normal_scores
-from validation.watch.surprise import Floats, Kind, Measures, Usual, p_values, usual
+from validation.watch.surprise import Floats, Kind, Measures, Rhythm, Usual, p_values, usual
 
 
 def known(then: Any, *, kind: Kind = "shift", noise: float = 0.0) -> Usual:
@@ -53,6 +53,34 @@ def test_the_p_value_is_that_of_a_prediction_interval() -> None:
     assert p_value(plain(then, widening=2.0), 2.5) == pytest.approx(2 * stats.t.sf(statistic / 2, 29))
     half = (2.5 - then.mean()) / (then.std(ddof=1) * np.sqrt(1 + 1 / 10))  # r = 1/2 leaves a third of the windows
     assert p_value(plain(then, correlation=0.5), 2.5) == pytest.approx(2 * stats.t.sf(half, 9))
+
+
+def test_a_season_is_taken_off_where_an_f_test_finds_one() -> None:
+    """Golden: scipy.stats.f_oneway and the pooled variance within three seasons of ten; T with 30 - 3 degrees."""
+    noise = stats.norm.rvs(size=(2, 30), random_state=6)
+    slots = np.tile([0, 1, 2], 10)
+    then = noise + np.array([[3.0], [0.0]]) * (slots == 1)
+    groups = [then[0, slots == slot] for slot in range(3)]
+    assert stats.f_oneway(*groups).pvalue < 0.01 < stats.f_oneway(*(then[1, slots == slot] for slot in range(3))).pvalue
+    within = sum(((group - group.mean()) ** 2).sum() for group in groups) / 27
+    found = usual("shift", np.arange(2), then, noise=np.zeros(2), rhythm=Rhythm(slots=slots, slot=1))
+    assert found.mean == pytest.approx([groups[1].mean(), then[1].mean()])
+    assert found.variance == pytest.approx([within, then[1].var(ddof=1)])
+    assert (found.windows.tolist(), found.alike.tolist()) == ([28, 30], [10, 30])
+    bare = replace(found, correlation=np.zeros(2), widening=1.0)
+    measures = Measures(usual=bare, now=np.full(2, 5.0), noise=np.zeros(2), effect=np.ones(2), least_p=np.zeros(2))
+    statistic = (5 - groups[1].mean()) / np.sqrt(within * (1 + 1 / 10))
+    assert p_values(measures)[0] == pytest.approx(2 * stats.t.sf(statistic, 27))
+
+
+def test_the_season_that_is_asked_for_decides_the_mean_alone() -> None:
+    then = stats.norm.rvs(size=(1, 35), random_state=7) + np.tile(np.arange(7), 5)
+    ways = [
+        usual("shift", np.arange(1), then, noise=np.zeros(1), rhythm=Rhythm(slots=np.tile(np.arange(7), 5), slot=slot))
+        for slot in range(7)
+    ]
+    assert [way.mean[0] for way in ways] == pytest.approx(then.reshape(5, 7).mean(axis=0).tolist())
+    assert len({round(float(way.variance[0]), 12) for way in ways}) == 1
 
 
 def test_windows_that_are_not_compared_with_are_as_if_not_there() -> None:

@@ -28,7 +28,7 @@ class Prepared:
     profile: Profile
     stacks: tuple[Stack, ...]
     filled: Bools
-    kept: dict[tuple[bytes, int], tuple[tuple[Gauge, ...], ...]] = field(default_factory=dict)
+    kept: dict[tuple[bytes, int, int | None], tuple[tuple[Gauge, ...], ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,7 +74,7 @@ def prepared(profile: Profile) -> Prepared:
 
 def evidence(reference: Prepared, counts: WindowCounts, *, compared: Matched, policy: Drift, most: int) -> Evidence:
     """Measure and judge all features; read all that drifted, and up to `most`. A column that is gone has drifted."""
-    known = _gauges(reference, compared.windows, policy.min_windows)
+    known = _gauges(reference, compared, policy.min_windows)
     table = _table(known, [counted(stack, counts) for stack in reference.stacks])
     if table is None:
         return Evidence(judged=0, p_window=1.0, p_prediction=None, readings=())
@@ -122,12 +122,13 @@ def _decided(p_features: Floats, predicts: Bools, alpha: float) -> tuple[Bools, 
     return drifted, min(1.0, p_window), p_prediction
 
 
-def _gauges(reference: Prepared, windows: Bools, least: int) -> tuple[tuple[Gauge, ...], ...]:
+def _gauges(reference: Prepared, compared: Matched, least: int) -> tuple[tuple[Gauge, ...], ...]:
     """Of each stack, for the windows that match."""
-    key = windows.tobytes(), least
+    key = compared.windows.tobytes(), least, compared.rhythm.slot if compared.rhythm else None
     if key not in reference.kept:
         reference.kept[key] = tuple(
-            tuple(gauges(stack, matched=windows, min_windows=least)) for stack in reference.stacks
+            tuple(gauges(stack, matched=compared.windows, min_windows=least, rhythm=compared.rhythm))
+            for stack in reference.stacks
         )
     return reference.kept[key]
 

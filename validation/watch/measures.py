@@ -15,7 +15,7 @@ import numpy as np
 
 from validation.watch.mix import MixGauge
 from validation.watch.stack import Now, Stack, usable
-from validation.watch.surprise import Bools, Floats, Ints, Kind, Measures, Usual, usual
+from validation.watch.surprise import Bools, Floats, Ints, Kind, Measures, Rhythm, Usual, usual
 
 LUMP = 0.5  # a number with more than this mass on one bin has no shape: skewness and kurtosis are not judged
 SMALL_SPREAD = 0.1  # added to variances of normal scores (1 in the reference), so that rare events are no "spread"
@@ -30,20 +30,25 @@ class Gauge(Protocol):
         """The measures of a window."""
 
 
-def gauges(stack: Stack, *, matched: Bools, min_windows: int) -> Iterator[Gauge]:
-    """For the features with at least `min_windows` windows; `matched` (windows,): those to compare with if enough."""
+def gauges(stack: Stack, *, matched: Bools, min_windows: int, rhythm: Rhythm | None = None) -> Iterator[Gauge]:
+    """For the features with at least `min_windows` windows; `matched` (windows,): those to compare with if enough.
+
+    NOTE: the `rhythm` is not taken off the mix of levels, whose numbers are distances from all windows together.
+    """
     compared = usable(stack.rows, matched=matched, min_windows=min_windows)
     rows = np.flatnonzero(compared.any(axis=1))
     if len(rows):
-        yield _share("nulls", stack, rows, stack.nulls[rows], np.where(compared, stack.rows, np.nan)[rows])
+        yield _share(
+            "nulls", stack, rows, stack.nulls[rows], np.where(compared, stack.rows, np.nan)[rows], rhythm=rhythm
+        )
     compared = usable(stack.present, matched=matched, min_windows=min_windows)
     rows = np.flatnonzero(compared.any(axis=1))
     if not len(rows):
         return
     if stack.features[0].kind == "number":
-        yield _numbers(stack, rows, compared[rows])
+        yield _numbers(stack, rows, compared[rows], rhythm)
     else:
-        yield from _categories(stack, rows, compared[rows])
+        yield from _categories(stack, rows, compared[rows], rhythm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,7 +132,7 @@ def normal_scores(shares: Floats) -> Floats:
     return np.where(places < first[:, None], lowest, np.where(places > last[:, None], highest, scores))
 
 
-def _numbers(stack: Stack, rows: Ints, compared: Bools) -> NumberGauge:
+def _numbers(stack: Stack, rows: Ints, compared: Bools, rhythm: Rhythm | None) -> NumberGauge:
     counts = stack.bins[rows] * compared[:, :, None]
     whole = counts.sum(axis=1)
     shares = whole / whole.sum(axis=1, keepdims=True)
@@ -135,10 +140,10 @@ def _numbers(stack: Stack, rows: Ints, compared: Bools) -> NumberGauge:
     then = np.where(compared[:, :, None], _moments(counts, scores), np.nan)
     inverse_rows = np.nanmean(1 / np.where(compared, stack.present[rows], np.nan), axis=1)
     every, shaped = np.ones(len(rows), dtype=np.bool_), shares.max(axis=1) <= LUMP
-    usuals = [
-        (usual(kind, stack.owners[rows][chosen], then[chosen, :, index], noise=noise * inverse_rows[chosen]), chosen)
-        for index, ((kind, noise), chosen) in enumerate(zip(MOMENTS, (every, every, shaped, shaped), strict=True))
-    ]
+    usuals = []
+    for index, ((kind, noise), chosen) in enumerate(zip(MOMENTS, (every, every, shaped, shaped), strict=True)):
+        mine, sampling = then[chosen, :, index], noise * inverse_rows[chosen]
+        usuals.append((usual(kind, stack.owners[rows][chosen], mine, noise=sampling, rhythm=rhythm), chosen))
     return NumberGauge(rows=rows, scores=scores, usuals=tuple(usuals))
 
 
@@ -154,13 +159,15 @@ def _moments(counts: Floats, scores: Floats) -> Floats:
     return np.stack([mean, 0.5 * np.log(spread), third / spread**1.5, fourth / spread**2], axis=2)
 
 
-def _categories(stack: Stack, rows: Ints, compared: Bools) -> Iterator[Gauge]:
+def _categories(stack: Stack, rows: Ints, compared: Bools, rhythm: Rhythm | None) -> Iterator[Gauge]:
     total = np.where(compared, stack.present[rows], np.nan)
     levels = np.array([len(stack.features[row].levels) for row in rows])
     for level in range(min(TOP, stack.bins.shape[2])):  # the last level's share follows from the others
         has = level < np.maximum(1, levels - 1)
         if has.any():
-            yield _share("share", stack, rows[has], stack.bins[rows[has], :, level], total[has], level=level)
+            yield _share(
+                "share", stack, rows[has], stack.bins[rows[has], :, level], total[has], level=level, rhythm=rhythm
+            )
     yield MixGauge(
         rows=rows, owners=stack.owners[rows], counts=stack.bins[rows] * compared[:, :, None], compared=compared
     )
@@ -171,8 +178,16 @@ def _categories(stack: Stack, rows: Ints, compared: Bools) -> Iterator[Gauge]:
         yield _share("unseen", stack, rows[has], stack.novel[rows[has]], total[has], rate=rate)
 
 
-def _share(
-    kind: Kind, stack: Stack, rows: Ints, hits: Floats, total: Floats, *, rate: Floats | None = None, level: int = 0
+def _share(  # what to count, of what, and what is known of it
+    kind: Kind,
+    stack: Stack,
+    rows: Ints,
+    hits: Floats,
+    total: Floats,
+    *,
+    rate: Floats | None = None,
+    level: int = 0,
+    rhythm: Rhythm | None = None,
 ) -> ShareGauge:
     """`hits` of `total` (K, windows), which is nan where not compared with. `rate`: the share to expect if nothing has
     changed. For new levels it is (singletons + 3) / rows, after Good and Turing; otherwise (hits + 3) / (rows + 3):
@@ -181,5 +196,5 @@ def _share(
     seen = np.where(np.isnan(total), 0, hits).sum(axis=1)
     expected = np.minimum((seen + 3) / (np.nansum(total, axis=1) + 3) if rate is None else rate, 1.0)
     noise = expected * (1 - expected) * np.nanmean(1 / total, axis=1)
-    known = usual(kind, stack.owners[rows], hits / total, noise=noise, part=level)
+    known = usual(kind, stack.owners[rows], hits / total, noise=noise, part=level, rhythm=rhythm)
     return ShareGauge(rows=rows, usual=known, expected=expected, level=level)

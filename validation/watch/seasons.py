@@ -1,4 +1,7 @@
-"""Which reference windows a window is compared with: those of the same weekday or time of day, with history enough."""
+"""Which reference windows a window is compared with: those of the same weekday or time of day, with history enough.
+
+With less history all of them are, and what a weekday, or a time of day, has of its own is taken off (surprise.usual).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +11,23 @@ from typing import Literal
 import numpy as np
 
 from validation.watch.policy import Drift
-from validation.watch.surprise import Bools
+from validation.watch.surprise import Bools, Rhythm
 
 DAY_SECONDS = 24 * 60 * 60
 Season = Literal["none", "weekday", "hour"]
+FEW = 4  # windows of a weekday, or time of day, that are needed to know its own mean
 NAMES: dict[Season, str] = {"weekday": "weekday", "hour": "time of day"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Matched:
-    """`windows`: which reference windows to compare with. `words`: which they are, for people."""
+    """`windows`: which reference windows to compare with. `words`: which they are, for people. `rhythm`: what is to be
+    taken off where windows of all seasons are compared with; None: nothing.
+    """
 
     windows: Bools
     words: str
+    rhythm: Rhythm | None = None
 
 
 def matched(
@@ -36,12 +43,17 @@ def matched(
         return Matched(windows=filled, words=everything)
     slots = np.array([_slot(moment, season, every_seconds) for moment in starts], dtype=np.int64)
     each = np.bincount(slots[filled]) if filled.any() else np.zeros(1, dtype=np.int64)
-    same = filled & (slots == _slot(start, season, every_seconds))
-    if not same.any() or each[each > 0].min() < policy.min_windows:
-        few = f"fewer than {policy.min_windows} of them are of each {NAMES[season]}"
-        return Matched(windows=filled, words=f"{everything}: {few}")
-    name = f"{start:%A}" if season == "weekday" else f"{start:%H:%M}"
-    return Matched(windows=same, words=f"compared with the {same.sum()} windows of the same {NAMES[season]} ({name})")
+    slot, fewest = _slot(start, season, every_seconds), each[each > 0].min(initial=len(starts))
+    same = filled & (slots == slot)
+    if same.any() and fewest >= policy.min_windows:
+        name = f"{start:%A}" if season == "weekday" else f"{start:%H:%M}"
+        told = f"compared with the {same.sum()} windows of the same {NAMES[season]} ({name})"
+        return Matched(windows=same, words=told)
+    few = f"fewer than {policy.min_windows} of them are of each {NAMES[season]}"
+    if same.any() and fewest >= FEW and (each > 0).sum() > 1:
+        told = f"{everything}, less what each {NAMES[season]} has of its own: {few}"
+        return Matched(windows=filled, words=told, rhythm=Rhythm(slots=slots, slot=slot))
+    return Matched(windows=filled, words=f"{everything}: {few}")
 
 
 def season_of(policy: Drift, every_seconds: float) -> Season:

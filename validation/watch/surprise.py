@@ -32,15 +32,25 @@ ONE_SIDED: tuple[Kind, ...] = ("mix", "unseen")  # only an increase counts
 MAX_CORRELATION = 0.9
 MIN_EFFECTIVE = 3.0  # windows that are left after the correction for autocorrelation
 EXTREME = 0.98  # the quantile by which tails heavier than normal are recognised
+SURE = 0.99  # of a season: what chance alone makes would be taken for one in a hundred numbers
 TINY = np.finfo(np.float64).tiny
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rhythm:
+    """`slots` (windows,): the weekday, or time of day, of each reference window; `slot`: that of the window now."""
+
+    slots: Ints
+    slot: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Usual:
     """One kind of number of K features in the reference windows; all are (K,).
 
-    `owners`: which feature each is of; `parts`: which of its levels, of shares. `windows`: how many are compared with.
-    `mean`, `variance`: over these windows; `noise`: variance by sampling alone. `correlation`: between neighbours.
+    `owners`: which feature each is of; `parts`: which of its levels, of shares. `windows`: how many are compared with,
+    less one for each mean of a season but the first; `alike`: how many the mean rests on, those of the same season.
+    `mean`, `variance`: of these windows; `noise`: variance by sampling alone. `correlation`: between neighbours.
     `widening`: how much wider than normal the tails are, of all together.
     """
 
@@ -48,6 +58,7 @@ class Usual:
     owners: Ints
     parts: Ints
     windows: Ints
+    alike: Ints
     mean: Floats
     variance: Floats
     noise: Floats
@@ -58,7 +69,7 @@ class Usual:
         """Some of the features; the tails stay those of all."""
         if rows.all():
             return self
-        names = ("owners", "parts", "windows", "mean", "variance", "noise", "correlation")
+        names = ("owners", "parts", "windows", "alike", "mean", "variance", "noise", "correlation")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
@@ -82,40 +93,90 @@ class Measures:
         return np.abs(self.effect) / GATES[self.usual.kind]
 
 
-def usual(kind: Kind, owners: Ints, then: Floats, *, noise: Floats, part: int = 0) -> Usual:
-    """From the numbers in the reference windows, `then` (K, windows) in order; nan: not compared with."""
-    mean, variance = _mean_and_variance(then)
+def usual(
+    kind: Kind, owners: Ints, then: Floats, *, noise: Floats, part: int = 0, rhythm: Rhythm | None = None
+) -> Usual:
+    """From the numbers in the reference windows, `then` (K, windows) in order; nan: not compared with.
+
+    Where they differ between the slots of the `rhythm` beyond chance (F test at the level SURE), each is taken as if it
+    were of the slot of now, and the mean is that slot's.
+    """
+    season = _no_season(then) if rhythm is None else _season(then, rhythm)
     return Usual(
         kind=kind,
         owners=owners,
         parts=np.full(len(owners), part, dtype=np.int64),
-        windows=(~np.isnan(then)).sum(axis=1),
-        mean=mean,
-        variance=variance,
+        windows=season.windows,
+        alike=season.alike,
+        mean=season.mean,
+        variance=season.variance,
         noise=noise,
-        correlation=_correlation(then),
-        widening=_widening(then, noise),
+        correlation=_correlation(season.then),
+        widening=_widening(season.then, noise),
     )
 
 
 def p_values(found: Measures) -> Floats:
     """(K,): probability of a value at least as far out if the window is one more of the reference's; in (0, 1].
 
-    T = (now - mean) / (widening sqrt(variance (1 + 1/m))), t with m - 1 degrees of freedom, where m is the number of
-    windows, less for autocorrelation: m (1 - r) / (1 + r). The variance is the reference's, never below sampling
-    noise, and larger when the window is smaller than the reference's.
+    T = (now - mean) / (widening sqrt(variance (1 + 1/a))), t with m - 1 degrees of freedom, where m is the number of
+    windows and a that of those that the mean rests on, both less for autocorrelation: m (1 - r) / (1 + r). The variance
+    is the reference's, never below sampling noise, and larger when the window is smaller than the reference's.
     """
     from scipy.special import stdtr  # 0.25 s, and `import andon` must be light
 
     known = found.usual
     effective = known.windows * (1 - known.correlation) / (1 + known.correlation)
     effective = np.maximum(effective, np.minimum(MIN_EFFECTIVE, known.windows))
+    rests_on = effective * known.alike / known.windows
     variance = np.maximum(known.variance + np.maximum(0.0, found.noise - known.noise), found.noise)
-    statistic = (found.now - known.mean) / (known.widening * np.sqrt(variance * (1 + 1 / effective)) + TINY)
+    statistic = (found.now - known.mean) / (known.widening * np.sqrt(variance * (1 + 1 / rests_on)) + TINY)
     one_sided = known.kind in ONE_SIDED
     tail = stdtr(effective - 1, -statistic) if one_sided else 2 * stdtr(effective - 1, -np.abs(statistic))
     bounded: Floats = np.minimum(1.0, np.maximum(np.maximum(found.least_p, tail), TINY))
     return bounded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Season:
+    """The reference's numbers (K, windows) as if all were of one season, and what follows from them, (K,)."""
+
+    then: Floats
+    windows: Ints
+    alike: Ints
+    mean: Floats
+    variance: Floats
+
+
+def _no_season(then: Floats) -> _Season:
+    mean, variance = _mean_and_variance(then)
+    count = (~np.isnan(then)).sum(axis=1)
+    return _Season(then=then, windows=count, alike=count, mean=mean, variance=variance)
+
+
+def _season(then: Floats, rhythm: Rhythm) -> _Season:
+    from scipy.special import fdtri
+
+    plain = _no_season(then)
+    member = rhythm.slots[:, None] == np.unique(rhythm.slots)
+    count = (~np.isnan(then)).astype(np.float64) @ member
+    means = np.divide(np.nan_to_num(then) @ member, count, out=np.zeros_like(count), where=count > 0)
+    own = means @ member.T
+    mine = (~np.isnan(then))[:, rhythm.slots == rhythm.slot].sum(axis=1)
+    here = means[:, np.unique(rhythm.slots) == rhythm.slot][:, 0]
+    more = (count > 0).sum(axis=1) - 1  # means besides the first
+    freedom = np.maximum(plain.windows - more - 1, 1)
+    within = np.nansum((then - own) ** 2, axis=1)
+    between = np.maximum(plain.variance * (plain.windows - 1) - within, 0)
+    limit = fdtri(np.maximum(more, 1), freedom, SURE) * np.maximum(more, 1)
+    differs = (mine > 1) & (more > 0) & (plain.windows - more > 2) & (between * freedom > limit * within)
+    return _Season(
+        then=np.where(differs[:, None], then - own + here[:, None], then),
+        windows=np.where(differs, plain.windows - more, plain.windows),
+        alike=np.where(differs, mine, plain.windows),
+        mean=np.where(differs, here, plain.mean),
+        variance=np.where(differs, within / freedom, plain.variance),
+    )
 
 
 def _mean_and_variance(then: Floats) -> tuple[Floats, Floats]:
