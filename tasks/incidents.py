@@ -25,6 +25,8 @@ from validation.watch.drift import DriftVerdict
 from validation.watch.incidents import Incident, IncidentKind, next_incidents, restored, still_open
 from validation.watch.performance import PerformanceVerdict
 
+QUIET = 2  # comparisons that find nothing, in a row, after which a champion's quality is no incident any more
+
 
 @task(task_run_name="raise incidents", **PLAIN)
 def raise_incidents(watch: Watch, as_of: datetime, *, link: str) -> tuple[Incident, ...]:
@@ -91,19 +93,21 @@ def _of_windows(site: Site, champion: Champion, reply: Response, as_of: datetime
 
 
 def _of_quality(site: Site, champion: Champion, reply: Response, as_of: datetime) -> tuple[Incident, ...]:
-    """By the newest comparison of the present champion with its probe; without one that says more, nothing changes."""
+    """By the newest comparisons of the present champion with its probe. What was proven once is over when `QUIET` of
+    them in a row are fine, or another champion serves: a gain near its limit is proven one week and not the next.
+    """
     known = open_incidents(site, "quality")
     version = champion.change.version
-    newest = [
+    compared = [
         as_verdict(row, PerformanceVerdict)
-        for row in site.ledger.verdicts(site.name, kind="performance", limit=1)
+        for row in site.ledger.verdicts(site.name, kind="performance", limit=QUIET)
         if row.body.get("champion_version") == version
     ]
-    finding = quality_finding(newest[0], reply) if newest else None
-    why = "the newest comparison with a refit finds nothing against the champion"
+    finding = quality_finding(compared[-1], reply) if compared else None
+    why = f"the last {QUIET} comparisons with a refit found nothing against the champion"
     if finding is None and known and known[0].finding.about != f"version {version}":
         why = _replaced(champion)
-    elif finding is None and known and (not newest or newest[0].outcome == "need evidence"):
+    elif finding is None and known and [item.outcome for item in compared] != ["fine"] * QUIET:
         finding = replace(known[0].finding, doing=reply.doing, severity=reply.severity)
     findings = (finding,) if finding else ()
     return next_incidents(known, findings, pipeline=site.name, as_of=as_of, over={"quality": why})

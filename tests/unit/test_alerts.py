@@ -228,6 +228,12 @@ def test_quality_is_well_again_only_when_labels_say_so(world: Watched) -> None:
     world.compared(4, 0.05, outcome="biased")
     assert monitor(world) == [("quality", "changed")]
     world.compared(5, 0.0)
+    assert monitor(world) == [], "proven one week and not the next"
+    world.compared(6, 0.0, outcome="need evidence")
+    assert monitor(world) == []
+    world.compared(7, 0.0)
+    assert monitor(world) == []
+    world.compared(8, 0.0)
     assert monitor(world) == [("quality", "closed")]
 
 
