@@ -136,3 +136,9 @@ class Batch:
     verdict_seq: int | None = None
     stamp: str = ""
     settled_seq: int | None = None
+
+
+def is_of_reign(row: Recorded, champion: Champion) -> bool:
+    """Whether a window was judged by this champion's reference; of an older Andon, whether it was judged since."""
+    epoch = row.body.get("epoch")
+    return epoch == champion.epoch if epoch else row.recorded_at >= champion.recorded_at

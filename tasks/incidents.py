@@ -11,6 +11,7 @@ from pathlib import Path
 from prefect import task
 
 from registry.ledger import Champion, Lease
+from registry.records import is_of_reign
 from tasks.alerts import deliver_waiting
 from tasks.history import KEPT
 from tasks.policies import PLAIN
@@ -78,7 +79,7 @@ def _of_windows(site: Site, champion: Champion, reply: Response, as_of: datetime
     rows = [
         row
         for row in site.ledger.verdicts(site.name, kind="drift", limit=KEPT)
-        if row.recorded_at >= champion.recorded_at and row.outcome != "not enough history"
+        if is_of_reign(row, champion) and row.outcome != "not enough history"
     ]
     begun = after_windows(
         [row for _, row in known if row not in stale],

@@ -82,6 +82,7 @@ def look(view: View, rows: pl.DataFrame, *, start: datetime, previous: Sequence[
     )
     estimate = None if view.estimator is None else view.estimator.estimate(inputs, rows["prediction"].to_numpy())
     version = view.champion.change.version
+    verdict = replace(verdict, epoch=view.champion.epoch)
     return Looked(verdict=verdict, counts=counts, profile=view.profile, estimate=estimate, version=version)
 
 

@@ -4,11 +4,12 @@ What the labels say: windows.py. What follows from it all: report.py.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prefect import task
 
 from registry.ledger import Champion, Recorded
+from registry.records import is_of_reign
 from storage.snapshot import Snapshot
 from tasks.champions import champion_bundle
 from tasks.events import announce
@@ -24,6 +25,8 @@ from validation.verdict import Verdict
 from validation.watch.drift import DriftVerdict, Seen
 from validation.watch.performance import PerformanceVerdict
 from validation.watch.windows import estimated
+
+REST = 0.1  # share of a window, at its end, that may be without rows in a batch that covers it
 
 
 @task(task_run_name="drift", **PLAIN)
@@ -57,7 +60,10 @@ def _judged(watch: Watch, view: View, as_of: datetime) -> Iterator[Looked]:
     site = watch.site
     known = site.ledger.verdicts(site.name, kind="drift", limit=KEPT)
     previous = _seen(known, view.champion)
-    for start, rows in answered_windows(site, since=_resume(site, known), until=_horizon(site, as_of)):
+    judged = {item.subject for item in known}
+    for start, rows in answered_windows(site, since=_resume(site, known, as_of), until=_horizon(site, as_of)):
+        if start.isoformat() in judged:
+            continue
         looked = look(view, rows, start=start, previous=previous, as_of=as_of)
         _write_down(watch, looked, start, as_of)
         _tell_the_world(site, looked.verdict, previous, as_of)
@@ -88,7 +94,7 @@ def _tell_the_world(site: Site, verdict: DriftVerdict, previous: Sequence[Seen],
 
 def _seen(known: Sequence[Recorded], champion: Champion) -> list[Seen]:
     """An alarm was raised against the reference of its champion; a new one starts quiet."""
-    mine = (item for item in known if item.recorded_at >= champion.recorded_at)
+    mine = (item for item in known if is_of_reign(item, champion))
     return [Seen.from_body(item.subject, item.outcome, item.body) for item in mine]
 
 
@@ -98,14 +104,20 @@ def _is_judged(site: Site, snapshot: Snapshot, champion: Champion) -> bool:
     return bool(last) and (last[0].body["snapshot"], last[0].body["champion_version"]) == mark
 
 
-def _resume(site: Site, known: Sequence[Recorded]) -> datetime | None:
-    """The end of the last window that was judged; None when none was."""
+def _resume(site: Site, known: Sequence[Recorded], as_of: datetime) -> datetime | None:
+    """The end of the last window that was judged and is past; None when none was. One row far ahead of its time has its
+    window judged, and must not hide those in between.
+    """
+    every = span(site.pipeline.monitor.every)
     starts = [datetime.fromisoformat(item.subject) for item in known]
-    return max(starts) + span(site.pipeline.monitor.every) if starts else None
+    past = [start + every for start in starts if start + every <= as_of]
+    return max(past) if past else min(starts, default=None)
 
 
 def _horizon(site: Site, as_of: datetime) -> datetime:
-    """Until when all rows are there: now, or the end of the last scored batch if that lies ahead."""
+    """Until when all rows are there: now, or the end of the last scored batch if that lies ahead. It need not have rows
+    up to its very end; of a window that it covers in part the rest may come in the next one.
+    """
     scored = site.ledger.verdicts(site.name, kind="score", limit=1)
     ahead = datetime.fromisoformat(scored[0].body["span"][1]) if scored and scored[0].body["span"] else as_of
-    return max(as_of, ahead + span(site.pipeline.monitor.every) - timedelta(microseconds=1))
+    return max(as_of, ahead + REST * span(site.pipeline.monitor.every))

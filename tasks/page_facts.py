@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from andon.pages import words
 from andon.pages.story import OpenIncident, Point
 from registry.ledger import Champion, Recorded
+from registry.records import is_of_reign
 from tasks.history import KEPT
 from tasks.incidents import news, open_incidents
 from tasks.responses import response
@@ -53,7 +54,7 @@ def known(site: Site, as_of: datetime) -> Known | None:
         return None
     rows = ledger.verdicts(site.name, kind="drift", limit=KEPT)
     drift = {datetime.fromisoformat(row.subject): row for row in rows}
-    mine = [row for _, row in sorted(drift.items()) if row.recorded_at >= champion.recorded_at]
+    mine = [row for _, row in sorted(drift.items()) if is_of_reign(row, champion)]
     windows = {datetime.fromisoformat(start): verdict for start, verdict in told_windows(site).items()}
     compared = ledger.verdicts(site.name, kind="performance", limit=KEPT)
     return Known(

@@ -4,6 +4,7 @@ The verdicts stand in the ledger whatever becomes of their pages: one that canno
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -87,5 +88,11 @@ def _tell_prefect(site: Site, told: WindowStory, *, link: str, path: Path) -> No
 
 
 def _in_markdown(headline: Headline) -> str:
-    since = f"**Since**: {headline.since}\n\n" if headline.since else ""
-    return f"**{headline.tone.capitalize()}**: {headline.what}\n\n{since}**What Andon does**: {headline.doing}"
+    since = f"**Since**: {_plain(headline.since)}\n\n" if headline.since else ""
+    doing = _plain(headline.doing)
+    return f"**{headline.tone.capitalize()}**: {_plain(headline.what)}\n\n{since}**What Andon does**: {doing}"
+
+
+def _plain(text: str) -> str:
+    """Names and values come from data: nothing in them becomes a picture, a link or a tag."""
+    return re.sub(r"([\\`*_\[\]<>!|#])", r"\\\1", text)

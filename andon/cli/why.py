@@ -71,11 +71,11 @@ def why(pipeline: OnePipeline, *, as_of: AsOf = None, json: Json = False) -> Non
 
 def read_facts(ledger: "Ledger", pipeline: str, policy: Governor, as_of: datetime | None) -> Facts:
     """What the ledger knows; as of now, or, where a replay of the past was written last, of its moment."""
+    from registry.records import is_of_reign
     from tasks.history import history
 
     champion = ledger.champion(pipeline)
     newest = {kind: _newest(ledger, pipeline, kind) for kind in _NEWEST}
-    since = champion.recorded_at if champion else None
     drift = ledger.verdicts(pipeline, kind="drift", limit=_WINDOWS)
     changes = [row for kind in ("promotion", "rollback") if (row := _newest(ledger, pipeline, kind))]
     incidents = {row.subject: row for row in ledger.verdicts(pipeline, kind="incident", limit=_WINDOWS)}
@@ -84,7 +84,7 @@ def read_facts(ledger: "Ledger", pipeline: str, policy: Governor, as_of: datetim
         as_of=as_of or _moment(ledger, [row for row in newest.values() if row]),
         champion=champion,
         change=max(changes, key=lambda row: row.seq, default=None),
-        drift=tuple(row for row in drift if since is None or row.recorded_at >= since),
+        drift=tuple(row for row in drift if champion is None or is_of_reign(row, champion)),
         windows=ledger.verdicts(pipeline, kind="window", limit=_WINDOWS),
         intents=ledger.intents(pipeline),
         incidents=tuple(row for row in incidents.values() if row.outcome != "closed"),

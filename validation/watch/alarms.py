@@ -84,9 +84,8 @@ def after_windows(
     rows: list[Incident] = []
     for end in range(len(windows) - max(fresh, 1) + 1, len(windows) + 1) if windows else ():
         findings = drift_findings(windows[:end], response, clear_after=clear_after)
-        quiet = (
-            f"the last {clear_after} windows do not show it" if clear_after > 1 else "the last window does not show it"
-        )
+        many = min(clear_after, end)
+        quiet = f"the last {many} windows do not show it" if many > 1 else "the last window does not show it"
         over: dict[IncidentKind, str] = {"drift": quiet, "bad data": quiet}
         known = still_open((*open_, *rows))
         rows += next_incidents(known, findings, pipeline=windows[0].pipeline, as_of=as_of, over=over)

@@ -41,6 +41,7 @@ class DriftVerdict(Verdict):
     present alarm or suspicion, "" when quiet. `bad_data`: those that drifted by a cause in PROBABLE_BAD_DATA.
     `rarity`: how often such a window is seen when nothing has changed, in words. `prediction`: the outcome of the
     prediction alone, which has an alarm of its own; "" when it is not in the profile, or from before this was told.
+    `epoch`: of the champion by whose reference it was judged; 0: not known.
     """
 
     kind: ClassVar[str] = "drift"
@@ -54,6 +55,7 @@ class DriftVerdict(Verdict):
     bad_data: tuple[str, ...] = ()
     rarity: str = ""
     prediction: str = ""
+    epoch: int = 0
 
     @property
     def seen(self) -> Seen:
