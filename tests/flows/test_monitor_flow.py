@@ -160,3 +160,27 @@ def test_a_new_champion_is_watched_against_its_own_reference(later: World) -> No
     (performance,) = of_kind("performance", verdicts)
     assert performance.outcome == "need evidence"
     assert [intent.state for intent in later.ledger.intents("bikes")] == ["closed", "closed"]
+
+
+def test_a_row_far_ahead_hides_no_window_and_half_a_window_waits_for_its_rest(world: World) -> None:
+    score("bikes", as_of=day(1, 31))
+    monitor("bikes", as_of=day(1, 31))
+    rows, spec = world.rows(6).sort("ts"), world.site.pipeline.spec
+    odd = rows[12:13].with_columns(pl.col(spec.time).dt.offset_by("3w"))
+    world.put("bikes", "odd.parquet", odd.cast(rows.schema))
+    ingest("bikes", as_of=day(2, 6))
+    score("bikes", as_of=day(2, 6))
+    monitor("bikes", as_of=day(2, 6))
+    world.put("bikes", "a.parquet", rows.filter(pl.col(spec.time) < day(2, 8, 6)))
+    ingest("bikes", as_of=day(2, 7))
+    score("bikes", as_of=day(2, 7))
+    monitor("bikes", as_of=day(2, 7))
+    world.put("bikes", "b.parquet", rows.filter(pl.col(spec.time) >= day(2, 8, 6)))
+    ingest("bikes", as_of=day(2, 8))
+    score("bikes", as_of=day(2, 8))
+    monitor("bikes", as_of=day(2, 9))
+    judged = {item.subject: item.body["rows"] for item in world.ledger.verdicts("bikes", kind="drift")}
+    assert {start[:10]: judged[start] for start in sorted(judged) if start >= day(2, 7).isoformat()} == {
+        "2011-02-07": 24, "2011-02-08": 24, "2011-02-09": 24, "2011-02-10": 24, "2011-02-11": 24, "2011-02-12": 24,
+        "2011-02-13": 24,
+    }  # fmt: skip

@@ -50,7 +50,7 @@ def test_what_is_no_number_comes_back_as_none() -> None:
 
 def test_a_row_of_an_older_andon_has_the_defaults() -> None:
     row = MemoryLedger().record(DRIFT, actor="me")
-    new = {"since", "bad_data", "rarity", "prediction"}
+    new = {"since", "bad_data", "rarity", "prediction", "epoch"}
     old = replace(row, body={name: value for name, value in row.body.items() if name not in new})
     found = as_verdict(old, DriftVerdict)
     assert (found.since, found.bad_data, found.features) == ("", (), (FOUND,))
