@@ -106,6 +106,8 @@ def _predictions(site: Site, unseen: _Unseen | None, since: datetime, until: dat
     said = pl.Series(PREDICTION, unseen.predictions)
     said = as_profiled(said.arr.to_list() if unseen.predictions.ndim == 2 else said)
     fitted = unseen.rows.select(spec.time, said)
+    if spec.task == "multiclass":  # what was logged are numbers of classes, perhaps of other ones
+        return fitted
     sizes = fitted.group_by(window.alias("window")).len()
     counts = answered.group_by(window.alias("window")).len().join(sizes, on="window", how="left", suffix="_fitted")
     held = counts.filter(pl.col("len") >= ANSWERED * pl.col("len_fitted").fill_null(0))["window"].implode()
