@@ -133,7 +133,7 @@ def _is_code(feature: FeatureProfile) -> bool:
 
 def _is_stretched(feature: FeatureProfile, now: Counts) -> bool:
     current, whole = spread(feature, now), feature.scale
-    if now.present < FEW_ROWS or current is None or whole is None or whole / NEAR < current < whole * NEAR:
+    if now.present < ENOUGH_ROWS or current is None or whole is None or whole / NEAR < current < whole * NEAR:
         return False
     each = [scale for window in feature.windows if (scale := spread(feature, window)) is not None]
     return bool(each) and (current > STRETCHED * max(whole, *each) or current < min(each) / STRETCHED)
