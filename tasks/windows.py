@@ -43,11 +43,10 @@ def judge_labels(watch: Watch, snapshot: Snapshot | None, as_of: datetime) -> tu
 
 
 def told_windows(site: Site) -> dict[str, WindowVerdict]:
-    """The newest verdict on each window, by its start."""
-    return {
-        row.subject: as_verdict(row, WindowVerdict)
-        for row in site.ledger.verdicts(site.name, kind="window", limit=4 * KEPT)
-    }
+    """The newest verdict on each window that a label may still change, and some more, by its start."""
+    reach = _reach(site) // span(site.pipeline.monitor.every)
+    rows = site.ledger.verdicts(site.name, kind="window", limit=max(4 * KEPT, TOLD * reach))
+    return {row.subject: as_verdict(row, WindowVerdict) for row in rows}
 
 
 def _judged(site: Site, snapshot: Snapshot, as_of: datetime) -> Iterator[WindowVerdict]:
