@@ -14,11 +14,11 @@ import hashlib
 import logging
 import random
 import socket
-import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -27,9 +27,10 @@ import httpx
 from pydantic import SecretStr
 
 from andon.settings import Settings
-from validation.errors import AndonError
+from storage.deadline import bounded
+from validation.errors import AndonError, ServiceDownError
 
-THREAD = "andon-alert"
+ALERT = "alert"  # by the name of its thread what is logged there is known
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0
 _DIGITS = 6  # of a digest, which tells two webhooks of one host apart
 _TOO_MANY, _SERVER_ERROR = 429, 500
@@ -208,25 +209,12 @@ def _judge(status: int) -> None:
 
 
 def _within(seconds: float, call: Callable[[], None]) -> None:
-    """Call it in a thread of its own, which is left behind when it has not ended in time."""
-    ended: list[BaseException | None] = []
-
-    def run() -> None:
-        try:
-            call()
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            ended.append(error)
-        else:
-            ended.append(None)
-
+    """In a thread of its own, and in the caller's context: Prefect's settings are there."""
     _hush()
-    thread = threading.Thread(target=copy_context().run, args=(run,), name=THREAD, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not ended:
-        raise BusyError(f"no answer within {seconds:g} s")
-    if ended[0] is not None:
-        raise ended[0]
+    try:
+        bounded(partial(copy_context().run, call), seconds=seconds, what=ALERT)
+    except ServiceDownError:
+        raise BusyError(f"no answer within {seconds:g} s") from None
 
 
 def _tame(text: str) -> str:
@@ -250,4 +238,4 @@ def _hush() -> None:
 
 
 def _is_not_of_a_channel(record: logging.LogRecord) -> bool:
-    return record.threadName != THREAD
+    return record.threadName != f"bounded {ALERT}"
