@@ -18,7 +18,7 @@ from andon.pages.window_page import window_page
 from tasks import page_files
 from tasks.looking import Looked
 from tasks.page_facts import known
-from tasks.page_files import LATEST, page_name, reports_folder, write_pages
+from tasks.page_files import LATEST, newest_page, page_name, reports_folder, write_pages
 from tasks.page_story import story
 from tasks.policies import PLAIN
 from tasks.site import Site
@@ -31,14 +31,16 @@ _BESIDE_THE_MODEL = "windows"
 
 @task(task_run_name="pages", **PLAIN)
 def show_windows(watch: Watch, looked: Sequence[Looked], as_of: datetime) -> str:
-    """One page for each of the windows, oldest first; the link of the newest, "" when there is none.
+    """One page for each of the windows, oldest first; the link of the newest that there is, "" when there is none.
 
     The link is MLflow's where it is a server, else the file's. What goes wrong is told in the log, and no more.
     """
     site = watch.site
     try:
-        stories = _stories(site, looked, as_of)
-        return _show(site, stories) if stories else ""
+        if stories := _stories(site, looked, as_of):
+            return _show(site, stories)
+        page = newest_page(site.settings, site.name)
+        return page.as_uri() if page else ""
     except Exception:  # a page is never a reason to stop watching
         log.warning("%s: the pages of %s windows could not be drawn", site.name, len(looked), exc_info=True)
         return ""

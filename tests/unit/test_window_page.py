@@ -238,8 +238,11 @@ def test_pages_lie_below_home_beside_the_model_and_the_newest_is_linked(world: W
     assert "Sunday 28 April 2013" in checked((folder / names[0]).read_text(encoding="utf-8"))
 
 
-def test_without_a_window_there_is_no_page_and_no_link(world: Watched, tmp_path: Path) -> None:
-    assert show_windows.fn(world.watch(), (), BEGIN) == ""
+def test_without_a_window_there_is_no_new_page_and_the_link_is_the_newest_ones(world: Watched, tmp_path: Path) -> None:
+    show_windows.fn(world.watch(), world.looked[-1:], BEGIN + 31 * DAY)
+    newest = newest_page(world.site.settings, "trips")
+    assert newest is not None
+    assert show_windows.fn(world.watch(), (), BEGIN) == newest.as_uri()
     empty = Watched(home=tmp_path)
     assert show_windows.fn(empty.watch(), world.looked[:1], BEGIN) == "", "nobody was champion"
     assert newest_page(empty.site.settings, "trips") is None
