@@ -8,6 +8,8 @@ from validation.contract import Quarantine
 from validation.errors import AndonError, ContractError, DefinitionError, RegistryError
 from validation.gate import Gate
 from validation.governor import Governor
+from validation.rollout import Rollout
+from validation.serving import Serving
 from validation.suspicion import Suspicion
 from validation.watch.drift import Drift
 from validation.watch.performance import Monitor
@@ -29,7 +31,9 @@ __all__ = [
     "Quarantine",
     "RegistryError",
     "Retrain",
+    "Rollout",
     "Search",
+    "Serving",
     "Source",
     "Suspicion",
     "Table",

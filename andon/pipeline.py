@@ -26,7 +26,9 @@ from validation.errors import DefinitionError
 from validation.fields import check_types
 from validation.gate import Gate
 from validation.governor import Governor
+from validation.rollout import Rollout
 from validation.rules import schema_of
+from validation.serving import Serving
 from validation.suspicion import Suspicion
 from validation.watch.drift import Drift
 from validation.watch.performance import Monitor
@@ -59,6 +61,8 @@ class Pipeline:
     drift: Drift = field(default_factory=Drift)
     governor: Governor = field(default_factory=Governor)
     delivery: Delivery = field(default_factory=Delivery)
+    serving: Serving = field(default_factory=Serving)
+    rollout: Rollout = field(default_factory=Rollout)
 
     def __post_init__(self) -> None:
         try:
@@ -106,6 +110,20 @@ class Pipeline:
         if taken := [name for name in columns if name in _RESERVED or name.startswith("_")]:
             raise DefinitionError(f"contract: {', '.join(taken)}: Andon's own columns have such names; rename them")
         check_limits(self.quarantine, self.contract, key=self.source.key, time=self.source.time)
+        self._check_log()
+
+    def _check_log(self) -> None:
+        kept = {*self.source.key, self.source.time}
+        for field_name in ("log_leave_out", "log_hash"):
+            for name in getattr(self.serving, field_name):
+                if name not in self.raw_schema or name in kept:
+                    allowed = ", ".join(column for column in self.raw_schema if column not in kept)
+                    raise DefinitionError(f"serving.{field_name} must name columns of {allowed}; got {name!r}")
+        for name in self.serving.log_hash:
+            if self.raw_schema[name] != pl.String:
+                raise DefinitionError(
+                    f"serving.log_hash takes strings, {name!r} is {self.raw_schema[name]}: leave it out"
+                )
 
     def _check_features(self) -> None:
         for name, dtype in self.inputs.items():

@@ -140,16 +140,23 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Where predictions go: a folder of Parquet files and/or a Delta table, both below the lake; None delivers none."""
+    """Where predictions go: a folder of Parquet files and a Delta table, both below the lake, and a table of the
+    database that `ANDON_DELIVERY_DATABASE` names; None delivers none.
+    """
 
     files: str | None = None
     table: str | None = None
+    database: str | None = None
 
     def __post_init__(self) -> None:
         check_types(self, part="delivery")
         for name, place in (("files", self.files), ("table", self.table)):
             if place is not None:
                 _check_place(place, field=f"delivery.{name}")
+        if self.database is not None and not _TABLE_NAME.fullmatch(self.database):
+            raise DefinitionError(
+                f"delivery.database must be a table's name of lower-case letters, digits and _, got {self.database!r}"
+            )
 
 
 def _check_place(path: str, *, field: str) -> None:

@@ -41,6 +41,18 @@ class Settings(BaseSettings):
     mlflow_uri: str = Field(default="", description="MLflow tracking URI; sqlite below home when empty")
     pipelines: str = Field(default="", description="folders with pipeline files, separated like PATH")
     scorer_url: str = Field(default="http://127.0.0.1:8080", description="where the scorer answers")
+    scorer_workers: int = Field(default=1, ge=1, description="worker processes of the scorer")
+    scorer_tokens: SecretStr = Field(
+        default=SecretStr(""), description="bearer tokens that the scorer takes, separated by commas"
+    )
+    scorer_token_file: Path | None = Field(
+        default=None, description="file with more of them, one a line; read again when it changes, so tokens can rotate"
+    )
+    scorer_token: SecretStr = Field(default=SecretStr(""), description="the token that Andon's own clients send")
+    delivery_database: SecretStr = Field(
+        default=SecretStr(""),
+        description="postgresql://... or sqlite:///... of delivery tables; sqlite below home when empty",
+    )
     actor: str = Field(default="", description="who acts, for the audit trail; the operating system's user when empty")
     lease_seconds: float = Field(default=60.0, gt=0, description="a lease without heartbeat is free after this long")
 
@@ -100,6 +112,12 @@ class Settings(BaseSettings):
     def blocks(self) -> tuple[str, ...]:
         """The slugs of the notification blocks."""
         return _parts(self.alert_blocks)
+
+    @property
+    def delivery(self) -> SecretStr:
+        """The URL of the database for delivery tables."""
+        below_home = f"sqlite:///{(self.home / 'delivery.db').absolute()}"
+        return self.delivery_database if self.delivery_database.get_secret_value() else SecretStr(below_home)
 
     @property
     def silence(self) -> timedelta:
