@@ -1,4 +1,4 @@
-"""The rows of one request as plain Python values, checked against the contract: no frame is made unless it is needed."""
+"""The rows of one request as plain Python values, checked against the contract: a frame is made only where needed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ import polars as pl
 class Rows:
     """`columns`: one list of values for each raw column, in the schema's order, each `height` long; null is None.
 
-    Values are bool, int, float, str, date and datetime (aware, UTC), and certain to fit the column's type. `absent`: the
+    Values are bool, int, float, str, date and datetime (aware, UTC), and certain to fit the type. `absent`: the
     looked-up columns that the request did not bring; they hold None until somebody looks them up.
     """
 
