@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from serving.rows import Rows
 from validation.errors import ContractError, DefinitionError
 
 MAX_ROWS = 10_000
@@ -115,6 +116,29 @@ class FrameDecoder:
         if missing := re.search("missing required field `(.*)`", text, re.DOTALL):
             return f"column {missing[1]!r}, row {row}: it is missing; send {', '.join(self.schema)}"
         return f"row {row}: {text}; send one value for each column"
+
+
+class RowsDecoder:
+    """Decodes bodies into rows with exactly the columns of `schema`; those in `required` may not hold nulls.
+
+    `looked_up`: for each of the pipeline's lookups its columns, which a request may leave out, all of them together.
+    """
+
+    def __init__(
+        self,
+        schema: Mapping[str, pl.DataType],
+        *,
+        required: Collection[str],
+        looked_up: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self.schema = dict(schema)
+        self.looked_up = dict(looked_up or {})
+        self._frames = FrameDecoder(schema, required=required)
+
+    def decode(self, body: bytes) -> Rows:
+        """The rows of `body`; RequestError 400 when it is not JSON, 422 when it does not keep the contract."""
+        frame = self._frames.decode(body)
+        return Rows(columns=[series.to_list() for series in frame], height=frame.height)
 
 
 class _Split(Struct):
