@@ -10,10 +10,11 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,7 @@ from modelling.golden import TOLERANCE, alone, as_table, deviation, from_json
 from modelling.manifest import BundleError, Manifest, describe, parse, to_json, to_model
 from modelling.training import Model, read_booster
 from validation.errors import DefinitionError, RegistryError
+from validation.serving import Serving
 from validation.training_set import Description
 
 __all__ = ["FILES", "OPTIONAL", "Bundle", "BundleError", "Manifest", "digest", "load", "write"]
@@ -33,17 +35,37 @@ OPTIONAL = ("estimator.json",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
-    """A loaded bundle, ready to predict."""
+    """A loaded bundle, ready to predict. `definition`: its own Pipeline (which this package does not know)."""
 
     sha256: str
     manifest: Manifest
     model: Model
     profile_json: str
     estimator_json: str | None = None
+    definition: Any = None
 
     def predict(self, raw: pl.DataFrame, *, threads: int = 1) -> NDArray[np.float64]:
         """See `Model.predict`; `raw` holds the contract's columns, others are ignored."""
         return self.model.predict(raw, threads=threads)
+
+    def predict_values(self, columns: Sequence[Sequence[Any]]) -> list[float] | list[list[float]]:
+        """Predictions for plain values: `columns` in the order of `raw_schema`, each with one value per row (n >= 1).
+
+        UnknownLevelError where the definition refuses levels that are not the model's.
+        """
+        frame = pl.DataFrame(
+            [
+                pl.Series(name, values, dtype)
+                for (name, dtype), values in zip(self.raw_schema.items(), columns, strict=True)
+            ]
+        )
+        predictions: list[float] | list[list[float]] = self.predict(frame).tolist()
+        return predictions
+
+    @property
+    def serving(self) -> Serving:
+        """How the definition wants single requests to be answered; an older one has the defaults."""
+        return getattr(self.definition, "serving", None) or Serving()
 
     def inputs(self, raw: pl.DataFrame) -> pl.DataFrame:
         """See `Model.inputs`."""
@@ -135,7 +157,12 @@ def load(folder: Path, *, sha256: str | None = None) -> Bundle:
     except (AttributeError, UnicodeDecodeError, RegistryError, DefinitionError) as cause:
         raise BundleError(f"bundle {folder} is damaged: {cause}; train anew") from cause
     return Bundle(
-        sha256=found, manifest=manifest, model=model, profile_json=profile_json, estimator_json=estimator_json
+        sha256=found,
+        manifest=manifest,
+        model=model,
+        profile_json=profile_json,
+        estimator_json=estimator_json,
+        definition=module.PIPELINE,
     )
 
 

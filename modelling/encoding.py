@@ -11,12 +11,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from validation.errors import DefinitionError
+from validation.errors import ContractError, DefinitionError
 
 # A level with fewer training rows says more about chance than about the level: it is encoded like an unseen one.
 MIN_LEVEL_ROWS = 20
 
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)
+
+
+class UnknownLevelError(ContractError):
+    """A category that is not one of the model's, where the definition has such rows refused."""
 
 
 @dataclass(frozen=True, slots=True)
