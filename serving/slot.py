@@ -1,54 +1,61 @@
 """What a scorer serves: per pipeline one slot, whose one reference is exchanged when the champion changes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
-from uuid import uuid4
-
-import msgspec
-import numpy.typing as npt
-import polars as pl
 
 from registry.ledger import Champion
-from serving.decoding import FrameDecoder
+from serving.metrics import LogFigures
+from serving.rows import Rows
+
+
+class Decoder(Protocol):
+    """From a body to rows (serving/decoding.py)."""
+
+    def decode(self, body: bytes) -> Rows:
+        """The rows of the body; RequestError when it does not keep the contract."""
+        ...
 
 
 class Predictor(Protocol):
-    """What serves of a bundle."""
+    """What serves of a bundle (modelling/bundle.py)."""
 
-    def predict(self, raw: pl.DataFrame) -> npt.NDArray[Any]:
-        """Predictions for raw contract columns, one per row; threads may call it at the same time."""
+    @property
+    def is_direct(self) -> bool:
+        """Whether values go to the model as they are: then one row is cheap, and is not gathered with others."""
+        ...
+
+    def predict_values(self, columns: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        """Predictions for raw values, column by column: one for each row; threads may call it at the same time.
+
+        UnknownLevelError when the caller sent a category that the definition refuses.
+        """
         ...
 
 
-class Log(Protocol):
+class Log(LogFigures, Protocol):
     """What keeps the answered rows (storage/prediction_log.py; the load check keeps none)."""
 
-    @property
-    def written(self) -> int:
-        """Rows that were kept."""
-        ...
-
-    @property
-    def dropped(self) -> int:
-        """Rows that could not be kept."""
-        ...
-
-    def write(
-        self, version: str, raw: pl.DataFrame, predictions: npt.NDArray[Any], *, prediction_id: str, at: datetime
+    def append(
+        self,
+        version: str,
+        columns: Sequence[Sequence[Any]],
+        predictions: Sequence[Any],
+        *,
+        prediction_id: str,
+        at_us: int,
     ) -> bool:
         """Keep the rows of one request; False when they had to be dropped."""
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A request's answer: the JSON body, and what its headers tell."""
+class Lookups(Protocol):
+    """A worker's view of reference tables (serving/lookups.py)."""
 
-    body: bytes
-    version: str
-    prediction_id: str
+    def fill(self, rows: Rows) -> None:
+        """Put the newest known values in the place of those that the request did not bring."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,26 +64,21 @@ class Served:
 
     champion: Champion
     loaded_at: datetime
-    decoder: FrameDecoder
+    decoder: Decoder
     predictor: Predictor
     log: Log
-
-    def answer(self, raw: pl.DataFrame, *, at: datetime) -> Answer:
-        """Predict, log, and only then answer; rows are logged as `prediction_id`-0, -1, ..."""
-        version, prediction_id = self.champion.change.version, uuid4().hex
-        predictions = self.predictor.predict(raw)
-        body = msgspec.json.encode({"predictions": predictions.tolist()})
-        self.log.write(version, raw, predictions, prediction_id=prediction_id, at=at)
-        return Answer(body=body, version=version, prediction_id=prediction_id)
+    lookups: Lookups | None = None
 
 
 class Slot:
-    """One pipeline's place. The follower writes, requests read; each attribute is assigned whole."""
+    """One pipeline's place. Who follows the ledger writes, requests read; each attribute is assigned whole."""
 
     def __init__(self, pipeline: str) -> None:
         self.pipeline = pipeline
         self.served: Served | None = None
         self.trouble = ""  # "refused: ..." or "degraded: ..." while something is wrong
+        self.looked_at: datetime | None = None  # when the ledger answered last
+        self.workers: Mapping[str, str] = {}  # the version that each worker serves, as the supervisor knows it
 
     @property
     def status(self) -> str:
