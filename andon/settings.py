@@ -151,6 +151,15 @@ class Settings(BaseSettings):
             return None
         return _key_of(self.home.absolute() / "ledger.key", on_missing=on_missing)
 
+    def log_key(self) -> bytes:
+        """The key by which prediction logs hash columns: that of a file below home, made at the first call.
+
+        A log and the monitor that reads it need the same one.
+        """
+        key = _key_of(self.home.absolute() / "log.key", on_missing="make")
+        assert key is not None  # noqa: S101 - it was made
+        return key
+
     @property
     def _embedded_ledger(self) -> str:
         """NOTE: the processes that Andon starts are told this URL as a configured one."""
@@ -193,7 +202,7 @@ def _key_of(path: Path, *, on_missing: Literal["make", "none"]) -> bytes | None:
         if on_missing == "none":
             return None
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=path.parent, prefix=".ledger.key-") as beside:  # NOTE: made with mode 0600
+        with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-") as beside:  # NOTE: made with mode 0600
             beside.write(f"{secrets.token_hex(32)}\n")
             beside.flush()
             os.fsync(beside.fileno())
