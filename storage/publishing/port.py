@@ -91,7 +91,7 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str:
-        """ "files", "table" or "database": always the same one, for the ledger."""
+        """One of "files", "table", "database": always the same, for the ledger."""
         ...
 
     def publish(self, run: Run, predictions: Predictions) -> Published:
