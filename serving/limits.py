@@ -54,3 +54,25 @@ class Held:
     def give_back(self, amount: int) -> None:
         """Hold so much less."""
         self.now -= amount
+
+
+class Share:
+    """What one request holds of `held`."""
+
+    __slots__ = ("_amount", "_held")
+
+    def __init__(self, held: Held) -> None:
+        self._held, self._amount = held, 0
+
+    def cover(self, amount: int) -> bool:
+        """Hold at least so much; False when that is too much for all together."""
+        if amount > self._amount:
+            if not self._held.take(amount - self._amount):
+                return False
+            self._amount = amount
+        return True
+
+    def give_back(self) -> None:
+        """Hold nothing any more."""
+        self._held.give_back(self._amount)
+        self._amount = 0

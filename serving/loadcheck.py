@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import median, quantiles
@@ -23,7 +22,10 @@ import numpy as np
 
 from modelling.loadcheck import LoadCheck
 from registry.ledger import Champion, Change
-from serving.app import INLINE_ROWS, App, Message
+from serving.app import App, Message
+from serving.auth import Auth
+from serving.desk import INLINE_ROWS
+from serving.metrics import Metrics
 from serving.slot import Served, Slot
 from validation.errors import RegistryError
 
@@ -41,14 +43,15 @@ class AnswerError(RegistryError):
     """The engine does not answer as the scorer must."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class NoLog:
     """The log of a check: it keeps nothing."""
 
     written: int = 0
     dropped: int = 0
+    sampled_out: int = 0
 
-    def write(self, *_: object, **__: object) -> bool:
+    def append(self, *_: object, **__: object) -> bool:
         """Say that the rows are kept."""
         return True
 
@@ -59,7 +62,7 @@ class Client:
     def __init__(self, served: Served, pool: ThreadPoolExecutor) -> None:
         slot = Slot(served.champion.change.pipeline)
         slot.served = served
-        self._served, self._app = served, App({slot.pipeline: slot}, pool)
+        self._served, self._app = served, App({slot.pipeline: slot}, pool, auth=Auth(), metrics=Metrics())
 
     async def ask(self, body: bytes) -> tuple[int, bytes]:
         """Status and body of the answer."""
@@ -81,7 +84,7 @@ class Client:
         body = msgspec.json.encode(request)
         status, answer = await self.ask(body)
         if status >= 500:  # ask again, without the application, which hides why
-            self._served.answer(self._served.decoder.decode(body), at=datetime.now(UTC))
+            self._served.predictor.predict_values(self._served.decoder.decode(body).columns)
         if status != _OK:
             raise AnswerError(f"{what}: the engine answers {status} {answer.decode()}, expected predictions")
         found = as_table(np.array(msgspec.json.decode(answer)["predictions"], dtype=float))
@@ -125,13 +128,21 @@ async def _ask(bundle: "Bundle") -> list[float]:
         many = list(islice(cycle(rows), INLINE_ROWS + 1))
         wanted = list(islice(cycle(predictions), INLINE_ROWS + 1))
         await client.expect({"dataframe_records": many}, wanted, what="many golden rows")
-        split = {"columns": list(rows[0]), "data": [list(row.values()) for row in many]}
-        await client.expect({"dataframe_split": split}, wanted, what="many golden rows by column")
+        for form, request in _forms(many).items():
+            await client.expect(request, wanted, what=f"many golden rows as {form}")
         await client.expect_refusal({"dataframe_records": [{}]}, what="a row without columns")
         for name in rows[0]:
             broken = {"dataframe_records": [rows[0] | {name: _NO_VALUE}]}
             await client.expect_refusal(broken, what=f"a row whose {name!r} is no value")
         return [await _timed(client, msgspec.json.encode({"dataframe_records": rows[:1]})) for _ in range(QUERIES)]
+
+
+def _forms(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """The same rows in each form that a client may choose."""
+    data = [list(row.values()) for row in rows]
+    return {
+        "dataframe_split": {"dataframe_split": {"columns": list(rows[0]), "data": data}},
+    }
 
 
 async def _timed(client: Client, body: bytes) -> float:

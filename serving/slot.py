@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import polars as pl
+
 from registry.ledger import Champion
 from serving.metrics import LogFigures
 from serving.rows import Rows
@@ -12,6 +14,11 @@ from serving.rows import Rows
 
 class Decoder(Protocol):
     """From a body to rows (serving/decoding.py)."""
+
+    @property
+    def schema(self) -> Mapping[str, pl.DataType]:
+        """The raw columns."""
+        ...
 
     def decode(self, body: bytes) -> Rows:
         """The rows of the body; RequestError when it does not keep the contract."""
@@ -52,6 +59,16 @@ class Log(LogFigures, Protocol):
 
 class Lookups(Protocol):
     """A worker's view of reference tables (serving/lookups.py)."""
+
+    @property
+    def trouble(self) -> str:
+        """Why the last look at them failed; "" when it did not."""
+        ...
+
+    @property
+    def age_seconds(self) -> float:
+        """Seconds since they were last known to be up to date; inf while they never were."""
+        ...
 
     def fill(self, rows: Rows) -> None:
         """Put the newest known values in the place of those that the request did not bring."""
