@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     )
     mlflow_uri: str = Field(default="", description="MLflow tracking URI; sqlite below home when empty")
     pipelines: str = Field(default="", description="folders with pipeline files, separated like PATH")
+    score_rows: int = Field(
+        default=150_000, ge=1, description="rows of a batch that are scored at once; memory is bounded by them"
+    )
     scorer_url: str = Field(default="http://127.0.0.1:8080", description="where the scorer answers")
     scorer_workers: int = Field(default=1, ge=1, description="worker processes of the scorer")
     scorer_tokens: SecretStr = Field(

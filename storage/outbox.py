@@ -19,6 +19,8 @@ from storage.address import Address
 from storage.lake import Lake
 from storage.objects import Objects, objects_for
 from storage.partitions import Partition
+from storage.publishing.port import Run
+from storage.publishing.stamp import Stamp
 from validation.errors import DefinitionError, RegistryError
 
 _MANIFEST = "run.json"
@@ -27,20 +29,20 @@ _MANIFEST = "run.json"
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run as it began: of which batch, by which champion (version, bundle, epoch), cut into which partitions.
 
-    `scored_at`: data time; `began_at`: the ledger's clock; `through`: "engine" or "scorer", whose answers name their
-    versions themselves; `cut_by`: the Polars that cut it, since pieces of a moment are told apart by its hashes.
+    `sequence`: how often the batch was scored before; `scored_at`: data time; `began_at`: the ledger's clock; `cut_by`:
+    the Polars that cut it, since pieces of a moment are told apart by its hashes.
     """
 
     pipeline: str
     run_id: str
     batch: int
+    sequence: int
     version: str
     bundle_sha256: str
     epoch: int
     snapshot: str
     scored_at: datetime
     began_at: datetime
-    through: str
     partitions: tuple[Partition, ...]
     cut_by: str = pl.__version__
 
@@ -49,9 +51,19 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Of all partitions."""
         return sum(part.rows for part in self.partitions)
 
-    def request(self, number: int) -> str:
-        """The id in the prediction log of the partition's rows, each with its place behind it."""
-        return self.run_id if len(self.partitions) == 1 else f"{self.run_id}.{number}"
+    @property
+    def run(self) -> Run:
+        """What the channels know it by: a batch is a partition, of which a newer run replaces the rows."""
+        return Run(pipeline=self.pipeline, run_id=self.run_id, partition=str(self.batch), sequence=self.sequence)
+
+    @property
+    def stamp(self) -> Stamp:
+        """What stands behind its predictions."""
+        return Stamp(version=self.version, epoch=self.epoch, snapshot=self.snapshot, scored_at=self.scored_at)
+
+    def first_row(self, number: int) -> int:
+        """The position, among all rows of the run, of the first of a partition."""
+        return sum(part.rows for part in self.partitions[:number])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +107,13 @@ class Outbox:
 
     def read(self, number: int) -> pl.DataFrame:
         """The partition's predictions; FileNotFoundError when they are not there."""
-        return pl.read_parquet(io.BytesIO(self.objects.read(self.folder / _part(number))))
+        return pl.read_parquet(self._bytes(number))
+
+    def versions(self, manifest: Manifest) -> tuple[str, ...]:
+        """The versions that answered, sorted: one, unless the scorer was asked."""
+        parts = (self._bytes(number) for number in range(len(manifest.partitions)))
+        found = [pl.read_parquet(part, columns=["model_version"])["model_version"].unique() for part in parts]
+        return tuple(sorted({version for versions in found for version in versions}))
 
     def predictions(self, manifest: Manifest) -> "Outgoing":
         """All of them, for the channels; there must be no part missing."""
@@ -108,6 +126,9 @@ class Outbox:
             self.objects.remove(self.folder / name)
         if not self.folder.is_remote and self.folder.path.is_dir() and not any(self.folder.path.iterdir()):
             self.folder.path.rmdir()
+
+    def _bytes(self, number: int) -> io.BytesIO:
+        return io.BytesIO(self.objects.read(self.folder / _part(number)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +147,11 @@ class Outgoing:
     def parts(self) -> Iterator[pl.DataFrame]:
         """Each partition's rows, in order of time; can be iterated again."""
         return (self.outbox.read(number) for number in range(len(self.manifest.partitions)))
+
+
+def run_id_of(pipeline: str, batch: int) -> str:
+    """The name of a batch's run, for ever and in every channel."""
+    return f"{pipeline}-{batch}"
 
 
 def outbox_of(lake: Lake, pipeline: str, run_id: str, *, work: Path) -> Outbox:

@@ -26,7 +26,9 @@ class Answer:
 def ask_scorer(site: Site, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, Answer]]:
     """Each chunk of `rows` with its answer, in order; the scorer logs them. ServiceDownError when it is down."""
     url = f"{site.settings.scorer_url.rstrip('/')}/{site.name}/invocations"
-    with httpx.Client(timeout=_DEADLINE_SECONDS, trust_env=False) as client:
+    token = site.settings.scorer_token.get_secret_value()
+    headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
+    with httpx.Client(timeout=_DEADLINE_SECONDS, trust_env=False, headers=headers) as client:
         for chunk in rows.iter_slices(ROWS_PER_REQUEST):
             yield chunk, _ask(client, url, chunk)
 
@@ -34,12 +36,14 @@ def ask_scorer(site: Site, rows: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, A
 def _ask(client: httpx.Client, url: str, rows: pl.DataFrame) -> Answer:
     body = msgspec.json.encode({"dataframe_split": {"columns": rows.columns, "data": rows.rows()}})
     try:
-        response = client.post(url, content=body, headers={"content-type": "application/json"})
+        response = client.post(url, content=body)
     except httpx.HTTPError as cause:
         raise ServiceDownError(
             f"the scorer at {url} does not answer ({type(cause).__name__}); start it: andon up, or "
             "python -m serving.scorer"
         ) from cause
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise ServiceDownError(f"the scorer at {url} refuses the token; set ANDON_SCORER_TOKEN to one that it takes")
     if response.status_code != httpx.codes.OK:
         raise ServiceDownError(f"the scorer at {url} answered {response.status_code}: {response.text[:300]}")
     return Answer(

@@ -1,6 +1,7 @@
 """What the governor must know, read from the ledger: attempts, the pulled cord, new rows. Writes nothing."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +14,19 @@ if TYPE_CHECKING:  # `andon why` reads the past without Polars
 
 KEPT = 200  # newest verdicts of a kind that are looked at: years of them
 _IN_DATA_TIME = ("training", "gate", "watch")  # kinds that no person writes: their data time is the pipeline's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undelivered:
+    """A run of scoring that some `channels` could not take yet, since `since` by the ledger's clock; `why` they could
+    not, when it was last told.
+    """
+
+    batch: int
+    run_id: str
+    channels: tuple[str, ...]
+    since: datetime
+    why: tuple[str, ...]
 
 
 def history(ledger: Ledger, pipeline: str, snapshot: "Snapshot | None" = None) -> History:
@@ -47,6 +61,21 @@ def unscored(ledger: Ledger, pipeline: str) -> tuple[Batch, ...]:
         for batch in ledger.batches(pipeline, kind="rows")
         if batch.state == "accepted" and batch.span and batch.span[1] >= began and str(batch.number) not in scored
     )
+
+
+def undelivered(ledger: Ledger, pipeline: str) -> tuple[Undelivered, ...]:
+    """What was scored and waits for a channel, oldest first: the newest word about each run says so."""
+    waiting: dict[str, Undelivered] = {}
+    told = [row for kind in ("score", "delivery") for row in ledger.verdicts(pipeline, kind=kind)]
+    for row in sorted(told, key=lambda row: row.seq):
+        channels, run_id = tuple(row.body.get("pending", ())), str(row.body.get("run_id", ""))
+        before = waiting.pop(run_id, None)
+        if channels:
+            since = before.since if before else row.recorded_at
+            waiting[run_id] = Undelivered(
+                batch=int(row.subject), run_id=run_id, channels=channels, since=since, why=tuple(row.reasons)
+            )
+    return tuple(sorted(waiting.values(), key=lambda item: item.batch))
 
 
 def since_report(ledger: Ledger, pipeline: str) -> tuple[Recorded, ...]:

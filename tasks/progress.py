@@ -1,7 +1,9 @@
-"""Long work shows how far it is: a progress artefact in Prefect's UI, a line in the log."""
+"""Long work shows how far it is: a progress artefact in Prefect's UI, and whoever watches this process."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import cast
 from uuid import UUID
 
@@ -9,7 +11,10 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
 
 Report = Callable[[int, float, float], None]
+# Called with what is done, how many of it, and of how many.
+Watcher = Callable[[str, int, int], None]
 _STEP = 5.0  # per cent between two updates
+_WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 @contextmanager
@@ -31,3 +36,47 @@ def progress(what: str, seconds: float) -> Iterator[Report]:
 
     yield report
     update_progress_artifact(artifact, progress=100.0)
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """While inside, `watcher` is told of what is counted (see `counting`), such as a bar on a terminal."""
+    token = _WATCHER.set(watcher)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
+
+
+@contextmanager
+def counting(what: str, total: int, *, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """A function to be called with how many more rows of `total` are done; `done` were so before.
+
+    Shown with rows per second and the time that is left, which go by what was done since it began.
+    """
+    watcher, began, count = _WATCHER.get(), time.monotonic(), done
+    artifact: UUID | None = None
+    if FlowRunContext.get() is not None and done < total:
+        artifact = cast("UUID", create_progress_artifact(progress=100.0 * done / total, description=what))
+    shown = 100.0 * done / max(total, 1)
+
+    def more(rows: int) -> None:
+        nonlocal count, shown
+        count += rows
+        share = 100.0 * count / max(total, 1)
+        if watcher is not None:
+            watcher(what, count, total)
+        if artifact is not None and (share >= shown + _STEP or count >= total):
+            shown = share
+            told = f"{what}: {_pace(count, total, done=done, seconds=time.monotonic() - began)}"
+            update_progress_artifact(artifact, progress=min(share, 100.0), description=told)
+
+    if watcher is not None:
+        watcher(what, count, total)
+    yield more
+
+
+def _pace(count: int, total: int, *, done: int, seconds: float) -> str:
+    rate = (count - done) / max(seconds, 1e-9)
+    left = (total - count) / rate if rate else 0.0
+    return f"{count:,} of {total:,} rows, {rate:,.0f} a second, {left:.0f} s left"

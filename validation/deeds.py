@@ -10,7 +10,9 @@ from validation.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored(Verdict):
-    """A batch was scored and delivered; `subject` is its number, outcome "scored". `versions`: who answered."""
+    """A batch was scored and delivered; `subject` is its number, outcome "scored", or "pending" where a channel could
+    not take it yet. `versions`: who answered; `delivered`: the places that have it; `pending`: channels that wait.
+    """
 
     kind: ClassVar[str] = "score"
 
@@ -19,6 +21,21 @@ class Scored(Verdict):
     span: tuple[datetime, datetime] | None
     through: str
     delivered: tuple[str, ...]
+    run_id: str = ""
+    pending: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered(Verdict):
+    """What a channel waited for was tried again; `subject` is the batch, outcome "delivered", "pending" where channels
+    (`pending`) still wait, or "failed" where nothing is left to deliver. `delivered`: the places that have it now.
+    """
+
+    kind: ClassVar[str] = "delivery"
+
+    run_id: str
+    delivered: tuple[str, ...]
+    pending: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
