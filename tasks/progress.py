@@ -3,18 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
 
+from tasks.watchers import tell_watcher
+
 Report = Callable[[int, float, float], None]
-# Called with what is done, how many of it, and of how many.
-Watcher = Callable[[str, int, int], None]
 _STEP = 5.0  # per cent between two updates
-_WATCHER: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
 
 
 @contextmanager
@@ -39,22 +37,12 @@ def progress(what: str, seconds: float) -> Iterator[Report]:
 
 
 @contextmanager
-def watched(watcher: Watcher) -> Iterator[None]:
-    """While inside, `watcher` is told of what is counted (see `counting`), such as a bar on a terminal."""
-    token = _WATCHER.set(watcher)
-    try:
-        yield
-    finally:
-        _WATCHER.reset(token)
-
-
-@contextmanager
 def counting(what: str, total: int, *, done: int = 0) -> Iterator[Callable[[int], None]]:
     """A function to be called with how many more rows of `total` are done; `done` were so before.
 
     Shown with rows per second and the time that is left, which go by what was done since it began.
     """
-    watcher, began, count = _WATCHER.get(), time.monotonic(), done
+    began, count = time.monotonic(), done
     artifact: UUID | None = None
     if FlowRunContext.get() is not None and done < total:
         artifact = cast("UUID", create_progress_artifact(progress=100.0 * done / total, description=what))
@@ -64,15 +52,13 @@ def counting(what: str, total: int, *, done: int = 0) -> Iterator[Callable[[int]
         nonlocal count, shown
         count += rows
         share = 100.0 * count / max(total, 1)
-        if watcher is not None:
-            watcher(what, count, total)
+        tell_watcher(what, count, total)
         if artifact is not None and (share >= shown + _STEP or count >= total):
             shown = share
             told = f"{what}: {_pace(count, total, done=done, seconds=time.monotonic() - began)}"
             update_progress_artifact(artifact, progress=min(share, 100.0), description=told)
 
-    if watcher is not None:
-        watcher(what, count, total)
+    tell_watcher(what, count, total)
     yield more
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from andon.cli import contracts, quarantine, snapshots
+from andon.cli.bar import counting_rows
 from andon.cli.check import check
 from andon.cli.decide import adopt, approve, reject
 from andon.cli.diff import diff
@@ -107,7 +108,7 @@ def ingest(pipeline: AnyPipeline = None, *, as_of: AsOf = None, json: Json = Fal
 @app.command()
 def score(pipeline: AnyPipeline = None, *, as_of: AsOf = None, json: Json = False) -> None:
     """Score accepted batches with the champion and deliver the predictions."""
-    with working(f"scoring {pipeline or 'all pipelines'}"):
+    with counting_rows(f"scoring {pipeline or 'all pipelines'}"):
         verdicts = run_flow("score", pipeline=pipeline, as_of=data_time(as_of))
     _finish("score", verdicts, json=json, nothing="every accepted batch has its predictions")
 
