@@ -1,127 +1,39 @@
-"""JSON -> a typed Polars frame of raw contract columns, or a sentence that names column and row. It never guesses.
+"""JSON -> rows of raw contract columns, or a sentence that names column and row. It never guesses.
 
-Takes MLflow's `dataframe_split` and `dataframe_records`. A boolean or a string is no number, 3.0 is no integer, a
-number beyond the range of its column is refused; a moment without a zone is UTC; unknown columns are ignored; nulls
-are allowed but in required columns (key and time).
+Takes MLflow's four formats: `dataframe_split`, `dataframe_records`, and `inputs` and `instances` with a list of records
+or an object of columns. A list of plain lists is refused: it does not say which value is which. Unknown columns are
+ignored; nulls are allowed but in required columns (key and time); looked-up columns may be left out.
 """
 
-import json
-import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 import polars as pl
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Struct
 
+from serving.columns import TEXTS, Convert, converter
+from serving.formats import FORMATS, MAX_COLUMNS, Layout, Split
+from serving.refusals import NotJsonError, RequestError, in_column, in_request, in_split, without_constant
+from serving.repeats import refuse_repeated, refuse_repeated_in_split
 from serving.rows import Rows
-from validation.errors import ContractError, DefinitionError
+
+__all__ = ["MAX_COLUMNS", "MAX_ROWS", "FrameDecoder", "RequestError", "RowsDecoder"]
 
 MAX_ROWS = 10_000
-MAX_COLUMNS = 1_000
 
-_FLOAT32_MAX = 3.4028234663852886e38
-_BITS = {pl.Int8: 8, pl.Int16: 16, pl.Int32: 32, pl.Int64: 64}
-_UNSIGNED_BITS = {pl.UInt8: 8, pl.UInt16: 16, pl.UInt32: 32}
-_PLAIN: dict[type[pl.DataType], type] = {
-    pl.Float64: float,
-    pl.Boolean: bool,
-    pl.String: str,
-    pl.Categorical: str,
-    pl.Enum: str,
-    pl.Datetime: datetime,
-    pl.Date: date,
-}
-_PLACE = re.compile(r"(?P<text>.*) - at `\$\[(?P<row>\d+)\](?:\[(?P<position>\d+)\]|\.(?P<name>.*))?`", re.DOTALL)
-_LONGEST_MESSAGE = 1_000  # messages quote names that the caller chose
 _KEPT_ORDERS = 64  # column orders whose decoder is kept; a client that permutes more pays for each request
+_KEPT_BYTES = 64 * 1024  # of such an order's text
 
-_Rows = msgspec.json.Decoder[list[Any]]
-
-
-class RequestError(ContractError):
-    """The caller must act: the request cannot be answered; `status` is the HTTP status that says so."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}...")
-        self.status = status
-
-
-class FrameDecoder:
-    """Decodes bodies into frames with exactly the columns of `schema`; those in `required` may not hold nulls."""
-
-    def __init__(self, schema: Mapping[str, pl.DataType], *, required: Collection[str]) -> None:
-        self.schema = dict(schema)
-        types = {name: _json_type(name, dtype) for name, dtype in schema.items()}
-        self._types = {name: kind if name in required else kind | None for name, kind in types.items()}
-        self._fields = [f"c{position}" for position in range(len(types))]  # column names need not be identifiers
-        fields = list(zip(self._fields, self._types.values(), strict=True))
-        row = msgspec.defstruct("Row", fields, rename=dict(zip(self._fields, types, strict=True)))
-        self._records: _Rows = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]  # made at run time
-        self._splits: dict[tuple[str, ...], _Rows] = {}
-
-    def decode(self, body: bytes) -> pl.DataFrame:
-        """The rows of `body`; RequestError 400 when it is not JSON, 422 when it does not keep the contract."""
-        request = _parse(_REQUEST.decode, body, explain=_in_request)
-        split, records = request.dataframe_split, request.dataframe_records
-        if (split is UNSET) == (records is UNSET):
-            got = "neither of them" if split is UNSET else "both"
-            raise RequestError(422, f"send either dataframe_split or dataframe_records, got {got}")
-        return self._from_records(bytes(records)) if split is UNSET else self._from_split(split)
-
-    def _from_records(self, text: bytes) -> pl.DataFrame:
-        rows = _parse(self._records.decode, text, explain=self._in_rows)
-        _check_count(rows)
-        _refuse_repeated(text, names=self.schema, rows=len(rows))
-        columns = ([getattr(row, field) for row in rows] for field in self._fields)
-        return self._frame(zip(self.schema, columns, strict=True))
-
-    def _from_split(self, split: "_Split") -> pl.DataFrame:
-        columns = tuple(split.columns)
-        decoder = self._split_decoder(columns)
-        rows = _parse(decoder.decode, split.data, explain=lambda error: self._in_rows(error, columns))
-        _check_count(rows)
-        values = dict(zip(columns, zip(*rows, strict=True), strict=True))
-        return self._frame((name, values[name]) for name in self.schema)
-
-    def _split_decoder(self, columns: tuple[str, ...]) -> _Rows:
-        if (known := self._splits.get(columns)) is not None:
-            return known
-        if len(columns) > max(MAX_COLUMNS, len(self.schema)):
-            raise RequestError(422, f"got {len(columns)} columns; send only {', '.join(self.schema)}")
-        if repeated := [name for name, count in Counter(columns).items() if count > 1]:
-            raise RequestError(422, f"column {repeated[0]!r} is given twice; send each column once")
-        if missing := [name for name in self.schema if name not in columns]:
-            raise RequestError(422, f"column {missing[0]!r} is missing; send {', '.join(self.schema)}")
-        row = tuple.__class_getitem__(tuple(self._types.get(name, Any) for name in columns))
-        decoder: _Rows = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]  # made at run time
-        if len(self._splits) < _KEPT_ORDERS:
-            self._splits[columns] = decoder
-        return decoder
-
-    def _frame(self, columns: Iterable[tuple[str, Sequence[Any]]]) -> pl.DataFrame:
-        return pl.DataFrame([_series(name, values, self.schema[name]) for name, values in columns])
-
-    def _in_rows(self, error: Exception, columns: Sequence[str] = ()) -> str:
-        """The message of msgspec with its path turned into column and row, and with what to send instead."""
-        place = _PLACE.fullmatch(str(error))
-        if place is None:
-            return f"{error}; send a list of rows"
-        text, row = place["text"], place["row"]
-        name = columns[int(place["position"])] if place["position"] else place["name"]
-        if name in self.schema:
-            return f"column {name!r}, row {row}: {text}; send {_wanted(self.schema[name])}"
-        if missing := re.search("missing required field `(.*)`", text, re.DOTALL):
-            return f"column {missing[1]!r}, row {row}: it is missing; send {', '.join(self.schema)}"
-        return f"row {row}: {text}; send one value for each column"
+_astuple = msgspec.structs.astuple
 
 
 class RowsDecoder:
     """Decodes bodies into rows with exactly the columns of `schema`; those in `required` may not hold nulls.
 
     `looked_up`: for each of the pipeline's lookups its columns, which a request may leave out, all of them together.
+    Threads may decode at the same time.
     """
 
     def __init__(
@@ -132,119 +44,168 @@ class RowsDecoder:
         looked_up: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.schema = dict(schema)
-        self.looked_up = dict(looked_up or {})
-        self._frames = FrameDecoder(schema, required=required)
+        self.looked_up = {name: tuple(columns) for name, columns in (looked_up or {}).items()}
+        self._layout = Layout(schema, required=required, groups=self.looked_up.values())
+        self._request = self._layout.request_decoder()
+        self._order = lru_cache(_KEPT_ORDERS)(self._layout.order)
+        self._texts = [position for position, dtype in enumerate(schema.values()) if isinstance(dtype, TEXTS)]
+        converters = [(position, name, converter(dtype)) for position, (name, dtype) in enumerate(schema.items())]
+        self._converters = [(position, name, convert) for position, name, convert in converters if convert is not None]
+
+    @property
+    def kept_orders(self) -> int:
+        """How many orders of columns are known by heart; bounded, whatever callers send."""
+        return self._order.cache_info().currsize
 
     def decode(self, body: bytes) -> Rows:
         """The rows of `body`; RequestError 400 when it is not JSON, 422 when it does not keep the contract."""
-        frame = self._frames.decode(body)
-        return Rows(columns=[series.to_list() for series in frame], height=frame.height)
+        try:
+            return self._decode(body)
+        except NotJsonError as error:
+            if (mended := without_constant(body, error)) is None:
+                raise
+            self._blame_constant(*mended)
+            raise
+
+    def _decode(self, body: bytes) -> Rows:
+        if not body.isascii():
+            _check_utf8(body)
+        name, value, with_params = self._parsed(body)
+        if type(value) is Split:
+            rows = self._from_split(value)
+            refuse_repeated_in_split(body, values=_length(value), index=value.index is not UNSET)
+        else:
+            rows, times = self._from_records(value) if type(value) is list else self._from_lists(value, name)
+            keys = times * (len(rows.columns) - len(rows.absent)) + 1 + with_params
+            refuse_repeated(body, self.schema, times=times, strings=keys + self._strings(rows))
+        self._convert(rows)
+        return rows
+
+    def _parsed(self, body: bytes) -> tuple[str, Any, bool]:
+        """The one format that the body brings, with what it holds; and whether there are (empty) params."""
+        request = _parse(self._request.decode, body, explain=lambda error: in_request(error, self.schema))
+        *values, params = _astuple(request)
+        given = [(name, value) for name, value in zip(FORMATS, values, strict=True) if value is not UNSET]
+        if len(given) != 1:
+            got = " and ".join(name for name, _ in given) or "none of them"
+            raise RequestError(422, f"send one of {', '.join(FORMATS)}; got {got}")
+        if params is not UNSET and bytes(params) != b"null" and _parse(msgspec.json.decode, params) != {}:
+            raise RequestError(422, "params: the model takes none; leave them out")
+        return *given[0], params is not UNSET
+
+    def _from_records(self, records: list[Struct]) -> tuple[Rows, int]:
+        _check_count(len(records))
+        columns: list[list[Any]]
+        if len(records) == 1:
+            columns = [[value] for value in _astuple(records[0])]
+        else:
+            columns = list(map(list, zip(*map(_astuple, records), strict=True)))
+        return self._without_groups(Rows(columns, len(records))), len(records)
+
+    def _from_lists(self, lists: Struct, form: str) -> tuple[Rows, int]:
+        columns = list(_astuple(lists))
+        given = [(name, len(column)) for name, column in zip(self.schema, columns, strict=True) if column is not UNSET]
+        name, height = given[0] if given else ("", 0)
+        for other, length in given:
+            if length != height:
+                what = f"column {other!r} has {length} values, {name!r} has {height}"
+                raise RequestError(422, f"{form}: {what}; send a value (or null) for each row in each column")
+        _check_count(height)
+        whole = [[UNSET] * height if column is UNSET else column for column in columns]
+        return self._without_groups(Rows(whole, height)), 1
+
+    def _from_split(self, split: Split) -> Rows:
+        text = bytes(split.columns)
+        order = self._order(text) if len(text) <= _KEPT_BYTES else self._layout.order(text)
+        data = _parse(
+            order.decoder.decode, split.data, explain=lambda error: in_split(error, order.columns, self.schema)
+        )
+        _check_count(len(data))
+        columns = [[value] for value in data[0]] if len(data) == 1 else list(map(list, zip(*data, strict=True)))
+        if not order.in_order:
+            columns = [[None] * len(data) if at < 0 else columns[at] for at in order.positions]
+        return Rows(columns, len(data), order.absent)
+
+    def _without_groups(self, rows: Rows) -> Rows:
+        """Nulls for the groups of columns that no row brings; RequestError 422 when some do, or bring a part."""
+        if not self._layout.groups:
+            return rows
+        gaps = {name: column.count(UNSET) for name, column in zip(self.schema, rows.columns, strict=True)}
+        rows.absent = self._layout.absent([name for name, count in gaps.items() if count == rows.height])
+        for position, name in enumerate(self.schema):
+            if name in rows.absent:
+                rows.columns[position] = [None] * rows.height
+            elif gaps[name]:
+                self._layout.refuse_missing(name, row=rows.columns[position].index(UNSET))
+        return rows
+
+    def _strings(self, rows: Rows) -> int:
+        """How many values are strings in JSON."""
+        return sum(rows.height - rows.columns[position].count(None) for position in self._texts)
+
+    def _convert(self, rows: Rows) -> None:
+        for position, name, convert in self._converters:
+            column = rows.columns[position]
+            try:
+                rows.columns[position] = [None if value is None else convert(value) for value in column]
+            except OverflowError:
+                row = next(row for row, value in enumerate(column) if not _fits(value, convert))
+                raise RequestError(422, in_column(name, row, "it is out of range", self.schema)) from None
+
+    def _blame_constant(self, body: bytes, literal: str) -> None:
+        """RequestError 422 with column and row, if in `body` a list was put where NaN or Infinity stood for a value."""
+        try:
+            self._decode(body)
+        except RequestError as error:
+            if ": Expected" in str(error) and "got `array`; send a" in str(error):
+                raise RequestError(422, str(error).replace("got `array`", f"got {literal}")) from None
 
 
-class _Split(Struct):
-    columns: list[str]
-    data: Raw
-
-
-class _Request(Struct, forbid_unknown_fields=True):
-    dataframe_split: _Split | UnsetType = UNSET
-    dataframe_records: Raw | UnsetType = UNSET
-
-
-_REQUEST = msgspec.json.Decoder(_Request)
-
-
-def _parse(decode: Callable[[Any], Any], text: Any, *, explain: Callable[[Exception], str]) -> Any:
+def _parse(decode: Callable[[Any], Any], text: Any, *, explain: Callable[[Exception], str] = str) -> Any:
     try:
         return decode(text)
     except msgspec.ValidationError as error:
         raise RequestError(422, explain(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(400, f"the body is not JSON: {error}; for NaN and Infinity send null") from None
+        raise NotJsonError(error) from None
     except RecursionError:
         raise RequestError(400, "the JSON is nested too deeply; send rows of plain values") from None
 
 
-def _in_request(error: Exception) -> str:
-    return f'{error}; send {{"dataframe_split": {{"columns": [...], "data": [[...], ...]}}}} or dataframe_records'
+def _check_count(rows: int) -> None:
+    if not 1 <= rows <= MAX_ROWS:
+        hint = "; for more, land a file and let batch scoring answer: andon score" if rows else ""
+        raise RequestError(422, f"got {rows} rows; send 1 to {MAX_ROWS:,} rows in a request{hint}")
 
 
-def _check_count(rows: Sequence[Any]) -> None:
-    if not 1 <= len(rows) <= MAX_ROWS:
-        raise RequestError(422, f"got {len(rows)} rows; send 1 to {MAX_ROWS:,} rows in a request")
-
-
-def _refuse_repeated(text: bytes, *, names: Collection[str], rows: int) -> None:
-    """Refuse a name that one record gives twice.
-
-    Every name stands once in each row. So only when one is found more often (perhaps as a value), or could be written
-    with escapes, is the text parsed a second time to know.
-    """
-    if b"\\" not in text and all(text.count(b'"%b"' % name.encode()) == rows for name in names):
-        return
-
-    def check(pairs: list[tuple[str, Any]]) -> None:
-        for name, count in Counter(name for name, _ in pairs).items():
-            if count > 1 and name in names:
-                raise RequestError(422, f"column {name!r} is given twice in a row; send each column once")
-
-    json.loads(text, object_pairs_hook=check, parse_int=str, parse_float=str)
-
-
-def _series(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
+def _fits(value: Any, convert: Convert) -> bool:
     try:
-        if isinstance(dtype, pl.Datetime):
-            moments = pl.Series(name, [_utc(value) for value in values], pl.Datetime("us", "UTC"))
-            return (moments if dtype.time_zone else moments.dt.replace_time_zone(None)).cast(dtype)
-        return pl.Series(name, values, dtype, strict=True)
-    except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
-        if len(values) == 1:
-            reason = str(error).splitlines()[0]
-            raise RequestError(422, f"column {name!r}, row 0: {reason}; send {_wanted(dtype)}") from None
-    return _blame_row(name, values, dtype)
+        return value is None or convert(value) is not None
+    except OverflowError:
+        return False
 
 
-def _blame_row(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
-    for row, value in enumerate(values):
-        try:
-            _series(name, [value], dtype)
-        except RequestError as error:
-            raise RequestError(error.status, str(error).replace("row 0", f"row {row}", 1)) from None
-    raise RequestError(422, f"column {name!r}: its values do not fit {dtype}; send {_wanted(dtype)}")
+def _length(split: Split) -> int:
+    """The bytes of its values."""
+    parts = [split.columns, split.data] if split.index is UNSET else [split.columns, split.data, split.index]
+    return sum(memoryview(part).nbytes for part in parts)
 
 
-def _utc(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is None:
-        return moment and moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
+def _check_utf8(body: bytes) -> None:
+    """Of strings that nobody reads, too: of columns that are ignored."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise NotJsonError(f"it is no UTF-8 at byte {error.start}") from None
 
 
-def _json_type(name: str, dtype: pl.DataType) -> Any:
-    """What msgspec shall accept for a column of this type; ranges that it cannot hold are left to Polars."""
-    kind = type(dtype)
-    if kind in _BITS:
-        half = 1 << (_BITS[kind] - 1)
-        return Annotated[int, Meta(ge=-half, le=half - 1)]
-    if kind in _UNSIGNED_BITS:
-        return Annotated[int, Meta(ge=0, le=(1 << _UNSIGNED_BITS[kind]) - 1)]
-    if kind is pl.UInt64:
-        return Annotated[int, Meta(ge=0)]
-    if kind is pl.Float32:
-        return Annotated[float, Meta(ge=-_FLOAT32_MAX, le=_FLOAT32_MAX)]
-    if kind not in _PLAIN:
-        raise DefinitionError(f"column {name!r} is {dtype}, which JSON cannot carry; flatten it in the contract")
-    return _PLAIN[kind]
+class FrameDecoder:
+    """RowsDecoder for those who want frames."""
 
+    def __init__(self, schema: Mapping[str, pl.DataType], *, required: Collection[str]) -> None:
+        self.schema = dict(schema)
+        self._rows = RowsDecoder(schema, required=required)
 
-def _wanted(dtype: pl.DataType) -> str:
-    if dtype.is_integer():
-        return f"a whole number in the range of {dtype}"
-    if dtype.is_float():
-        return "a finite number"
-    if isinstance(dtype, pl.Datetime):
-        return 'a moment like "2013-01-31T06:15:00Z"'
-    if isinstance(dtype, pl.Date):
-        return 'a day like "2013-01-31"'
-    if isinstance(dtype, pl.Enum):
-        return f"one of {', '.join(dtype.categories.head(20))}"
-    return "true or false" if isinstance(dtype, pl.Boolean) else "a string"
+    def decode(self, body: bytes) -> pl.DataFrame:
+        """See `RowsDecoder.decode`."""
+        return self._rows.decode(body).frame(self.schema)

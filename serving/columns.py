@@ -1,0 +1,111 @@
+"""Column types: what JSON may hold for each, what becomes of it, and how it is told to people.
+
+A boolean or a string is no number, 3.0 is no integer, a number beyond the range of its column is refused; a moment
+without a zone is UTC.
+"""
+
+import struct
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import polars as pl
+from msgspec import Meta
+
+from validation.errors import DefinitionError
+
+FLOAT32_MAX = 3.4028234663852886e38
+EARLIEST_NS = datetime(1677, 9, 21, 0, 12, 43, 145225, UTC)  # what 64 bits of nanoseconds reach
+LATEST_NS = datetime(2262, 4, 11, 23, 47, 16, 854775, UTC)
+TEXTS = (pl.String, pl.Categorical, pl.Enum, pl.Datetime, pl.Date)  # JSON strings
+SIGNED_BITS: dict[type[pl.DataType], int] = {pl.Int8: 8, pl.Int16: 16, pl.Int32: 32, pl.Int64: 64}
+UNSIGNED_BITS: dict[type[pl.DataType], int] = {pl.UInt8: 8, pl.UInt16: 16, pl.UInt32: 32, pl.UInt64: 64}
+
+_FLOAT32 = struct.Struct("<f")
+_NOTHING = Annotated[str, Meta(min_length=1, max_length=0)]  # an Enum without categories
+_PLAIN: dict[type[pl.DataType], type] = {
+    pl.Float64: float,
+    pl.Boolean: bool,
+    pl.String: str,
+    pl.Categorical: str,
+    pl.Datetime: datetime,
+    pl.Date: date,
+}
+
+Convert = Callable[[Any], Any]  # of one value that is not null; OverflowError when the column cannot hold it
+
+
+def json_type(name: str, dtype: pl.DataType) -> Any:
+    """What msgspec shall accept for a column of this type; DefinitionError when JSON cannot carry it."""
+    kind = type(dtype)
+    if bounds := integer_bounds(dtype):
+        low, high = bounds
+        return Annotated[int, Meta(ge=low) if high >= 1 << 63 else Meta(ge=low, le=high)]
+    if kind is pl.Float32:
+        return Annotated[float, Meta(ge=-FLOAT32_MAX, le=FLOAT32_MAX)]
+    if isinstance(dtype, pl.Enum):
+        return Literal[tuple(dtype.categories)] if len(dtype.categories) else _NOTHING
+    if kind not in _PLAIN:
+        raise DefinitionError(f"column {name!r} is {dtype}, which JSON cannot carry; flatten it in the contract")
+    return _PLAIN[kind]
+
+
+def integer_bounds(dtype: pl.DataType) -> tuple[int, int] | None:
+    """The least and the greatest whole number of such a column; None for columns of anything else."""
+    if (bits := SIGNED_BITS.get(type(dtype))) is not None:
+        return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    if (bits := UNSIGNED_BITS.get(type(dtype))) is not None:
+        return 0, (1 << bits) - 1
+    return None
+
+
+def converter(dtype: pl.DataType) -> Convert | None:
+    """What makes of a decoded value the one that the column holds; None where it is the same."""
+    if isinstance(dtype, pl.Datetime):
+        return {"us": _utc, "ms": _to_milliseconds, "ns": _within_nanoseconds}[dtype.time_unit]
+    return {pl.UInt64: _within_64_bits, pl.Float32: _to_float32}.get(type(dtype))
+
+
+def wanted(dtype: pl.DataType) -> str:
+    """What to send for such a column."""
+    if bounds := integer_bounds(dtype):
+        return f"a whole number from {bounds[0]} to {bounds[1]}"
+    if dtype.is_float():
+        return "a finite number"
+    if isinstance(dtype, pl.Datetime):
+        return 'a moment like "2013-01-31T06:15:00Z"'
+    if isinstance(dtype, pl.Date):
+        return 'a day like "2013-01-31"'
+    if isinstance(dtype, pl.Enum):
+        return f"one of {', '.join(dtype.categories.head(20))}"
+    return "true or false" if isinstance(dtype, pl.Boolean) else "a string"
+
+
+def _utc(moment: datetime) -> datetime:
+    zone = moment.tzinfo
+    if zone is UTC:
+        return moment
+    return moment.replace(tzinfo=UTC) if zone is None else moment.astimezone(UTC)
+
+
+def _to_milliseconds(moment: datetime) -> datetime:
+    moment = _utc(moment)
+    return moment - timedelta(microseconds=moment.microsecond % 1000)
+
+
+def _within_nanoseconds(moment: datetime) -> datetime:
+    moment = _utc(moment)
+    if not EARLIEST_NS <= moment <= LATEST_NS:
+        raise OverflowError
+    return moment
+
+
+def _within_64_bits(value: int) -> int:
+    if value >= 1 << 64:
+        raise OverflowError
+    return value
+
+
+def _to_float32(value: float) -> float:
+    rounded: float = _FLOAT32.unpack(_FLOAT32.pack(value))[0]
+    return rounded
