@@ -1,9 +1,10 @@
-import os
+import resource
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from storage.prediction_log import PredictionLog, compact, find_predictions, read_predictions
+from storage.segment import SEGMENT_BYTES
 
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
 SCHEMA: dict[str, pl.DataType] = {
@@ -193,10 +195,12 @@ def test_a_later_contract_reads_what_an_earlier_one_wrote(tmp_path: Path) -> Non
 def test_a_torn_last_record_is_left_out(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, SCHEMA)
     log.write("1", rows("a"), np.array([0.5]), prediction_id="x", at=NOON)
-    whole = segments(tmp_path)[0].read_bytes()
     log.write("1", rows("b"), np.array([0.5]), prediction_id="y", at=NOON)
-    torn = segments(tmp_path)[0].read_bytes()
+    (segment,), content = segments(tmp_path), segments(tmp_path)[0].read_bytes()
+    first, second = ends(content)[1:]
+    whole, torn = content[:first], content[:second]
     log.close()
+    assert not any(content[second:]), "the rest of an open segment is zeros"
     for end in (len(whole) + 1, len(whole) + 9, len(torn) - 1):
         folder = tmp_path / str(end)
         folder.mkdir()
@@ -206,6 +210,16 @@ def test_a_torn_last_record_is_left_out(tmp_path: Path) -> None:
     assert read(folder)["id"].to_list() == ["a"]
     (folder / "1-dead.segment").write_bytes(torn[:-1] + b"!")
     assert read(folder)["id"].to_list() == ["a"]
+    assert not segment.exists()
+
+
+def ends(content: bytes) -> list[int]:
+    """Where each record of a segment ends."""
+    found, start = [], 0
+    while length := int.from_bytes(content[start : start + 4], "little"):
+        start += 8 + length
+        found.append(start)
+    return found
 
 
 def test_a_crash_between_parquet_and_unlink_doubles_nothing(tmp_path: Path) -> None:
@@ -278,16 +292,30 @@ def test_rows_that_cannot_be_kept_are_counted_and_the_log_recovers(tmp_path: Pat
     assert read(folder)["id"].to_list() == ["c"]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """The next segment cannot be allocated, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_a_full_disk_drops_rows_and_keeps_those_before(tmp_path: Path) -> None:
-    with PredictionLog(tmp_path, SCHEMA) as log:
-        log.write("1", rows("a"), np.array([0.5]), prediction_id="x", at=NOON)
-        full, descriptor = os.open("/dev/full", os.O_WRONLY), log._segment._file  # type: ignore[union-attr]
-        os.dup2(full, descriptor)
-        os.close(full)
-        assert not log.write("1", rows("b"), np.array([0.5]), prediction_id="y", at=NOON)
+    with PredictionLog(tmp_path, SCHEMA, rotate_rows=2) as log:
+        with no_file_above(SEGMENT_BYTES // 2):
+            assert not log.write("1", rows("lost"), np.array([0.5]), prediction_id="w", at=NOON)
+        _wait_until(lambda: log.write("1", rows("a"), np.array([0.5]), prediction_id="x", at=NOON))
+        with no_file_above(SEGMENT_BYTES // 2):
+            assert log.write("1", rows("b"), np.array([0.5]), prediction_id="y", at=NOON), (
+                "there is room in what it has"
+            )
+            assert not log.write("1", rows("lost"), np.array([0.5]), prediction_id="w", at=NOON)
         _wait_until(lambda: log.write("1", rows("c"), np.array([0.5]), prediction_id="z", at=NOON))
-    assert read(tmp_path)["id"].to_list() == ["a", "c"]
+        assert (log.written, log.dropped >= 2) == (3, True)
+    assert read(tmp_path)["id"].to_list() == ["a", "b", "c"]
 
 
 WRITER = """
