@@ -1,11 +1,14 @@
-"""The scorer's view of the ledger: who is champion. It never makes a ledger, and survives that one is moved away."""
+"""The scorer's view of the ledger: who is champion, and who answers in the shadow. It never makes a ledger, and
+survives that one is moved away. SQLAlchemy is imported at the first question.
+"""
 
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from registry.ledger import Champion, Ledger
-from registry.sql import open_ledger
+from registry.rollout import InShadow, in_shadow
+from validation.errors import ServiceDownError
 
 
 class LedgerLink:
@@ -19,18 +22,31 @@ class LedgerLink:
 
     def champion(self, pipeline: str) -> Champion | None:
         """The champion; None when there is none, or no ledger yet. Raises when the ledger does not answer."""
-        with self._lock:
-            ledger = self._open()
+        ledger = self._open()
         return None if ledger is None else ledger.champion(pipeline)
+
+    def in_shadow(self, pipeline: str) -> tuple[InShadow, ...]:
+        """Who answers in the shadow; nobody while there is no ledger."""
+        ledger = self._open()
+        return () if ledger is None else in_shadow(ledger, pipeline)
+
+    def ledger(self) -> Ledger:
+        """The ledger itself; ServiceDownError while there is none."""
+        if (ledger := self._open()) is None:
+            raise ServiceDownError("there is no ledger; restore it or set ANDON_LEDGER_URL")
+        return ledger
 
     def _open(self) -> Ledger | None:
         file = _file_of(self._url)
         seen = None if file is None else _identity(file)
-        if file is not None and seen is None:
-            self._ledger = None  # NOTE: opening it would make an empty one, in the place of the one to be restored
-        elif self._ledger is None or seen != self._seen:
-            self._ledger, self._seen = open_ledger(self._url), seen
-        return self._ledger
+        with self._lock:
+            if file is not None and seen is None:
+                self._ledger = None  # NOTE: opening it would make an empty one, in the place of the one to be restored
+            elif self._ledger is None or seen != self._seen:
+                from registry.sql import open_ledger
+
+                self._ledger, self._seen = open_ledger(self._url), seen
+            return self._ledger
 
 
 def _file_of(url: str) -> Path | None:

@@ -4,7 +4,8 @@ The supervisor asks, the worker answers; nothing else travels there. Who finds t
 a worker ends (it lets what is under way finish), a supervisor starts a new worker.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 from msgspec import Struct
@@ -12,16 +13,6 @@ from msgspec import Struct
 from registry.records import Champion
 
 LONGEST_LINE = 1024 * 1024  # bytes; a champion with its reasons has a few thousand
-
-
-class Setup(Struct, frozen=True, tag=True, kw_only=True):
-    """The first message to a worker: what all of them have in common. Secrets are not in it: they are settings."""
-
-    pipelines: Sequence[str]
-    tls_cert: str | None = None
-    tls_key: str | None = None
-    tls_key_password_file: str | None = None
-    limit_connections: int | None = None
 
 
 class Prepare(Struct, frozen=True, tag=True):
@@ -47,10 +38,15 @@ class Abandon(Struct, frozen=True, tag=True):
 
 
 class Status(Struct, frozen=True, tag=True):
-    """What /health and /version tell of a pipeline: "refused: why", "degraded: why", or "" for neither."""
+    """What /health and /version tell of a pipeline: `trouble` is "refused: why", "degraded: why", or "" for neither.
+
+    `looked_at`: when the ledger answered last; `workers`: the version that each of them serves.
+    """
 
     pipeline: str
     trouble: str
+    looked_at: datetime | None
+    workers: Mapping[str, str]
 
 
 class Listen(Struct, frozen=True, tag=True):
@@ -96,7 +92,7 @@ class Pong(Struct, frozen=True, tag=True):
     number: int
 
 
-ToWorker = Setup | Prepare | Commit | Abandon | Status | Listen | Ping
+ToWorker = Prepare | Commit | Abandon | Status | Listen | Ping
 ToSupervisor = Started | Ready | Failed | Committed | Listening | Pong
 
 _TO_WORKER = msgspec.json.Decoder(ToWorker)
@@ -110,9 +106,11 @@ def line(message: ToWorker | ToSupervisor) -> bytes:
 
 def to_worker(text: bytes) -> ToWorker:
     """A line that the supervisor has sent."""
-    return _TO_WORKER.decode(text)
+    found: ToWorker = _TO_WORKER.decode(text)
+    return found
 
 
 def to_supervisor(text: bytes) -> ToSupervisor:
     """A line that a worker has sent."""
-    return _TO_SUPERVISOR.decode(text)
+    found: ToSupervisor = _TO_SUPERVISOR.decode(text)
+    return found

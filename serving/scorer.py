@@ -1,37 +1,35 @@
-"""The scorer as a process: `python -m serving.scorer --port 8080 [--pipeline NAME ...]`, settings from `ANDON_*`.
+"""The scorer: `python -m serving.scorer --port 8080 [--workers N] [--pipeline NAME ...]`, settings from `ANDON_*`.
 
-Prints one line, `scorer: http://HOST:PORT`, when it answers. SIGTERM and SIGINT let requests that are under way
-finish, flush the prediction log, and end it with code 0.
+A supervisor (this process) and worker processes on one listening socket. It prints one line, `scorer: http://HOST:PORT`,
+when all workers that can be ready answer. SIGTERM and SIGINT let requests that are under way finish, flush the
+prediction log, and end it with code 0.
 """
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
-import signal
+import shutil
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
-
-import uvicorn
 
 from andon.catalogue import find, loadable
 from andon.settings import Settings
-from registry.store import ModelStore
-from serving.app import App
-from serving.follower import Follower, remembered
-from serving.ledger_link import LedgerLink
-from serving.slot import Slot
-from storage.lake import open_lake
+from serving.auth import auth_of, check_exposure
+from serving.follower import memory_of, remembered
+from serving.limits import Limits
+from serving.options import WorkerOptions
 from validation.errors import AndonError, DefinitionError, ServiceDownError
 
-_FIRST_LOOK_SECONDS = 10.0  # then it answers anyway, if need be with 503
-_GRACE_SECONDS = 30
-_KEEP_ALIVE_SECONDS = 75  # longer than clients keep idle connections, so that they close them, not we under a request
+_READY_SECONDS = 10.0
+_BIND_SECONDS = 2.0  # the workers of a supervisor that was killed give its port back within this time
+_BACKLOG = 2048  # connections that wait while workers start
+_LOG = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,70 +38,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one row with many threads waits 16 ms for a busy core
     try:
-        run(Settings(), pipelines=options.pipeline, host=options.host, port=options.port)
+        run(Settings(), options)
     except AndonError as error:
         sys.stderr.write(f"scorer: {error}\n")
         return error.exit_code
     return 0
 
 
-def run(settings: Settings, *, pipelines: Sequence[str], host: str, port: int) -> None:
-    """Serve `pipelines` (all of the catalogue when none are named) until SIGTERM or SIGINT."""
-    from serving.loading import Loader  # loads LightGBM, which reads the variable that main sets
+def run(settings: Settings, options: argparse.Namespace) -> None:
+    """Serve the pipelines of the options (all of the catalogue when none are named) until SIGTERM or SIGINT."""
+    home, tls = settings.home.absolute(), options.tls_cert is not None
+    if warning := check_exposure(options.host, auth_of(settings), tls=tls):
+        _LOG.warning(warning)
+    told = WorkerOptions(
+        pipelines=_names(settings, options.pipeline),
+        limit_connections=options.limit_connections,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        tls_key_password_file=options.tls_key_password_file,
+    )
+    _check_certificate(told)
+    with _bind(options.host, options.port) as listener:
+        host, port = listener.getsockname()[:2]
+        metrics = _empty(home / "scorer" / f"metrics-{port}")
+        # What follows loads prometheus_client, which reads the variable when it is imported.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+        from serving.supervisor import Shape, Supervisor
 
-    listener, home = _bind(host, port), settings.home.absolute()
-    link, slots = LedgerLink(settings.ledger), {name: Slot(name) for name in _names(settings, pipelines)}
-    loader = Loader(bundles=home / "bundles", store=lambda: _store(settings), lake=open_lake(settings))
-    followers = [
-        Follower(slot, champion_of=link.champion, load=loader.load, memory=_memory(home, name))
-        for name, slot in slots.items()
-    ]
-    for follower in followers:
-        follower.start()
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="predict") as pool:
-        _Server(App(slots, pool), followers).run(sockets=[listener])
-    for follower in followers:
-        follower.stop()
-    loader.close()
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, app: App, followers: Sequence[Follower]) -> None:
-        config = uvicorn.Config(
-            app,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            server_header=False,
-            log_config=None,
-            log_level="warning",
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
+        shape = Shape(
+            workers=options.workers or settings.scorer_workers,
+            ready_seconds=options.ready_seconds,
+            options=told,
+            address=f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}",
         )
-        super().__init__(config)
-        self._followers = followers
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen once the ledger was looked at: who reads the address finds the champion, if there is one."""
-        await asyncio.to_thread(self._wait_for_first_look)
-        await super().startup(sockets)
-        for listener in sockets or ():
-            host, port = listener.getsockname()[:2]
-            sys.stdout.write(f"scorer: http://{host}:{port}\n")
-            sys.stdout.flush()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
-        """Unlike uvicorn's own, do not raise the signal again at the end: an end that was asked for is no failure."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
-
-    def _wait_for_first_look(self) -> None:
-        deadline = time.monotonic() + _FIRST_LOOK_SECONDS
-        for follower in self._followers:
-            while not (self.should_exit or follower.looked.wait(0.1) or time.monotonic() > deadline):
-                pass
+        asyncio.run(Supervisor(settings, listener, shape, metrics=metrics).run())
+        shutil.rmtree(metrics, ignore_errors=True)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -111,18 +80,67 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one; the real one is printed")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--pipeline", action="append", default=[], metavar="NAME", help="serve only this; repeatable")
+    parser.add_argument("--workers", type=_positive, metavar="N", help="processes; ANDON_SCORER_WORKERS if left out")
+    parser.add_argument(
+        "--ready-seconds", type=float, default=_READY_SECONDS, metavar="S",
+        help="a worker that is not ready for a new champion, or does not answer, within this time is replaced",
+    )  # fmt: skip
+    parser.add_argument(
+        "--limit-connections", type=_positive, default=Limits().connections, metavar="N", help="of one worker"
+    )
+    parser.add_argument("--tls-cert", metavar="FILE", help="PEM certificate (chain): the scorer speaks TLS")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key, unless the certificate's file holds it")
+    parser.add_argument("--tls-key-password-file", metavar="FILE", help="file with the password of the key")
     return parser.parse_args(arguments)
 
 
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return number
+
+
+def _check_certificate(told: WorkerOptions) -> None:
+    """DefinitionError, before anything is started, when workers could not speak TLS."""
+    if told.tls_cert is None:
+        if told.tls_key or told.tls_key_password_file:
+            raise DefinitionError("--tls-key is given without --tls-cert; name the certificate, too")
+        return
+    context, password = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), told.password()
+    try:
+        # NOTE: without a password OpenSSL would ask the terminal for it.
+        context.load_cert_chain(told.tls_cert, told.tls_key, password=password or "")
+    except (OSError, ValueError) as cause:  # of which ssl.SSLError is one
+        raise DefinitionError(
+            f"--tls-cert {told.tls_cert} and --tls-key {told.tls_key} cannot be used: {cause}; give PEM files that "
+            "belong together, and --tls-key-password-file for a key with a password"
+        ) from cause
+
+
 def _bind(host: str, port: int) -> socket.socket:
+    """The listening socket. ServiceDownError when the port is taken, and is not given back in a moment."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except (OSError, OverflowError) as cause:
-        listener.close()
-        raise ServiceDownError(f"cannot listen on {host}:{port}: {cause}; choose another --port or --host") from cause
-    return listener
+    deadline = time.monotonic() + _BIND_SECONDS
+    while True:
+        try:
+            listener.bind((host, port))
+            listener.listen(_BACKLOG)
+        except (OSError, OverflowError) as cause:
+            if time.monotonic() < deadline and isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
+                time.sleep(0.05)
+                continue
+            listener.close()
+            raise ServiceDownError(
+                f"cannot listen on {host}:{port}: {cause}; choose another --port or --host"
+            ) from cause
+        return listener
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _names(settings: Settings, pipelines: Sequence[str]) -> Sequence[str]:
@@ -130,21 +148,11 @@ def _names(settings: Settings, pipelines: Sequence[str]) -> Sequence[str]:
     folders = settings.pipeline_folders
     names = list(dict.fromkeys(pipelines)) or list(loadable(folders))
     for name in pipelines:
-        if remembered(_memory(settings.home.absolute(), name)) is None:
+        if remembered(memory_of(settings.home.absolute(), name)) is None:
             find(name, folders)
     if not names:
         raise DefinitionError(f"no pipeline in {', '.join(map(str, folders))}; write one, or set ANDON_PIPELINES")
     return names
-
-
-def _memory(home: Path, pipeline: str) -> Path:
-    return home / "bundles" / pipeline / "current.json"
-
-
-def _store(settings: Settings) -> ModelStore:
-    from registry.mlflow_store import MlflowStore  # loads MLflow: seconds, and only for a bundle that is not here
-
-    return MlflowStore(settings.mlflow, settings.models)
 
 
 if __name__ == "__main__":
