@@ -66,6 +66,17 @@ class LocalObjects:
                 return False
         return True
 
+    def create_from(self, file: Path, address: Address) -> bool:
+        """Store the local file there unless something is: on the same file system it is not copied."""
+        address.path.parent.mkdir(parents=True, exist_ok=True)
+        _flush(file)
+        try:
+            _link(file, address.path)
+        except FileExistsError:
+            return False
+        _flush_folder(address.path.parent)
+        return True
+
     def remove(self, address: Address) -> None:
         """Take it away; nothing happens when it is not there."""
         address.path.unlink(missing_ok=True)
@@ -84,6 +95,27 @@ def draft_of(path: Path) -> Iterator[Path]:
         yield draft
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _link(file: Path, target: Path) -> None:
+    """Whole at once, and refused when the name is taken."""
+    try:
+        os.link(file, target)
+    except FileExistsError:
+        raise
+    except OSError:  # another file system
+        with draft_of(target) as draft:
+            shutil.copyfile(file, draft)
+            _flush(draft)
+            os.link(draft, target)
+
+
+def _flush_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _flush(path: Path) -> None:

@@ -47,6 +47,10 @@ class Objects(Protocol):
         """Store `data` there unless something is: of several that try at once exactly one gets True."""
         ...
 
+    def create_from(self, file: Path, address: Address) -> bool:
+        """The same with a local file, of any size: whole or not at all. The file stays, and must not be changed."""
+        ...
+
     def remove(self, address: Address) -> None:
         """Take it away; nothing happens when it is not there."""
         ...

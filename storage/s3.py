@@ -22,6 +22,7 @@ from storage.globs import Children, matches
 from storage.local import draft_of
 from storage.remote import Remote
 from validation.errors import ServiceDownError
+from validation.failpoints import reached
 
 READ_BYTES = 4 * 2**20
 WRITE_BYTES = 8 * 2**20  # S3 takes no parts below 5 MiB but the last
@@ -73,19 +74,14 @@ class S3Objects:
 
     def put(self, file: Path, address: Address) -> None:
         """Store the local file there, in place of what was: whole or not at all."""
-        size = file.stat().st_size
-        if size <= WRITE_BYTES:
+        if file.stat().st_size <= WRITE_BYTES:
             self._calls.run("put_object", address, Body=file.read_bytes())
             return
         upload = self._calls.run("create_multipart_upload", address)["UploadId"]
         try:
-            parts = self._send_parts(file, address, upload, max(WRITE_BYTES, size // _MOST_PARTS))
-            self._calls.run("complete_multipart_upload", address, UploadId=upload, MultipartUpload={"Parts": parts})
-        except BaseException as error:
-            self._abort(address, upload)
-            if isinstance(error, FileNotFoundError):
-                raise ServiceDownError(f"the upload of {shown(str(address))} was ended by others; repeat it") from error
-            raise
+            self._upload(file, address, upload)
+        except FileNotFoundError as error:
+            raise ServiceDownError(f"the upload of {shown(str(address))} was ended by others; repeat it") from error
 
     def create(self, data: bytes, address: Address) -> bool:
         """Store `data` there unless something is."""
@@ -95,6 +91,23 @@ class S3Objects:
         except PreconditionError:
             # Perhaps it was our own attempt that won, and only its answer was lost.
             return self._token(address) == token
+        return True
+
+    def create_from(self, file: Path, address: Address) -> bool:
+        """Store the local file there unless something is."""
+        if file.stat().st_size <= WRITE_BYTES:
+            return self.create(file.read_bytes(), address)
+        token = uuid.uuid4().hex
+        upload = self._calls.run("create_multipart_upload", address, Metadata={_TOKEN: token})["UploadId"]
+        try:
+            self._upload(file, address, upload, IfNoneMatch="*")
+        except (PreconditionError, FileNotFoundError) as error:
+            # Perhaps it is our own upload that was completed, and only the answer was lost.
+            if self._token(address) == token:
+                return True
+            if isinstance(error, PreconditionError):
+                return False
+            raise ServiceDownError(f"the upload of {shown(str(address))} was ended by others; repeat it") from error
         return True
 
     def remove(self, address: Address) -> None:
@@ -158,6 +171,17 @@ class S3Objects:
         finally:
             for _, call in under_way:
                 call.cancel()
+
+    def _upload(self, file: Path, address: Address, upload: str, **conditions: str) -> None:
+        """Send it in parts; whole or not at all. FileNotFoundError when the upload has been ended meanwhile."""
+        try:
+            parts = self._send_parts(file, address, upload, max(WRITE_BYTES, file.stat().st_size // _MOST_PARTS))
+            reached("publish.uploaded")
+            done = {"UploadId": upload, "MultipartUpload": {"Parts": parts}, **conditions}
+            self._calls.run("complete_multipart_upload", address, **done)
+        except BaseException:
+            self._abort(address, upload)
+            raise
 
     def _send_parts(self, file: Path, address: Address, upload: str, size: int) -> list[dict[str, object]]:
         parts: list[dict[str, object]] = []

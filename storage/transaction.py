@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deltalake import CommitProperties, DeltaTable, Transaction
@@ -43,14 +43,20 @@ def drop(name: str, size: int) -> RemoveAction:
 
 
 def transact(
-    table: DeltaTable, actions: Sequence[Action], *, markers: Sequence[str], place: Address, remote: Remote
+    table: DeltaTable,
+    actions: Sequence[Action],
+    *,
+    markers: Sequence[str] | Mapping[str, int],
+    place: Address,
+    remote: Remote,
 ) -> None:
-    """Commit `actions` and `markers` together, on this handle.
+    """Commit `actions` and `markers` together, on this handle; a marker may carry a number, which is 1 otherwise.
 
     CommitFailedError when somebody has committed one of the markers since the handle was opened; what others commit
     does not matter. NOTE: markers that the handle knew already are not looked at.
     """
-    properties = CommitProperties(app_transactions=[Transaction(marker, 1) for marker in markers])
+    numbered = markers if isinstance(markers, Mapping) else dict.fromkeys(markers, 1)
+    properties = CommitProperties(app_transactions=[Transaction(*marker) for marker in numbered.items()])
     schema, actions = table.schema(), list(actions)
     within(
         place,

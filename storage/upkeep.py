@@ -27,7 +27,7 @@ _RETENTION = timedelta(days=7)
 _HOUR = timedelta(hours=1)
 # NOTE: delta-rs 1.6.6 lets two compactions of the same files both commit, after which each row is there twice; so does
 # its own `optimize.compact`, and ignores app transactions. By this marker in common the second of ours fails.
-_MARKER = "andon/compaction"
+COMPACTION = "andon/compaction"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def compact(table: DeltaTable, place: Address, remote: Remote, *, work: Path, mi
     actions: list[Action] = [drop(name, size) for name, size in files.select("path", "size_bytes").rows()]
     bins = [_rewrite(part, table, place, remote, work=work) for part in _bins(files)]
     try:
-        transact(table, [*actions, *bins], markers=[_MARKER], place=place, remote=remote)
+        transact(table, [*actions, *bins], markers=[COMPACTION], place=place, remote=remote)
     except CommitFailedError:  # another compaction was faster, and as good
         return 0, 0
     return files.height, len(bins)
