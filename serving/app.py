@@ -53,8 +53,13 @@ class App:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
 
+    def answers_at_once(self, target: bytes) -> bool:
+        """Whether a short POST to this address needs no waiting: one of a pipeline without expressions."""
+        slot = self._targets.get(target)
+        return slot is not None and slot.served is not None and slot.served.predictor.is_direct
+
     def at_once(self, target: bytes, headers: Headers, body: bytes) -> Reply | None:
-        """The answer to a POST whose short body is here, where that needs no waiting; None: call the application.
+        """The answer to a POST whose whole body is here, if that needs no waiting; None: call the application.
 
         Never raises. Who may not ask gets the application's refusal, too.
         """

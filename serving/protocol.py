@@ -7,7 +7,6 @@ The short way: a small POST whose body is here is given to the application's `at
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import httptools
@@ -15,12 +14,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from serving.app import App
 from serving.lane import Reply, sentence
 from serving.limits import KB, Limits
 from serving.overdue import ANSWER, BODY, HEAD, IDLE, LINGER, Watch
 
 _LOG = logging.getLogger(__name__)
-_AtOnce = Callable[[bytes, Sequence[tuple[bytes, bytes]], bytes], Reply | None]
 AT_ONCE_BYTES = 8 * KB  # longer bodies may hold rows that are better predicted in a thread
 
 
@@ -44,7 +43,7 @@ class _Protocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.phase, self.turn = HEAD, 0  # what the client is at, and in which request; for the watch
-        self._at_once: _AtOnce | None = getattr(config.app, "at_once", None)
+        self._app = config.app if isinstance(config.app, App) else None
         self._broken: tuple[int, str] = (400, "this is no HTTP/1.1 request that can be read; mend it")
         self._deaf = self._last = False  # nothing is read any more; it ends after what is under way
         self._held, self._chunk = False, b""  # the short way: the body is gathered here
@@ -184,9 +183,10 @@ class _Protocol(HttpToolsProtocol):
         """Whether this may go the short way: a small, plain POST, and nothing is under way."""
         parser = self.parser
         return (
-            self._at_once is not None
+            0 < self._declared <= AT_ONCE_BYTES
             and self._simple
-            and 0 < self._declared <= AT_ONCE_BYTES
+            and self._app is not None
+            and self._app.answers_at_once(self.url)
             and parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
@@ -197,7 +197,7 @@ class _Protocol(HttpToolsProtocol):
 
     def _answer_held(self) -> None:
         self._held, body, self._chunk = False, self._chunk, b""
-        reply = self._at_once and self._at_once(self.url, self.headers, body)
+        reply = None if self._app is None else self._app.at_once(self.url, self.headers, body)
         if reply is None:
             self._begin()
             super().on_body(body)
