@@ -6,7 +6,7 @@ without a zone is UTC.
 
 import struct
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import polars as pl
@@ -15,8 +15,7 @@ from msgspec import Meta
 from validation.errors import DefinitionError
 
 FLOAT32_MAX = 3.4028234663852886e38
-EARLIEST_NS = datetime(1677, 9, 21, 0, 12, 43, 145225, UTC)  # what 64 bits of nanoseconds reach
-LATEST_NS = datetime(2262, 4, 11, 23, 47, 16, 854775, UTC)
+YEARS_NS = (1678, 2261)  # those that 64 bits of nanoseconds reach as a whole
 TEXTS = (pl.String, pl.Categorical, pl.Enum, pl.Datetime, pl.Date)  # JSON strings
 SIGNED_BITS: dict[type[pl.DataType], int] = {pl.Int8: 8, pl.Int16: 16, pl.Int32: 32, pl.Int64: 64}
 UNSIGNED_BITS: dict[type[pl.DataType], int] = {pl.UInt8: 8, pl.UInt16: 16, pl.UInt32: 32, pl.UInt64: 64}
@@ -85,7 +84,11 @@ def _utc(moment: datetime) -> datetime:
     zone = moment.tzinfo
     if zone is UTC:
         return moment
-    return moment.replace(tzinfo=UTC) if zone is None else moment.astimezone(UTC)
+    if zone is None:
+        return moment.replace(tzinfo=UTC)
+    if not MINYEAR < moment.year < MAXYEAR:  # an offset could lead out of the calendar
+        raise OverflowError
+    return moment.astimezone(UTC)
 
 
 def _to_milliseconds(moment: datetime) -> datetime:
@@ -94,10 +97,9 @@ def _to_milliseconds(moment: datetime) -> datetime:
 
 
 def _within_nanoseconds(moment: datetime) -> datetime:
-    moment = _utc(moment)
-    if not EARLIEST_NS <= moment <= LATEST_NS:
+    if not YEARS_NS[0] <= moment.year <= YEARS_NS[1]:
         raise OverflowError
-    return moment
+    return _utc(moment)
 
 
 def _within_64_bits(value: int) -> int:

@@ -43,7 +43,7 @@ class RowsDecoder:
         required: Collection[str],
         looked_up: Mapping[str, Collection[str]] | None = None,
     ) -> None:
-        self.schema = dict(schema)
+        self.schema, self.required = dict(schema), frozenset(required)
         self.looked_up = {name: tuple(columns) for name, columns in (looked_up or {}).items()}
         self._layout = Layout(schema, required=required, groups=self.looked_up.values())
         self._request = self._layout.request_decoder()

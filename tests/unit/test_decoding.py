@@ -283,10 +283,13 @@ def test_values_are_never_told_back() -> None:
 @pytest.mark.parametrize(
     ("dtype", "sent", "expected"),
     [
-        (pl.Datetime("ns"), "2262-04-11T23:47:16.854775Z", datetime(2262, 4, 11, 23, 47, 16, 854775, UTC)),
-        (pl.Datetime("ns"), "2262-04-11T23:47:16.854776Z", None),
-        (pl.Datetime("ns"), "1677-09-21T00:12:43.145225Z", datetime(1677, 9, 21, 0, 12, 43, 145225, UTC)),
-        (pl.Datetime("ns"), "1677-09-21T00:12:43.145224Z", None),
+        (pl.Datetime("ns"), "2261-12-31T23:59:59.999999-23:59", datetime(2262, 1, 1, 23, 58, 59, 999999, UTC)),
+        (pl.Datetime("ns"), "2262-01-01T00:00:00Z", None),
+        (pl.Datetime("ns"), "1678-01-01T00:00:00+23:59", datetime(1677, 12, 31, 0, 1, tzinfo=UTC)),
+        (pl.Datetime("ns"), "1677-12-31T23:59:59Z", None),
+        (pl.Datetime("us"), "9999-12-31T23:59:59.999999Z", datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)),
+        (pl.Datetime("us"), "0001-01-01T00:00:00", datetime(1, 1, 1, tzinfo=UTC)),
+        (pl.Datetime("us"), "0001-12-31T00:00:00+01:00", None),
         (pl.Datetime("ms"), "1969-12-31T23:59:59.999999Z", datetime(1969, 12, 31, 23, 59, 59, 999000, UTC)),
         (pl.Datetime("us", "Europe/Berlin"), "2013-07-01T12:00:00", datetime(2013, 7, 1, 12, tzinfo=UTC)),
         (pl.Datetime("us"), "9999-12-31T23:59:59-00:01", None),
