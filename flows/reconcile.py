@@ -10,6 +10,7 @@ from tasks.each import for_each
 from tasks.leftovers import clear_up
 from tasks.reconcile import Unfinished, carry_out_answers, in_turn, resumed, start_by_deployment, unfinished
 from tasks.repairs import repair, waiting
+from tasks.rollout import roll_out
 from tasks.silence import watch_the_monitor
 from tasks.site import Site, moment, open_sites
 from tasks.telling import run_name
@@ -25,11 +26,11 @@ def reconcile(pipeline: str | None = None, as_of: datetime | None = None) -> tup
 
 
 def _sweep(site: Site, now: datetime) -> list[Verdict]:
-    """Small repairs, answers of people, deferred wishes; then the work, what is left of it, and is all watched? Who is
-    waited for.
+    """Small repairs, answers of people, what takes over, deferred wishes; then the work, what is left of it, and is all
+    watched? Who is waited for.
     """
     steps: tuple[Callable[[Site, datetime], Sequence[Verdict]], ...] = (
-        repair, carry_out_answers, reexamine, _finish, clear_up, look_after, watch_the_monitor, waiting,
+        repair, carry_out_answers, roll_out, reexamine, _finish, clear_up, look_after, watch_the_monitor, waiting,
     )  # fmt: skip
     return in_turn(steps, lambda step: step(site, now))
 

@@ -63,12 +63,13 @@ def roll_back(
     why: str,
     actor: str,
     data_time: datetime,
+    only_epoch: int | None = None,
 ) -> Champion:
     """Put an earlier champion back: the version `to`, or the one that `previous` names. Waits for no lease.
 
     The target is chosen once: when somebody promotes at the same moment, the version known to be good still wins, not
     the one that was just rolled back from. NoChampionError when there is no such version; the version that is champion
-    already is returned as it is.
+    already is returned as it is. `only_epoch`: of the one reign that is to be ended; StaleEpochError when it is over.
     """
     target = rollback_target(ledger, pipeline=pipeline, to=to)
     change = Change(
@@ -81,7 +82,7 @@ def roll_back(
         data_time=data_time,
         actor=actor,
     )
-    champion = _put_back(ledger, change)
+    champion = _put_back(ledger, change) if only_epoch is None else ledger.crown(change, expected_epoch=only_epoch)
     reached("rollback.crowned")
     _project(ledger, store, champion, actor=actor)
     reached("rollback.projected")

@@ -17,6 +17,7 @@ from tasks.history import KEPT
 from tasks.objections import objection, replaced
 from tasks.proof import prove
 from tasks.questions import as_question, as_reply, deadline, gate_of, in_words, worded
+from tasks.rollout_start import as_shadow, goes_first, into_shadow, shadow_of
 from tasks.showing import show_standing
 from tasks.site import Site
 from tasks.telling import log, note
@@ -93,7 +94,8 @@ def answer_question(site: Site, question: Recorded, *, approve: bool, why: str, 
 
 
 def carry_out(site: Site, question: Recorded, answer: Recorded) -> Verdict:
-    """Do what the answer says, or finish doing it: promote the version, or close the intent with the reason.
+    """Do what the answer says, or finish doing it: promote the version (let it answer in the shadow first, where the
+    definition says so), or close the intent with the reason.
 
     An approved version is not promoted any more when the cord is pulled, when another champion serves than the gate
     compared it with, or when its bundle does not load: that closes the intent. ServiceDownError leaves it for later.
@@ -104,6 +106,8 @@ def carry_out(site: Site, question: Recorded, answer: Recorded) -> Verdict:
         _announce("challenger.rejected", question, outcome=answer.outcome)
         return as_reply(answer)
     came = _crowned(site, key) or _crown_unless(site, question, answer)
+    if isinstance(came, Recorded):
+        return as_shadow(came)
     if isinstance(came, Champion):
         site.ledger.close(key, outcome=in_words(answer))
         return announcement(came)
@@ -118,7 +122,7 @@ def lapse(site: Site) -> tuple[Verdict, ...]:
     question = _newest(site)
     answer = (site.ledger.answer_to(question.seq) or _by_itself(site, question)) if question else None
     done: tuple[Verdict, ...] = ()
-    if question and answer:
+    if question and answer and shadow_of(site, gate_of(site, question)) is None:
         try:
             done = (carry_out(site, question, answer),)
         except ServiceDownError as error:
@@ -134,19 +138,22 @@ def _newest(site: Site, *, intent: str | None = None, version: str | None = None
     return next((item for item in reversed(asked) if item.body["intent"] in live), None)
 
 
-def _crown_unless(site: Site, question: Recorded, answer: Recorded) -> Champion | str:
-    """The new champion, or why the version may not be it any more."""
+def _crown_unless(site: Site, question: Recorded, answer: Recorded) -> Champion | Recorded | str:
+    """The new champion, the row by which it goes into the shadow, or why the version may not be it any more."""
     try:
         return _crown(site, question, answer)
     except (RefusedError, RegistryError) as error:
         return _crowned(site, str(question.body["intent"])) or str(error)  # a twin may have been first
 
 
-def _crown(site: Site, question: Recorded, answer: Recorded) -> Champion:
+def _crown(site: Site, question: Recorded, answer: Recorded) -> Champion | Recorded:
     current, gate = site.ledger.champion(site.name), gate_of(site, question)
     reign = {"version": gate.subject, "bundle_sha256": str(gate.body["bundle_sha256"])}
     if (why_not := replaced(site, gate) or objection(site, **reign, as_of=gate.data_time)) is not None:
         raise RefusedError(why_not)
+    intent = site.ledger.intent(str(question.body["intent"]))
+    if intent is not None and goes_first(site, gate):
+        return into_shadow(site, intent, gate, lease=None, why=in_words(answer))
     proven = prove(site, gate.subject)
     change = Change(
         pipeline=site.name,

@@ -6,6 +6,8 @@ from registry.ledger import Change, Intent, Lease, Recorded
 from tasks.approval import ask_person
 from tasks.objections import objection, replaced
 from tasks.promote import crown
+from tasks.rollout_start import SHADOW, goes_first, into_shadow
+from tasks.rollout_watch import begin_watch
 from tasks.site import Site
 from tasks.telling import note
 from tasks.waiting import await_evidence, may_look_again, next_look
@@ -29,6 +31,7 @@ def promote_judged(site: Site, judged: Recorded, *, epoch: int, lease: Lease) ->
         raise
     except RefusedError as error:
         return f"{told}: {error}"
+    begin_watch(site, change.data_time)
     return None
 
 
@@ -48,6 +51,9 @@ def finish(site: Site, intent: Intent, judged: Recorded, as_of: datetime, *, lea
         if next_look(judged) <= as_of:
             return None
         await_evidence(site, intent, judged, lease=lease)
+    elif outcome == "promote" and _shadows(site, intent, judged):
+        into_shadow(site, intent, judged, lease=lease)
+        outcome = f"it spends {SHADOW} first"
     else:
         if outcome == "promote":
             outcome = _promoted(site, intent, judged, lease=lease)
@@ -83,6 +89,12 @@ def change_of(site: Site, judged: Recorded) -> Change:
         intent=body["intent"],
         evidence=judged.seq,
     )
+
+
+def _shadows(site: Site, intent: Intent, judged: Recorded) -> bool:
+    """Whether it is to answer in the shadow, and is not champion already."""
+    crowned = {champion.change.intent for champion in site.ledger.champions(site.name)}
+    return goes_first(site, judged) and intent.id not in crowned and replaced(site, judged) is None
 
 
 def _promoted(site: Site, intent: Intent, judged: Recorded, *, lease: Lease) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from registry.ledger import Recorded
 from tasks.history import paused, taken_back
+from tasks.rollout_start import shadow_of
 from tasks.site import Site
 from validation.governor import cooldown_of
 from validation.suppression import suppressed
@@ -45,6 +46,8 @@ def ungranted(site: Site, judged: Recorded) -> str | None:
     asked = site.ledger.verdicts(site.name, kind="question", subject=version)
     question = next((item for item in asked if item.body["gate"] == judged.seq), None)
     answer = site.ledger.answer_to(question.seq) if question else None
+    if (shadowed := _in_shadow(site, judged)) is not None:
+        return shadowed
     if answer is not None:
         said = f"version {version} of {site.name!r} was {answer.outcome} by {answer.actor}: {answer.reasons[0]}"
         return None if answer.outcome == "approved" else said
@@ -54,6 +57,15 @@ def ungranted(site: Site, judged: Recorded) -> str | None:
         return f"the gate's verdict on version {version} of {site.name!r} is {judged.outcome!r}: {judged.reasons[0]}"
     why = judged.body.get("asks")
     return f"a person is to be asked about version {version} of {site.name!r} first: {why}" if why else None
+
+
+def _in_shadow(site: Site, judged: Recorded) -> str | None:
+    """What its time in the shadow says against it: it is not over, or it has failed."""
+    row = shadow_of(site, judged)
+    if row is None or row.outcome not in ("started", "failed"):
+        return None
+    why = row.reasons[0] if row.outcome == "started" else f"version {row.subject} has failed: {row.reasons[0]}"
+    return f"{why} ({site.name!r})"
 
 
 def forcing(site: Site, version: str) -> str:

@@ -14,6 +14,7 @@ from tasks.descriptions import describe
 from tasks.history import history
 from tasks.leases import holding
 from tasks.requests import decline
+from tasks.rollout_start import SHADOW
 from tasks.site import Site
 from tasks.snapshots import record, take_snapshot
 from tasks.taking import question, why_nothing
@@ -109,7 +110,7 @@ def _by_hand(site: Site, as_of: datetime, reason: str) -> str:
     """A person's wish; it takes over an unanswered one, deferred ones included."""
     asked = f"{site.name}-{as_of:%Y%m%dT%H%M%S}-hand-{site.ledger.now():%H%M%S%f}"
     intent = site.ledger.ask(intent_id=asked, pipeline=site.name, reason=reason, data_time=as_of)
-    if intent.state == "deferred" and intent.condition != AWAITING:
+    if intent.state == "deferred" and intent.condition not in (AWAITING, SHADOW):
         site.ledger.reopen(intent.id)
     return intent.id
 
@@ -118,6 +119,11 @@ def _why_not(site: Site, wanted: str) -> str:
     known = site.ledger.intent(wanted)
     if known is not None and known.state == "deferred" and known.condition == AWAITING:
         return f"intent {wanted} waits for a person's answer: andon approve {site.name}, or andon reject {site.name}"
+    if known is not None and known.state == "deferred" and known.condition == SHADOW and known.until is not None:
+        return (
+            f"intent {wanted} waits while its challenger answers in the shadow until {known.until:%Y-%m-%d %H:%M}; "
+            f"see it: andon why {site.name}"
+        )
     return f"intent {wanted} is not open: it is answered, deferred, or unknown"
 
 

@@ -21,7 +21,7 @@ from validation.verdict import Verdict
 
 
 @task(task_run_name="promote version {change.version}", **PLAIN)
-def crown(site: Site, change: Change, *, epoch: int, lease: Lease) -> None:
+def crown(site: Site, change: Change, *, epoch: int, lease: Lease | None) -> None:
     """Make the version champion if the epoch is still the one of the champion that it was compared with.
 
     RefusedError when these bytes were rolled back from not long ago.
@@ -65,11 +65,14 @@ def force_version(site: Site, version: str, why: str, as_of: datetime) -> Verdic
     return _told(site, champion)
 
 
-def roll_back_to(site: Site, to: str | None, why: str, as_of: datetime, *, actor: str | None = None) -> Verdict:
+def roll_back_to(
+    site: Site, to: str | None, why: str, as_of: datetime, *, actor: str | None = None, only_epoch: int | None = None
+) -> Verdict:
     """Put back an earlier champion, once a fresh process has loaded it and got its golden answers. Waits for no lease.
 
     Needs the ledger and the bundle, which is on this machine if it served or was compared here; a model store that is
-    away is told in the ledger, and reconcile makes it follow. `actor`: who wants it, if not the site's.
+    away is told in the ledger, and reconcile makes it follow. `actor`: who wants it, if not the site's. `only_epoch`:
+    see `roll_back`.
     """
     check_why(why, site.name)
     target = rollback_target(site.ledger, pipeline=site.name, to=to)
@@ -86,6 +89,7 @@ def roll_back_to(site: Site, to: str | None, why: str, as_of: datetime, *, actor
         why=why,
         actor=actor or site.actor,
         data_time=as_of,
+        only_epoch=only_epoch,
     )
     log.info("%s: rolled back to version %s (epoch %s): %s", site.name, champion.change.version, champion.epoch, why)
     announce("champion.rolled_back", site.name, version=champion.change.version, as_of=as_of.isoformat())

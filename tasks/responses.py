@@ -3,6 +3,7 @@
 from registry.ledger import Champion, Intent
 from tasks.approval import AWAITING
 from tasks.history import paused
+from tasks.rollout_start import SHADOW
 from tasks.site import Site
 from validation.governor_rules import BREAKER, CORD
 from validation.watch.alarms import Response
@@ -49,6 +50,8 @@ def _on_its_way(site: Site, intent: Intent) -> tuple[str, Severity]:
     if intent.condition == AWAITING:
         told = f"a retrained version waits for a person's answer: andon approve {site.name} (or reject)"
         return told, "a person must act"
+    if intent.condition == SHADOW:
+        return "a retrained version answers in the shadow, and takes over if nothing speaks against it", "Andon acts"
     if intent.condition in (BREAKER, CORD):
         told = (
             f"{asked}, and waits for {intent.condition}; find out why it came to that, then: andon resume {site.name}"

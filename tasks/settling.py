@@ -6,6 +6,7 @@ from registry.ledger import Recorded
 from tasks.crowning import ask_about, dry, promote_judged
 from tasks.events import announce
 from tasks.orders import Order
+from tasks.rollout_start import as_shadow, goes_first, into_shadow
 from tasks.showing import show_standing
 from tasks.waiting import await_evidence, may_look_again
 from validation.deeds import skipped
@@ -23,14 +24,14 @@ class Filed:
 
 
 def settle(order: Order, filed: Filed) -> Verdict:
-    """Carry the verdict out, and close the intent or let it wait. Returns the verdict, or why what has passed did not
-    become champion.
+    """Carry the verdict out, and close the intent or let it wait. Returns the verdict, or what has come of it: that it
+    answers in the shadow first, or why it did not become champion.
     """
     site, verdict, intent, lease = order.site, filed.verdict, order.intent, order.lease
     if verdict.asks:
         ask_about(site, intent, filed.recorded, lease=lease)
     elif verdict.outcome == "promote":
-        return _promote(order, filed)
+        return _let_wait(order, filed) if goes_first(site, filed.recorded) else _promote(order, filed)
     elif may_look_again(filed.recorded):
         await_evidence(site, intent, filed.recorded, lease=lease)
     else:
@@ -39,6 +40,16 @@ def settle(order: Order, filed: Filed) -> Verdict:
     announce("challenger.rejected", site.name, outcome=verdict.outcome, as_of=order.as_of.isoformat())
     reached("retrain.closed")
     return verdict
+
+
+def _let_wait(order: Order, filed: Filed) -> Verdict:
+    """It answers in the shadow first; the intent waits, and the sweep does the rest."""
+    site = order.site
+    row = into_shadow(site, order.intent, filed.recorded, lease=order.lease)
+    show_standing(site)
+    announce("challenger.shadowed", site.name, version=row.subject, as_of=order.as_of.isoformat())
+    reached("retrain.closed")
+    return as_shadow(row)
 
 
 def _promote(order: Order, filed: Filed) -> Verdict:

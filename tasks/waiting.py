@@ -1,9 +1,12 @@
-"""What a deferred intent waits for that no new wish may cut short: a person's answer, or more evidence."""
+"""What a deferred intent waits for that no new wish may cut short: a person's answer, more evidence, or its
+challenger's time in the shadow.
+"""
 
 from datetime import datetime, timedelta
 
 from registry.ledger import Intent, Lease, Recorded
 from tasks.approval import AWAITING, hear, open_question
+from tasks.rollout_start import SHADOW
 from tasks.site import Site
 from validation.verdict import Verdict
 
@@ -35,7 +38,7 @@ def await_evidence(site: Site, intent: Intent, judged: Recorded, *, lease: Lease
 
 def awaits(intent: Intent, as_of: datetime) -> str | None:
     """What the intent is still waiting for, in words; None when it may be answered now."""
-    if intent.state != "deferred" or intent.condition not in (AWAITING, EVIDENCE):
+    if intent.state != "deferred" or intent.condition not in (AWAITING, EVIDENCE, SHADOW):
         return None
     if intent.condition == EVIDENCE and intent.until is not None and intent.until <= as_of:
         return None

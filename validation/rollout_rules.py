@@ -16,6 +16,8 @@ from validation.sequential import bounds
 
 DAY = timedelta(days=1)  # the gate's blocks; a short span is cut into as many as the gate asks for at least
 TAIL = 0.95  # which answers are slow
+GROWTH = 1.5  # of the blocks from one look at the labels to the next; looking more often costs power and errs as much
+SPENDING = 2.0  # of alpha the share t ** SPENDING is spent at a share t of the blocks: few blocks prove little
 
 What = Literal["errors", "latency", "quality"]
 
@@ -60,38 +62,50 @@ class ShadowFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looks:
-    """Looks at a champion's labels, at each new block from `least` on up to `planned`, which err by `alpha` together.
+    """Looks at a champion's labels, which err by `alpha` together: at `least` blocks of time, at half as many again,
+    and so on, and at all that are `planned`.
 
-    The level depends on the number of blocks alone, as if there had been a look at each: who looks twice at the same
-    blocks, or skips some, finds no more by chance than who does not, and nothing need be remembered.
+    The level depends on the number of blocks alone, so nothing need be remembered: who looks twice at the same blocks,
+    or misses a look, finds no more by chance than who does not.
     """
 
     alpha: float
     least: int
     planned: int
 
-    def level(self, blocks: int) -> float:
-        """The one-sided level of the look at so many blocks; 0 where no look is planned."""
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The numbers of blocks at which there is a look, rising."""
+        counts = [self.least]
+        while counts[-1] * GROWTH < self.planned:
+            counts.append(ceil(counts[-1] * GROWTH))
+        return tuple(counts) if counts[-1] == self.planned else (*counts, self.planned)
+
+    def at(self, over: int) -> int:
+        """The newest look that is due when so many blocks are over; 0: none yet."""
+        return max((count for count in self.counts if count <= over), default=0)
+
+    def level(self, count: int) -> float:
+        """The one-sided level of the look at so many blocks."""
         from scipy.special import ndtr  # 0.25 s, and `import andon` must be light
 
-        if not self.least <= blocks <= self.planned:
-            return 0.0
-        shares = [count / self.planned for count in range(self.least, blocks + 1)]
-        return float(ndtr(-bounds([self.alpha * share for share in shares], shares)[-1]))
+        shares = [known / self.planned for known in self.counts if known <= count]
+        return float(ndtr(-bounds([self.alpha * share**SPENDING for share in shares], shares)[-1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchFacts:
     """What is known of a champion that is watched. `live`: of several spans; `before`: of its predecessor's reign.
 
-    `gain`: the predecessor's loss - its own, None without a new look. `hands_off`: why nothing is rolled back of
-    itself, "" where it is. `is_over`: its span is; `labels_over`: labels can say no more. `unlabelled`: rows of the
-    shadow whose label is still to come.
+    `gain`: the predecessor's loss - its own at the look of `look` blocks, None without one. `hands_off`: why nothing is
+    rolled back of itself, "" where it is. `is_over`: its span is; `labels_over`: labels can say no more. `unlabelled`:
+    rows of the shadow whose label is still to come.
     """
 
     live: tuple[Live, ...] = ()
     before: Live | None = None
     gain: Interval | None = None
+    look: int = 0
     hands_off: str = ""
     is_over: bool = False
     labels_over: bool = False
@@ -117,7 +131,7 @@ def judge_shadow(
     if faults:
         return "failed", faults
     if not facts.rows:
-        return "passed", ("nobody asked the scorer while it answered in the shadow: nothing speaks against it",)
+        return "passed", ("no live row came to it in the shadow (nobody asked the scorer): nothing speaks against it",)
     few = "" if facts.rows >= policy.min_requests else f", fewer than the {policy.min_requests:,} that would tell much"
     told = f"in the shadow it answered {facts.rows - facts.failed:,} of {facts.rows:,} rows{few}{_pace(facts)}"
     return "passed", (told, _labels_say(facts.gain))
@@ -140,10 +154,10 @@ def judge_live(live: Live, before: Live | None, policy: Rollout) -> Found | None
     return None
 
 
-def judge_quality(gain: Interval, looks: Looks) -> Found | None:
-    """What is wrong by the labels: its loss is surely higher than its predecessor's on the same rows."""
-    level = looks.level(gain.blocks)
-    upper = upper_at(gain, level) if level else inf
+def judge_quality(gain: Interval, looks: Looks, look: int) -> Found | None:
+    """What is wrong by the labels: its loss is surely higher than its predecessor's on the same rows, at this look."""
+    level = looks.level(look)
+    upper = upper_at(gain, level)
     if not upper < 0:
         return None
     reason = (
@@ -201,7 +215,7 @@ def _found(facts: WatchFacts, policy: Rollout, looks: Looks) -> Iterator[Found]:
     for live in facts.live:
         if (found := judge_live(live, facts.before, policy)) is not None:
             yield found
-    if facts.gain is not None and (found := judge_quality(facts.gain, looks)) is not None:
+    if facts.gain is not None and (found := judge_quality(facts.gain, looks, facts.look)) is not None:
         yield found
 
 

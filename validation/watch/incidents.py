@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from validation.verdict import Verdict
 
-IncidentKind = Literal["drift", "bad data", "quality", "silence", "unreadable data"]
+IncidentKind = Literal["drift", "bad data", "quality", "silence", "unreadable data", "rollout", "serving"]
 IncidentOutcome = Literal["opened", "changed", "closed"]
 Severity = Literal["a person must act", "a person should look", "Andon acts"]
 TOP = 5  # features, files or sentences told of an incident

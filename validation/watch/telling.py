@@ -13,6 +13,8 @@ _HEADS: dict[IncidentKind, str] = {
     "quality": "Measured",
     "silence": "What is known",
     "unreadable data": "Files",
+    "rollout": "Found",
+    "serving": "It says",
 }
 
 
