@@ -133,9 +133,8 @@ class App:
         from serving.openapi import openapi
 
         served = {name: slot.served for name, slot in self._slots.items()}
-        return msgspec.json.encode(
-            openapi({name: each.decoder.schema if each else None for name, each in served.items()})
-        )
+        described = {name: each.decoder if each else None for name, each in served.items()}
+        return msgspec.json.encode(openapi(described, secured=self._auth.required))
 
 
 def _ping(slot: Slot | None) -> Reply:

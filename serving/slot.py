@@ -5,20 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-import polars as pl
-
 from registry.ledger import Champion
 from serving.metrics import LogFigures
+from serving.openapi import Described
 from serving.rows import Rows
 
 
-class Decoder(Protocol):
+class Decoder(Described, Protocol):
     """From a body to rows (serving/decoding.py)."""
-
-    @property
-    def schema(self) -> Mapping[str, pl.DataType]:
-        """The raw columns."""
-        ...
 
     def decode(self, body: bytes) -> Rows:
         """The rows of the body; RequestError when it does not keep the contract."""
