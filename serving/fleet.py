@@ -64,14 +64,14 @@ class Fleet:
     @property
     def workers(self) -> Mapping[str, Member]:
         """Those that take requests, by name."""
-        return {member.name: member for member in self._members}
+        return {member.name: member for member in self._members if member.alive}
 
     def serving(self, pipeline: str) -> Serving | None:
         """What the workers serve of a pipeline."""
         return self._serving.get(pipeline)
 
     async def run(self) -> None:
-        """Keep all places filled until `stop`."""
+        """Keep all places filled; returns when `stop` was called, and the last worker has ended."""
         await asyncio.gather(*(self._fill(place) for place in range(self._count)))
 
     async def stop(self, *, seconds: float) -> None:
@@ -99,7 +99,7 @@ class Fleet:
         """Let all workers serve it, as the module promises. RegistryError, and nothing has changed, when none can."""
         pipeline, ticket = new.champion.change.pipeline, next(self._tickets)
         async with self._swapping:
-            asked = list(self._members)
+            asked = list(self.workers.values())
             answers = await asyncio.gather(
                 *(prepared(member, new, ticket, seconds=self._ready_seconds) for member in asked)
             )
@@ -174,8 +174,9 @@ class Fleet:
     async def _join(self, member: Member) -> None:
         """Bring a new worker to what the others serve; only then does it listen."""
         await member.started_up(seconds=START_SECONDS)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.looked.wait(), LOOK_SECONDS)
+        looked = asyncio.create_task(self.looked.wait())
+        await asyncio.wait([looked, member.ended], timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        looked.cancel()
         ready: dict[str, tuple[int, Serving]] = {}
         while True:
             for pipeline, serving in list(self._serving.items()):

@@ -8,6 +8,7 @@ import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Self
 
 import msgspec
@@ -145,6 +146,8 @@ class Member:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         self._reading.cancel()
         self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(MemberError(f"worker {self.name} {how}"))

@@ -87,6 +87,7 @@ class Supervisor:
             await asyncio.to_thread(follower.stop)
         self._listener.close()
         await self._fleet.stop(seconds=DRAIN_SECONDS)
+        await asyncio.wait(tasks[1:2], timeout=DRAIN_SECONDS)
         for keeper in self._keepers.values():
             await asyncio.to_thread(keeper.stop)
         for task in tasks:

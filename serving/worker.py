@@ -55,6 +55,8 @@ GRACE_SECONDS = 30
 _SWITCH_SECONDS = 0.0005  # the event loop waits so long for Python code of another thread, not 5 ms
 _TICKS = 10  # of a tenth of a second each
 
+_LOG = logging.getLogger(__name__)
+
 
 class Orders:
     """Carries out what the supervisor asks for. `listen`, `ended`: what the server is to do."""
@@ -137,7 +139,10 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """As uvicorn's, and once a second what has been counted is written down."""
         if counter % _TICKS == 0:
-            self._app.update()
+            try:
+                self._app.update()
+            except Exception:  # noqa: BLE001  # numbers that cannot be written must not end what answers
+                _LOG.exception("the numbers for /metrics are not written")
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler
