@@ -42,7 +42,8 @@ class Pairing:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pairs:
-    """`rows` that the shadow was given, `failed` of them. Of those whose label is mature, in blocks of time that are
+    """`rows` that the shadow was given, `failed` of them; what it was not given, as the log lacks a column, is in
+    neither. Of those whose label is mature, in blocks of time that are
     over: the `live` loss and that of the `shadow`, one each, and its block. `unlabelled`: those that may yet have one.
     """
 
@@ -60,6 +61,7 @@ def pairs(site: Site, pairing: Pairing, as_of: datetime) -> Pairs:
         pl.col("answered_by") == pairing.live.version
     )
     ok = said.filter(pl.col("prediction").is_not_null())
+    failed = said.filter(pl.col("outcome") == "failed").height if "outcome" in said.columns else 0
     answered = _answered(site, pairing, ok)
     labelled, unlabelled = _labelled(site, pairing, answered, as_of)
     live = _losses(site, pairing.live, labelled, _LIVE)
@@ -67,8 +69,8 @@ def pairs(site: Site, pairing: Pairing, as_of: datetime) -> Pairs:
     sound = np.isfinite(live) & np.isfinite(shadow)
     blocks = labelled["_block"].to_numpy().astype(np.int64)
     return Pairs(
-        rows=said.height,
-        failed=said.height - ok.height,
+        rows=ok.height + failed,
+        failed=failed,
         unlabelled=unlabelled,
         live=live[sound],
         shadow=shadow[sound],
