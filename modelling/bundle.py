@@ -10,7 +10,7 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,9 +20,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from modelling.engine import ENOUGH_FOR_BLOCKS, Array, Engine
 from modelling.golden import TOLERANCE, alone, as_table, deviation, from_json
 from modelling.manifest import BundleError, Manifest, describe, parse, to_json, to_model
-from modelling.training import Model, read_booster
+from modelling.model import Model
+from modelling.plain import Answers, Plain, plain
 from validation.errors import DefinitionError, RegistryError
 from validation.serving import Serving
 from validation.training_set import Description
@@ -42,30 +44,34 @@ class Bundle:
     model: Model
     profile_json: str
     estimator_json: str | None = None
-    definition: Any = None
+    definition: Any
+    plain: Plain
+    refuses: bool
 
     def predict(self, raw: pl.DataFrame, *, threads: int = 1) -> NDArray[np.float64]:
-        """See `Model.predict`; `raw` holds the contract's columns, others are ignored."""
+        """See `Model.predict`; `raw` holds the contract's columns, others are ignored.
+
+        Refuses no level, whatever `serving` says: these rows were accepted by the contract, and all get an answer.
+        """
         return self.model.predict(raw, threads=threads)
 
-    def predict_values(self, columns: Sequence[Sequence[Any]]) -> list[float] | list[list[float]]:
+    def predict_values(self, columns: Sequence[Sequence[Any]]) -> Answers:
         """Predictions for plain values: `columns` in the order of `raw_schema`, each with one value per row (n >= 1).
 
-        UnknownLevelError where the definition refuses levels that are not the model's.
+        Values are as `serving.rows.Rows` has them, and certain to fit their column's type. UnknownLevelError where the
+        definition refuses levels that are not the model's. Any thread may call it.
         """
-        frame = pl.DataFrame(
-            [
-                pl.Series(name, values, dtype)
-                for (name, dtype), values in zip(self.raw_schema.items(), columns, strict=True)
-            ]
-        )
-        predictions: list[float] | list[list[float]] = self.predict(frame).tolist()
-        return predictions
+        return self.plain.predict(columns, refuse=self.refuses)
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether `predict_values` needs no frame, and so next to no time besides the trees'."""
+        return self.plain.way is not None
 
     @property
     def serving(self) -> Serving:
         """How the definition wants single requests to be answered; an older one has the defaults."""
-        return getattr(self.definition, "serving", None) or Serving()
+        return _serving(self.definition)
 
     def inputs(self, raw: pl.DataFrame) -> pl.DataFrame:
         """See `Model.inputs`."""
@@ -81,15 +87,29 @@ class Bundle:
         return self.model.spec.raw_schema
 
     def verify(self) -> None:
-        """Predict the golden rows, together and one by one; BundleError unless they get the stored predictions."""
+        """Predict the golden rows in each way of asking; BundleError unless they get the stored predictions.
+
+        Afterwards everything that requests need is loaded.
+        """
         rows = from_json(self.manifest.golden_rows, self.raw_schema)
         expected = np.array(self.manifest.golden_predictions)
-        for how, found in (("together", as_table(self.predict(rows))), ("alone", alone(self.model, rows))):
-            if (worst := deviation(found, expected)) > TOLERANCE:
+        for how, found, wanted in self._golden(rows, expected):
+            if (worst := deviation(found, wanted)) > TOLERANCE:
                 raise BundleError(
                     f"bundle {self.sha256[:12]} predicts its golden rows ({how}) {worst:.2g} away from what was "
                     "stored: these libraries compute something else; install requirements.lock or train anew"
                 )
+
+    def _golden(self, rows: pl.DataFrame, expected: NDArray[np.float64]) -> Iterator[tuple[str, Array, Array]]:
+        """Each way of asking, with what was found and what should be."""
+        values = [series.to_list() for series in rows.select(*self.raw_schema)]
+        yield "together", as_table(self.predict(rows)), expected
+        yield "alone", alone(self.model, rows), expected
+        yield "as values", _table(self.plain.predict(values, refuse=False)), expected
+        singly = [self.plain.predict([[value[row]] for value in values], refuse=False) for row in range(rows.height)]
+        yield "as values alone", np.vstack([_table(answer) for answer in singly]), expected
+        many = -(-ENOUGH_FOR_BLOCKS // rows.height)
+        yield "among many", as_table(self.predict(pl.concat([rows] * many))), np.tile(expected, (many, 1))
 
 
 def write(  # noqa: PLR0913  # the parts of a bundle, each by its name
@@ -150,8 +170,9 @@ def load(folder: Path, *, sha256: str | None = None) -> Bundle:
     manifest = parse(contents["andon.json"])
     module = _execute(contents["definition.py"], name=f"andon_bundle_{found[:12]}", path=folder / "definition.py")
     try:
-        booster = read_booster(contents["model.txt"].decode())
-        model = to_model(manifest, features=module.PIPELINE.features, booster=booster)
+        definition, engine = module.PIPELINE, Engine.from_text(contents["model.txt"].decode())
+        model = to_model(manifest, features=definition.features, engine=engine)
+        answering = plain(model, from_json(manifest.golden_rows, model.spec.raw_schema))
         profile_json, estimator = contents["profile.json"].decode(), contents.get("estimator.json")
         estimator_json = None if estimator is None else estimator.decode()
     except (AttributeError, UnicodeDecodeError, RegistryError, DefinitionError) as cause:
@@ -162,8 +183,18 @@ def load(folder: Path, *, sha256: str | None = None) -> Bundle:
         model=model,
         profile_json=profile_json,
         estimator_json=estimator_json,
-        definition=module.PIPELINE,
+        definition=definition,
+        plain=answering,
+        refuses=_serving(definition).on_unknown == "refuse",
     )
+
+
+def _serving(definition: Any) -> Serving:
+    return getattr(definition, "serving", None) or Serving()
+
+
+def _table(answers: Answers) -> NDArray[np.float64]:
+    return as_table(np.array(answers))
 
 
 def _write_whole(folder: Path, contents: Mapping[str, bytes]) -> None:

@@ -6,6 +6,7 @@ NOTE: LightGBM aborts the whole process (SIGABRT) on String, Categorical, Enum o
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NoReturn
 
 import numpy as np
 import polars as pl
@@ -15,12 +16,13 @@ from validation.errors import ContractError, DefinitionError
 
 # A level with fewer training rows says more about chance than about the level: it is encoded like an unseen one.
 MIN_LEVEL_ROWS = 20
+SHOWN = 50  # characters of a level in an error
 
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
 
 class UnknownLevelError(ContractError):
-    """A category that is not one of the model's, where the definition has such rows refused."""
+    """A level that is not one of the model's, unseen in training or rare there, where such rows are to be refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,23 @@ class Encoding:
             _check(column, found.get(column.name))
         matrix: NDArray[np.float64] = inputs.select(map(_expression, self.columns)).to_numpy(order="c")
         return matrix
+
+    def refuse_unknown(self, inputs: pl.DataFrame) -> None:
+        """UnknownLevelError for the first level of these inputs that is not the model's; null is none."""
+        for column in self.columns:
+            if column.levels is not None and column.name in inputs.columns:
+                values = inputs[column.name].cast(pl.String)
+                for row in (values.is_not_null() & ~values.is_in(list(column.levels))).arg_true().head(1):
+                    refuse_level(column.name, row, values[row])
+
+
+def refuse_level(name: str, row: int, level: str) -> NoReturn:
+    """UnknownLevelError that names the first 50 characters of the level; rows count from 0."""
+    shown = level if len(level) <= SHOWN else f"{level[:SHOWN]}..."
+    raise UnknownLevelError(
+        f"column {name!r}, row {row}: the model knows no {shown!r}, or too few rows of it; send a level that it was "
+        'trained on, or null, or set Serving(on_unknown="missing")'
+    )
 
 
 def fit_encoding(inputs: pl.DataFrame) -> Encoding:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from modelling.training import Model
+from modelling.model import Model
 from validation.errors import ContractError, DefinitionError
 
 GOLDEN_ROWS = 14  # and one of nulls, and one of unseen levels
@@ -49,8 +49,9 @@ def from_json(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, pl.DataTyp
 
 
 def alone(model: Model, frame: pl.DataFrame) -> NDArray[np.float64]:
-    """The predictions of the rows, each asked for by itself: shape (n, k)."""
-    return np.vstack([as_table(model.predict(row)) for row in frame.iter_slices(1)])
+    """The predictions of the rows, each asked for by itself and by the path for single rows: shape (n, k)."""
+    rows = [model.encoding.encode(model.inputs(row))[0].tolist() for row in frame.iter_slices(1)]
+    return np.array([model.engine.one(row) for row in rows]).reshape(len(rows), -1)
 
 
 def as_table(predictions: NDArray[np.float64]) -> NDArray[np.float64]:

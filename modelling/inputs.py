@@ -1,5 +1,8 @@
 """From raw rows to the model's inputs: the one place where `features` runs, for training, batch and REST alike."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import polars as pl
 
 from modelling.schema import conform
@@ -27,3 +30,17 @@ def inputs_of(spec: Spec, raw: pl.DataFrame) -> pl.DataFrame:
     if not made.select(keys).equals(rows.select(keys)):
         raise DefinitionError(f"features changed {', '.join(keys)} or the order of rows; it must keep both")
     return made.drop(*spec.key, spec.time, spec.target, strict=False)
+
+
+def frame_of(columns: Sequence[Sequence[Any]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The frame of plain values, one sequence for each column of `schema`; moments are aware, also of naive columns."""
+    return pl.DataFrame(
+        [_series(name, values, dtype) for (name, dtype), values in zip(schema.items(), columns, strict=True)]
+    )
+
+
+def _series(name: str, values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
+    if not isinstance(dtype, pl.Datetime):
+        return pl.Series(name, values, dtype, strict=True)
+    moments = pl.Series(name, values, pl.Datetime("us", "UTC"))
+    return (moments if dtype.time_zone else moments.dt.replace_time_zone(None)).cast(dtype)

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from modelling.encoding import Encoding, fit_encoding
-from modelling.training import Booster, fit_values, read_booster
+from modelling.engine import Engine
 from validation.watch.estimates import MIN_WINDOWS, Estimate, interval, spread_of
 
 METHOD = "expected from a model of the errors"
@@ -55,7 +55,7 @@ class LossModel:
         if not len(predictions):
             return None
         matrix = self.encoding.encode(_with_prediction(inputs, predictions))
-        values = _values(_expected((read_booster(self.absolute), read_booster(self.squared)), matrix), self.excess)
+        values = _values(_expected((self.absolute, self.squared), matrix), self.excess)
         intervals = {
             name: interval(value, noise=noise, spread=self.spread.get(name, 0.0) * value**2, windows=self.windows)
             for name, (value, noise) in values.items()
@@ -99,8 +99,8 @@ def loss_model(inputs: pl.DataFrame, predictions: Array, labels: Array, windows:
     absolute, squared = _fit(matrix, error, encoding)
     return LossModel(
         encoding=encoding,
-        absolute=str(absolute.model_to_string()),
-        squared=str(squared.model_to_string()),
+        absolute=absolute,
+        squared=squared,
         excess=excess,
         usual={name: value for name, (value, _) in _values(seen, excess).items()},
         spread=spread_of(_relative_errors(seen, error[apart], window[apart], excess)),
@@ -108,7 +108,9 @@ def loss_model(inputs: pl.DataFrame, predictions: Array, labels: Array, windows:
     )
 
 
-def _fit(matrix: Array, error: Array, encoding: Encoding) -> tuple[Booster, ...]:
+def _fit(matrix: Array, error: Array, encoding: Encoding) -> tuple[str, ...]:
+    from modelling.training import fit_values  # loads lightgbm, which estimates do without
+
     return fit_values(matrix, (error, np.square(error)), params=PARAMS, categorical=encoding.categorical, rounds=ROUNDS)
 
 
@@ -116,9 +118,9 @@ def _with_prediction(inputs: pl.DataFrame, predictions: Array) -> pl.DataFrame:
     return inputs.with_columns(pl.Series(PREDICTION, predictions, dtype=pl.Float64))
 
 
-def _expected(boosters: tuple[Booster, ...], matrix: Array) -> _Errors:
+def _expected(texts: tuple[str, ...], matrix: Array) -> _Errors:
     """Never negative, and a mean square no smaller than the square of the mean."""
-    absolute, squared = (np.asarray(booster.predict(matrix, num_threads=1), dtype=np.float64) for booster in boosters)
+    absolute, squared = (Engine.from_text(text).predict(matrix) for text in texts)
     absolute = np.maximum(absolute, 0.0)
     return _Errors(absolute=absolute, squared=np.maximum(squared, np.square(absolute)))
 

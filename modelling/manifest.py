@@ -8,12 +8,13 @@ import msgspec
 import polars as pl
 
 from modelling.encoding import Encoding
+from modelling.engine import Engine
 from modelling.golden import Row, golden
 from modelling.labels import Classes
+from modelling.model import Model
 from modelling.recipes import Recipe
 from modelling.schema import dtype_name, parse_dtype
 from modelling.spec import Features, Spec, Task
-from modelling.training import Booster, Model
 from validation.errors import DefinitionError, RegistryError
 from validation.training_set import Description
 
@@ -74,8 +75,14 @@ def describe(model: Model, rows: pl.DataFrame, **told: Any) -> Manifest:
     )
 
 
-def to_model(manifest: Manifest, *, features: Features, booster: Booster) -> Model:
-    """The model that the manifest describes; DefinitionError when it holds no column types."""
+def to_model(manifest: Manifest, *, features: Features, engine: Engine) -> Model:
+    """The model that the manifest describes; DefinitionError when it holds no column types, RegistryError when the
+    engine takes other inputs.
+    """
+    if engine.features != len(manifest.encoding.columns):
+        raise RegistryError(
+            f"the trees ask {engine.features} inputs, the manifest has {len(manifest.encoding.columns)}"
+        )
     spec = Spec(
         features=features,
         raw_schema={name: parse_dtype(text) for name, text in manifest.raw_schema.items()},
@@ -91,7 +98,7 @@ def to_model(manifest: Manifest, *, features: Features, booster: Booster) -> Mod
         classes=manifest.classes,
         recipe=manifest.recipe,
         trained_until=manifest.trained_until,
-        booster=booster,
+        engine=engine,
     )
 
 

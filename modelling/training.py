@@ -6,8 +6,6 @@ Rows are taken in the order in which they come: sorting them is the caller's bus
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import lightgbm as lgb
@@ -16,55 +14,22 @@ import polars as pl
 from numpy.typing import NDArray
 
 from modelling.encoding import Encoding, fit_encoding
+from modelling.engine import Engine
 from modelling.inputs import inputs_of
 from modelling.labels import Classes, classes_of, label_values
+from modelling.model import Model
 from modelling.recipes import Recipe
 from modelling.spec import Spec
 from modelling.splits import just_after
-from validation.errors import ContractError, RegistryError
+from validation.errors import ContractError
 
 # Fixed with the binning, so that all recipes of a search share one binned Dataset. 63 bins, row-wise, cost 20 ms of CPU
 # a tree where 255 column-wise cost 30 (160k x 30), for 0.3 % of loss after 40 trees: research/tuning.md.
 BINNING: Mapping[str, Any] = {"max_bin": 63, "feature_pre_filter": False, "force_row_wise": True}
 
 Dataset = lgb.Dataset
-Booster = lgb.Booster
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A fitted model together with all it takes to ask it with raw rows."""
-
-    spec: Spec
-    encoding: Encoding
-    classes: Classes
-    recipe: Recipe
-    trained_until: datetime
-    booster: Booster
-
-    def predict(self, raw: pl.DataFrame, *, threads: int = 1) -> NDArray[np.float64]:
-        """binary: the probability of 1, (n,); regression: the value, (n,); multiclass: (n, k) in order of `classes`.
-
-        One thread by default: on a busy machine more of them made one row take 16 ms instead of 0.08 ms.
-        """
-        matrix = self.encoding.encode(self.inputs(raw))
-        shape = (0, len(self.classes)) if self.classes else (0,)
-        if not len(matrix):
-            return np.empty(shape)
-        return np.asarray(self.booster.predict(matrix, num_threads=threads), dtype=np.float64)
-
-    def inputs(self, raw: pl.DataFrame) -> pl.DataFrame:
-        """What this model's `features` makes of the raw rows."""
-        return inputs_of(self.spec, raw)
-
-    def labels(self, frame: pl.DataFrame) -> NDArray[np.float64]:
-        """The target column as `metrics.row_losses` takes it."""
-        return label_values(self.spec.task, frame[self.spec.target], self.classes)
-
-    @property
-    def text(self) -> str:
-        """LightGBM's own text format."""
-        return str(self.booster.model_to_string(num_iteration=-1))
+__all__ = ["Dataset", "Model", "dataset", "fit", "fit_values", "losses_by_round", "parameters"]
 
 
 def fit(spec: Spec, frame: pl.DataFrame, recipe: Recipe, *, seed: int, threads: int) -> Model:
@@ -84,7 +49,7 @@ def fit(spec: Spec, frame: pl.DataFrame, recipe: Recipe, *, seed: int, threads: 
         classes=classes,
         recipe=recipe,
         trained_until=until,
-        booster=booster.free_dataset(),
+        engine=Engine.from_text(_text(booster)),  # asked from the text on, as its bundle will be
     )
 
 
@@ -143,8 +108,10 @@ def fit_values(
     params: Mapping[str, Any],
     categorical: list[int],
     rounds: int,
-) -> tuple[Booster, ...]:
-    """One regression for each of `targets` on the same rows, which are binned once; repeatable, with one thread."""
+) -> tuple[str, ...]:
+    """The text of one regression for each of `targets` on the same rows, which are binned once; repeatable, with one
+    thread.
+    """
     fixed = {
         "objective": "regression",
         "verbosity": -1,
@@ -154,14 +121,8 @@ def fit_values(
     }
     problem = {**fixed, **params}
     rows = lgb.Dataset(matrix, targets[0], categorical_feature=categorical, params=problem).construct()
-    return tuple(
-        lgb.train(problem, rows.set_label(target), num_boost_round=rounds).free_dataset() for target in targets
-    )
+    return tuple(_text(lgb.train(problem, rows.set_label(target), num_boost_round=rounds)) for target in targets)
 
 
-def read_booster(text: str) -> Booster:
-    """The inverse of `Model.text`; RegistryError when it is none."""
-    try:
-        return lgb.Booster(model_str=text)
-    except lgb.basic.LightGBMError as cause:
-        raise RegistryError(f"this is no LightGBM model: {cause}; train anew") from cause
+def _text(booster: lgb.Booster) -> str:
+    return str(booster.model_to_string(num_iteration=-1))

@@ -5,11 +5,12 @@ import numpy as np
 import polars as pl
 import pytest
 
+from modelling.engine import Engine
 from modelling.inputs import inputs_of
 from modelling.metrics import baseline_prediction, row_losses
 from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.spec import Spec
-from modelling.training import fit, read_booster
+from modelling.training import fit
 from tests.unit.modelling_world import FAST, pipeline_in, rides
 from validation.errors import ContractError, DefinitionError, RegistryError
 
@@ -112,4 +113,4 @@ def test_a_recipe_has_exactly_the_parameters_of_the_space() -> None:
 
 def test_text_that_is_no_model_is_refused() -> None:
     with pytest.raises(RegistryError, match="this is no LightGBM model"):
-        read_booster("tree")
+        Engine.from_text("tree")

@@ -1,0 +1,47 @@
+"""A fitted model and how it is asked. Knows nothing of training: loading one needs no lightgbm package."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from modelling.encoding import Encoding
+from modelling.engine import Engine
+from modelling.inputs import inputs_of
+from modelling.labels import Classes, label_values
+from modelling.recipes import Recipe
+from modelling.spec import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A fitted model together with all it takes to ask it with raw rows."""
+
+    spec: Spec
+    encoding: Encoding
+    classes: Classes
+    recipe: Recipe
+    trained_until: datetime
+    engine: Engine
+
+    def predict(self, raw: pl.DataFrame, *, threads: int = 1) -> NDArray[np.float64]:
+        """binary: the probability of 1, (n,); regression: the value, (n,); multiclass: (n, k) in order of `classes`.
+
+        A level that the model does not know is scored as missing, whatever the definition says of single requests.
+        """
+        return self.engine.predict(self.encoding.encode(self.inputs(raw)), threads=threads)
+
+    def inputs(self, raw: pl.DataFrame) -> pl.DataFrame:
+        """What this model's `features` makes of the raw rows."""
+        return inputs_of(self.spec, raw)
+
+    def labels(self, frame: pl.DataFrame) -> NDArray[np.float64]:
+        """The target column as `metrics.row_losses` takes it."""
+        return label_values(self.spec.task, frame[self.spec.target], self.classes)
+
+    @property
+    def text(self) -> str:
+        """LightGBM's own text format."""
+        return self.engine.text
