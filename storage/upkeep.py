@@ -82,7 +82,13 @@ def _bins(files: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def _rewrite(files: pl.DataFrame, table: DeltaTable, place: Address, remote: Remote, *, work: Path) -> Action:
     sources, told = [str(place / name) for name in files["path"]], files["num_records"].sum()
-    rows = pl.scan_parquet(sources, schema=schema_of(table), glob=False, storage_options=reading(place, remote))
+    rows = pl.scan_parquet(
+        sources,
+        schema=schema_of(table),
+        missing_columns="insert",  # that the table gained later
+        glob=False,
+        storage_options=reading(place, remote),
+    )
     path = work / f"{uuid.uuid4().hex}.parquet"
     try:
         with served(place, what="reading"):

@@ -1,7 +1,7 @@
 """Which channels a definition names, and one run sent by all of them: one that fails never holds up the others."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Outcome:
 def channels(
     delivery: Delivery, *, lake: Lake, database: SecretStr, key: Sequence[str], work: Path
 ) -> tuple[Channel, ...]:
-    """The channels of a pipeline. Connects to nothing; DefinitionError when a place or the database's URL is none.
+    """The channels of a pipeline. Connects to nothing, and raises nothing: one that cannot be says so when it is used.
 
     `database`: `Settings.delivery`; `key`: the columns that a prediction is looked up by; `work`: a folder of this
     machine for files that are being made.
@@ -39,19 +39,38 @@ def channels(
     from storage.publishing.files import FilesChannel
     from storage.publishing.table import TableChannel
 
-    found: list[Channel] = []
-    if delivery.files is not None:
-        found.append(FilesChannel(lake.delivery(delivery.files), remote=lake.remote, work=work))
-    if delivery.table is not None:
-        found.append(TableChannel(lake.delivery(delivery.table), remote=lake.remote, work=work))
-    if delivery.database is not None:
-        found.append(open_database(database, delivery.database, key=key, seconds=lake.remote.seconds))
-    return tuple(found)
+    makers: dict[str, Callable[[], Channel]] = {}
+    if (files := delivery.files) is not None:
+        makers["files"] = lambda: FilesChannel(lake.delivery(files), remote=lake.remote, work=work)
+    if (table := delivery.table) is not None:
+        makers["table"] = lambda: TableChannel(lake.delivery(table), remote=lake.remote, work=work)
+    if (name := delivery.database) is not None:
+        makers["database"] = lambda: open_database(database, name, key=key, seconds=lake.remote.seconds)
+    return tuple(_made(name, make) for name, make in makers.items())
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableChannel:
+    """A channel that a person must correct first."""
+
+    name: str
+    error: AndonError
+
+    def publish(self, run: Run, predictions: Predictions) -> Published:  # noqa: ARG002
+        """Say why not."""
+        raise self.error
 
 
 def publish_all(run: Run, predictions: Predictions, channels: Sequence[Channel]) -> tuple[Outcome, ...]:
     """Send the run by each channel, whatever becomes of the others; an outcome for each, in their order."""
     return tuple(_outcome(run, predictions, channel) for channel in channels)
+
+
+def _made(name: str, make: Callable[[], Channel]) -> Channel:
+    try:
+        return make()
+    except AndonError as error:
+        return UnusableChannel(name, error)
 
 
 def _outcome(run: Run, predictions: Predictions, channel: Channel) -> Outcome:

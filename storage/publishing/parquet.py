@@ -1,8 +1,9 @@
 """A run as one Parquet file of this machine, written part by part: memory never holds more than one of them."""
 
+import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,27 @@ from validation.errors import ServiceDownError
 
 # Of what lies in the work folder, this is a run's on its way.
 _DRAFT = "delivery-{}.parquet"
+_DAY_SECONDS = 86_400
 
 
 @contextmanager
 def draft(work: Path) -> Iterator[Path]:
     """A path in the work folder for a file that is being made; what lies there is gone when the block ends."""
     work.mkdir(parents=True, exist_ok=True)
+    _remove_old(work)
     path = work / _DRAFT.format(uuid.uuid4().hex)
     try:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _remove_old(work: Path) -> None:
+    """What killed processes have left; no run takes a day to be written."""
+    for path in work.glob(_DRAFT.format("*")):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _DAY_SECONDS:
+                path.unlink()
 
 
 @contextmanager
