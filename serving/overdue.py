@@ -6,6 +6,8 @@ So a request costs no timer, and a limit may be exceeded by a quarter of it.
 import asyncio
 from typing import Protocol
 
+from uvicorn.protocols.http.flow_control import FlowControl
+
 from serving.limits import Limits
 
 HEAD, BODY, ANSWER, IDLE, LINGER, TAKE = range(6)  # what a client is at, or is waited for
@@ -16,20 +18,12 @@ _NO_PROGRESS = 4  # looks in the time of the shortest limit
 
 
 class Connection(Protocol):
-    """What the watch sees of a connection."""
+    """What the watch sees of a connection (serving/protocol.py)."""
 
     phase: int
     turn: int
-
-    @property
-    def is_waiting_for_us(self) -> bool:
-        """Whether the client cannot go on because of us."""
-        ...
-
-    @property
-    def has_unread_answer(self) -> bool:
-        """Whether the client leaves an answer unread."""
-        ...
+    flow: FlowControl
+    transport: asyncio.Transport
 
     def overdue(self, phase: int) -> None:
         """It has been in this phase for too long."""
@@ -76,6 +70,7 @@ class Watch:
 
 
 def _phase(connection: Connection) -> int:
-    if connection.phase in (ANSWER, IDLE) and connection.has_unread_answer:
+    """What the client is at: it may leave an answer unread, or be unable to go on because we do not read."""
+    if connection.phase in (ANSWER, IDLE) and connection.transport.get_write_buffer_size() > 0:
         return TAKE
-    return ANSWER if connection.is_waiting_for_us else connection.phase
+    return ANSWER if connection.flow.read_paused else connection.phase

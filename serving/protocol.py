@@ -11,13 +11,14 @@ from typing import Any
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serving.app import App
 from serving.lane import Reply, sentence
 from serving.limits import KB, Limits
 from serving.overdue import ANSWER, BODY, HEAD, IDLE, LINGER, Watch
+from serving.wire import answer, without_offer
 
 _LOG = logging.getLogger(__name__)
 AT_ONCE_BYTES = 8 * KB  # longer bodies may hold rows that are better predicted in a thread
@@ -67,9 +68,7 @@ class _Protocol(HttpToolsProtocol):
         if self._deaf:
             return
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._end()  # what follows would be in the other protocol, which is not spoken here
+            self._feed(data)
         except httptools.HttpParserError as error:
             _LOG.debug("a request could not be read", exc_info=error)
             self._refuse(*self._broken)
@@ -106,6 +105,10 @@ class _Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The application is called now, or when the body is here."""
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("this is no proxy")
+            return
         self.phase = BODY
         self._held = self._can_hold()
         if not self._held:
@@ -124,6 +127,8 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        if self.parser.should_upgrade():
+            return
         if self._held:
             self._answer_held()
             return
@@ -147,16 +152,6 @@ class _Protocol(HttpToolsProtocol):
         else:
             super().shutdown()
 
-    @property
-    def is_waiting_for_us(self) -> bool:
-        """Whether nothing is read at the moment, so that the client cannot go on."""
-        return self.flow.read_paused
-
-    @property
-    def has_unread_answer(self) -> bool:
-        """Whether the client leaves an answer unread."""
-        return self.transport.get_write_buffer_size() > 0
-
     def overdue(self, phase: int) -> None:
         """The client has been at the same for too long; called by the watch."""
         if phase == HEAD and self.turn == 0:
@@ -165,6 +160,17 @@ class _Protocol(HttpToolsProtocol):
             self._refuse(408, "this request took too long to arrive; send it in one go")
         else:
             self.transport.abort()
+
+    def _feed(self, data: bytes) -> None:
+        """Parse it. NOTE: the parser reads no body where another protocol is offered (Java's client offers HTTP/2 with
+        its first request); that is never taken up, so such a request is parsed again as if it had offered none.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            head = without_offer(self.parser.get_method(), self.url, self.headers)
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.feed_data(head + data[offer.args[0] :])
 
     def _break(self, status: int, message: str) -> None:
         """Stop the parser; only an exception does."""
@@ -190,7 +196,6 @@ class _Protocol(HttpToolsProtocol):
             and parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
-            and not parser.should_upgrade()
             and not self._under_way()
             and not self.flow.write_paused
         )
@@ -219,14 +224,7 @@ class _Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _write(self, reply: Reply) -> None:
-        parts = [STATUS_LINE[reply.status]]
-        for name, value in (*self.server_state.default_headers, *reply.headers):
-            parts += (name, b": ", value, b"\r\n")
-        if self._last:
-            parts.append(b"connection: close\r\n")
-        parts.append(b"content-length: %d\r\n\r\n" % len(reply.body))
-        parts.append(reply.body)
-        self.transport.write(b"".join(parts))
+        self.transport.write(answer(reply, self.server_state.default_headers, last=self._last))
 
     def _under_way(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
