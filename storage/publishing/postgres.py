@@ -181,6 +181,7 @@ class PostgresSession:
         wanted = {
             "lock_timeout": f"{self._store.seconds * 1000:.0f}",
             "statement_timeout": f"{self._deadline * 1000:.0f}",
+            "idle_in_transaction_session_timeout": f"{(self._deadline + _GRACE_SECONDS) * 1000:.0f}",
             **_KEEPALIVE,
         }
         settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in wanted.items())

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -279,5 +280,6 @@ class watching:  # noqa: N801 - used as a function
                 for row in self._world.rows():
                     counts[row["run_id"]] = counts.get(row["run_id"], 0) + 1
                 self._seen.append(counts)
+                time.sleep(0.002)
         except Exception as error:  # noqa: BLE001 - told in the test's thread
             self._errors.append(error)

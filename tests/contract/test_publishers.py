@@ -1,4 +1,4 @@
-"""Files, Delta tables, PostgreSQL and SQLite keep the promises of a channel; and what is each one's own."""
+"""Files, Delta tables, PostgreSQL and SQLite keep the promises of a channel."""
 
 import json
 import sqlite3
