@@ -19,7 +19,7 @@ from serving.refusals import NotJsonError, RequestError, in_column, in_request, 
 from serving.repeats import refuse_repeated, refuse_repeated_in_split
 from serving.rows import Rows
 
-__all__ = ["MAX_COLUMNS", "MAX_ROWS", "FrameDecoder", "RequestError", "RowsDecoder"]
+__all__ = ["MAX_COLUMNS", "MAX_ROWS", "RequestError", "RowsDecoder"]
 
 MAX_ROWS = 10_000
 
@@ -197,15 +197,3 @@ def _check_utf8(body: bytes) -> None:
         body.decode()
     except UnicodeDecodeError as error:
         raise NotJsonError(f"it is no UTF-8 at byte {error.start}") from None
-
-
-class FrameDecoder:
-    """RowsDecoder for those who want frames."""
-
-    def __init__(self, schema: Mapping[str, pl.DataType], *, required: Collection[str]) -> None:
-        self.schema = dict(schema)
-        self._rows = RowsDecoder(schema, required=required)
-
-    def decode(self, body: bytes) -> pl.DataFrame:
-        """See `RowsDecoder.decode`."""
-        return self._rows.decode(body).frame(self.schema)
