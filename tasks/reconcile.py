@@ -19,6 +19,7 @@ from tasks.approval import lapse
 from tasks.history import since_report, unscored
 from tasks.policies import IDEMPOTENT_IO, MISHAPS
 from tasks.repairs import at_work
+from tasks.score_delivery import unfinished_deliveries
 from tasks.site import Site
 from tasks.telling import log
 from validation.deeds import Repair
@@ -115,6 +116,8 @@ def _gaps(site: Site) -> Iterator[Gap]:
         yield "ingest", f"{len(claimed)} files were claimed and not finished", None
     if (waiting := unscored(ledger, name)) and not at_work(site, "score"):
         yield "score", f"{len(waiting)} accepted batches have no predictions", None
+    if (left := unfinished_deliveries(site)) and not at_work(site, "score"):
+        yield "score", left, None
     if since_report(ledger, name) and not at_work(site, "monitor"):
         yield "monitor", "there are predictions or findings after its newest report: it did not come to its end", None
     for intent in ledger.intents(name, states=("open",)):

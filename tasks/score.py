@@ -1,34 +1,25 @@
-"""Scoring one accepted batch: ask the champion, log, deliver, and only then write it down.
+"""Scoring one accepted batch: by partitions into the outbox, then by each channel, and only then it is written down.
 
-A repetition is harmless: the log counts the first prediction of a key, a delivery is made once per batch.
+A repetition is harmless: it goes on where the outbox ends, the log has each row once, a delivery is made once per run.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-import polars as pl
 from prefect import task
 
-from registry.ledger import Batch, Champion
-from storage import tables
-from storage.prediction_log import PredictionLog
-from storage.publish import Delivered, Stamp, deliver, stamped
-from tasks.asking import ask_scorer
-from tasks.champions import champion_bundle
+from registry.ledger import Batch
 from tasks.events import announce
 from tasks.history import unscored
 from tasks.leases import holding
-from tasks.lookups import looked_up
 from tasks.policies import IDEMPOTENT_IO
+from tasks.score_delivery import Delivery, deliver, finish, unfinished_deliveries
+from tasks.score_run import ScoreRun, begin, fill
 from tasks.site import Site, open_sites
-from tasks.snapshots import BATCH_COLUMN
-from tasks.telling import log, note
+from tasks.telling import note
 from validation.deeds import Scored, skipped
 from validation.errors import NoChampionError
 from validation.failpoints import reached
 from validation.verdict import Verdict
-
-_KNOWN_AT = "_known_at"
-_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 def sites_with_champion(pipeline: str | None) -> tuple[Site, ...]:
@@ -39,9 +30,9 @@ def sites_with_champion(pipeline: str | None) -> tuple[Site, ...]:
     return sites
 
 
-def batches_to_score(site: Site) -> tuple[Batch, ...]:
-    """Accepted batches without predictions, oldest first."""
-    return unscored(site.ledger, site.name)
+def score_new(site: Site, as_of: datetime, *, through: str) -> list[Verdict]:
+    """Score what has no predictions yet, batch by batch."""
+    return [score_batch(site, batch, as_of, through=through) for batch in unscored(site.ledger, site.name)]
 
 
 @task(task_run_name="score batch {batch.number}", **IDEMPOTENT_IO)
@@ -53,91 +44,46 @@ def score_batch(site: Site, batch: Batch, as_of: datetime, *, through: str) -> V
             return skipped("score", site.name, f"another process is scoring; batch {batch.number} is next", as_of)
         if batch not in unscored(site.ledger, site.name):
             return skipped("score", site.name, f"another process has scored batch {batch.number} meanwhile", as_of)
-        rows = _rows_of(site, batch)
         reached("score.started")
-        predicted = _through_scorer(site, rows) if through == "scorer" else _through_engine(site, rows, batch)
+        run = begin(site, batch, champion, as_of)
+        reached("score.planned")
+        fill(run, through=through)
         reached("score.predicted")
-        delivered = _deliver(site, champion, predicted, batch, as_of)
+        delivery = deliver(site, run.outbox, run.manifest)
         reached("score.delivered")
-        verdict = _scored(site, batch, predicted, delivered, as_of=as_of, through=through)
+        verdict = told_of(run, batch, delivery, through=through)
         note(site, verdict, lease=lease)
         reached("score.recorded")
+        if not delivery.pending:
+            run.outbox.remove()
     announce("window.scored", site.name, batch=batch.number, as_of=as_of.isoformat())
     return verdict
 
 
-def _rows_of(site: Site, batch: Batch) -> pl.DataFrame:
-    table = tables.scan(site.lake.curated(site.name), site.lake.remote)
-    assert table is not None, "an accepted batch is in the table"  # noqa: S101 - the ledger says so
-    mine = table.filter(pl.col(BATCH_COLUMN) == batch.number).sort(site.pipeline.spec.time, *site.pipeline.spec.key)
-    rows = mine.select(*site.pipeline.source_schema, _KNOWN_AT).collect()
-    # What had come in when they came, and not now: a repetition scores the same, and training sees what was scored.
-    return looked_up(site, rows.lazy(), as_known_at=_EVER).select(list(site.pipeline.raw_schema)).collect()
+@task(task_run_name="finish deliveries of {site.name}", **IDEMPOTENT_IO)
+def finish_deliveries(site: Site, as_of: datetime) -> tuple[Verdict, ...]:
+    """Bring what some channel waits for, and clear up; nothing while another process scores."""
+    if not unfinished_deliveries(site):
+        return ()
+    with holding(site, "score") as lease:
+        return () if lease is None else tuple(finish(site, as_of, lease))
 
 
-def _through_scorer(site: Site, rows: pl.DataFrame) -> pl.DataFrame:
-    """Key, time, prediction, and who answered, as the scorer returned and logged it."""
-    parts = [
-        _identity(site, chunk).with_columns(
-            pl.Series("prediction", answer.predictions),
-            pl.lit(answer.version).alias("model_version"),
-            pl.format("{}-{}", pl.lit(answer.prediction_id), pl.int_range(pl.len())).alias("prediction_id"),
-        )
-        for chunk, answer in ask_scorer(site, rows)
-    ]
-    return pl.concat(parts)
-
-
-def _through_engine(site: Site, rows: pl.DataFrame, batch: Batch) -> pl.DataFrame:
-    """The same, by the champion's bundle in this process; logged here."""
-    found = champion_bundle(site)
-    assert found is not None, "the caller has seen a champion"  # noqa: S101 - and champions are never taken away
-    champion, bundle = found
-    version, run = champion.change.version, f"{site.name}-{batch.number}"
-    predictions = bundle.predict(rows)
-    with PredictionLog(site.lake.predictions(site.name), site.pipeline.raw_schema) as written:
-        if not written.write(version, rows, predictions, prediction_id=run, at=site.ledger.now()):
-            log.warning("%s: the predictions of batch %s could not be logged", site.name, batch.number)
-    return _identity(site, rows).with_columns(
-        pl.Series("prediction", predictions.tolist()),
-        pl.lit(version).alias("model_version"),
-        pl.format("{}-{}", pl.lit(run), pl.int_range(pl.len())).alias("prediction_id"),
-    )
-
-
-def _identity(site: Site, rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(list(dict.fromkeys([*site.pipeline.spec.key, site.pipeline.spec.time])))
-
-
-def _deliver(site: Site, champion: Champion, predicted: pl.DataFrame, batch: Batch, as_of: datetime) -> Delivered:
-    where = site.pipeline.delivery
-    run = f"{site.name}-{batch.number}"
-    stamp = Stamp(pipeline=site.name, version=champion.change.version, epoch=champion.epoch, scored_at=as_of)
-    return deliver(
-        stamped(predicted, stamp, run_id=run),
-        run_id=run,
-        files=site.lake.delivery(where.files) if where.files else None,
-        table=site.lake.delivery(where.table) if where.table else None,
-        remote=site.lake.remote,
-        work=site.work,
-    )
-
-
-def _scored(
-    site: Site, batch: Batch, predicted: pl.DataFrame, delivered: Delivered, *, as_of: datetime, through: str
-) -> Scored:
-    versions = tuple(predicted["model_version"].unique().sort())
-    places = tuple(str(place) for place in (delivered.file, delivered.table) if place)
-    told = f"{predicted.height:,} rows of {batch.name} were scored by version {', '.join(versions)}"
+def told_of(run: ScoreRun, batch: Batch, delivery: Delivery, *, through: str) -> Scored:
+    """What is written down of a run that is whole, when each channel had its turn."""
+    manifest, versions = run.manifest, run.outbox.versions(run.manifest)
+    told = f"{manifest.rows:,} rows of {batch.name} were scored by version {', '.join(versions) or manifest.version}"
     return Scored(
-        pipeline=site.name,
+        pipeline=manifest.pipeline,
         subject=str(batch.number),
-        outcome="scored",
-        reasons=(f"{told} and delivered to {len(places)} places",),
-        data_time=as_of,
-        rows=predicted.height,
-        versions=versions,
+        outcome="pending" if delivery.pending else "scored",
+        reasons=(f"{told} and delivered to {len(delivery.places)} places", *delivery.why),
+        data_time=manifest.scored_at,
+        rows=manifest.rows,
+        versions=versions or (manifest.version,),
         span=batch.span,
         through=through,
-        delivered=places,
+        delivered=delivery.places,
+        run_id=manifest.run_id,
+        pending=delivery.pending,
     )

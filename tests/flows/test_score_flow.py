@@ -1,6 +1,8 @@
 """Predictions where decisions are taken: each batch once, in the log, the file and the table, by the champion alone."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import polars as pl
@@ -8,13 +10,20 @@ import pytest
 
 from andon.processes import environment, free_port, start_scorer
 from flows.ingest import ingest
+from flows.reconcile import reconcile
 from flows.score import score
+from modelling import bundle
 from storage import tables
+from storage.outbox import runs_in
 from storage.prediction_log import read_predictions
-from storage.publish import Stamp, stamped
-from tasks.champions import champion_bundle
+from storage.publishing.stamp import stamped
+from tasks.champions import bundle_folder, champion_bundle
+from tasks.history import undelivered
 from tasks.leases import holding
-from tests.flows.world import World, at_once, day
+from tasks.score_delivery import deliver
+from tasks.score_run import ScoreRun, begin
+from tests.flows.world import POLICIES, World, at_once, day
+from validation.deeds import Scored
 from validation.errors import NoChampionError, ServiceDownError
 
 # The last hour of batch 5 had no label yet when the champion was trained; what came before is history.
@@ -44,8 +53,9 @@ def test_a_batch_is_in_the_log_the_file_and_the_table_with_its_proof(world: Worl
     file = pl.read_parquet(world.lake / "scores" / "bikes" / "bikes-6.parquet")
     assert file["ts"].to_list() == world.rows(5)["ts"].to_list()
     np.testing.assert_allclose(file["prediction"], expected(world, 5), rtol=1e-12)
-    proof = file.drop("ts", "prediction", "prediction_id").unique()
-    assert proof.rows() == [("1", "bikes-6", "bikes", 1, day(1, 31))]
+    proof = file.drop("ts", "prediction", "prediction_id", "snapshot").unique()
+    assert proof.rows() == [("bikes-6", "bikes", "6", 0, "1", 1, day(1, 31))]
+    assert file["snapshot"].unique().to_list() == [item.subject for item in world.ledger.verdicts(kind="snapshot")]
     assert delivered(world).filter(pl.col("run_id") == "bikes-6").select(file.columns).equals(file)
     newest = logged(world).filter(pl.col("ts") >= day(1, 31))
     assert newest.select("ts", "prediction", "prediction_id").equals(file.select("ts", "prediction", "prediction_id"))
@@ -63,18 +73,72 @@ def test_running_again_or_twice_at_once_scores_nothing_twice(world: World) -> No
 
 def test_a_delivery_that_was_not_written_down_is_completed_and_not_repeated(world: World) -> None:
     """As after a crash in the middle of a batch: its file was there, neither table nor ledger knew of it."""
-    before = pl.DataFrame({"ts": world.rows(5)["ts"], "prediction": [1.0] * 168, "run_id": ["bikes-6"] * 168})
-    file = world.lake / "scores" / "bikes" / "bikes-6.parquet"
-    file.parent.mkdir(parents=True)
+    batch, site = world.ledger.batches("bikes", kind="rows")[5], world.site
     champion = world.ledger.champion("bikes")
     assert champion is not None
-    stamp = Stamp(pipeline="bikes", version="1", epoch=champion.epoch, scored_at=day(1, 31))
-    stamped(before, stamp, run_id="bikes-6").write_parquet(file)
+    run = begin(site, batch, champion, day(1, 31))
+    run.outbox.put(0, scored_by_hand(world, run))
+    assert deliver(site, run.outbox, run.manifest, only=["files"]).pending == ()
+    file = world.lake / "scores" / "bikes" / "bikes-6.parquet"
     was = file.read_bytes()
-    score("bikes", as_of=day(1, 31))
+    score("bikes", as_of=day(2, 1))
     assert file.read_bytes() == was
     assert set(delivered(world).filter(pl.col("run_id") == "bikes-6")["prediction"]) == {1.0}
     assert (delivered(world).height, world.told("score")) == (336, UNSCORED)
+    assert runs_in(site.lake, "bikes") == ()
+
+
+def scored_by_hand(world: World, run: ScoreRun) -> pl.DataFrame:
+    return stamped(world.rows(5).select("ts", prediction=pl.lit(1.0)), run.manifest.run, run.manifest.stamp)
+
+
+def test_a_run_ends_with_the_champion_that_it_began_with(later: World) -> None:
+    """The second champion was promoted in the middle of it."""
+    first = later.ledger.champions("bikes")[0]
+    begin(later.site, later.ledger.batches("bikes", kind="rows")[4], first, day(1, 31))
+    score("bikes", as_of=day(2, 14))
+    made = delivered(later)
+    answered = made.group_by("run_id").agg(pl.col("model_version", "epoch", "scored_at").unique()).sort("run_id")
+    assert answered.rows() == [
+        ("bikes-5", ["1"], [1], [day(1, 31)]),
+        *((f"bikes-{number}", ["2"], [2], [day(2, 14)]) for number in (6, 7, 8)),
+    ]
+    mine = made.filter(pl.col("run_id") == "bikes-5")["prediction"]
+    rows = later.rows(4)
+    old = bundle.load(bundle_folder(later.site, first.change), sha256=first.change.bundle_sha256)
+    np.testing.assert_allclose(mine, old.predict(rows), rtol=1e-12)
+
+
+def test_a_channel_that_fails_holds_up_nothing_and_is_finished_by_the_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.define(f"{POLICIES} delivery=Delivery(files='scores/bikes', table='bike_scores', database='bike_scores'),")
+    blocked = world.home / "database"
+    blocked.write_text("this is a file, and no folder")
+    database = blocked / "delivery.db"
+    monkeypatch.setenv("ANDON_DELIVERY_DATABASE", f"sqlite:///{database}")
+    verdicts = score("bikes", as_of=day(1, 31))
+    scored = [item for item in verdicts if isinstance(item, Scored)]
+    assert [(item.outcome, item.pending, len(item.delivered)) for item in scored] == [("pending", ("database",), 2)] * 2
+    assert "database waits: " in scored[0].reasons[1]
+    assert delivered(world).height == 336
+    assert runs_in(world.site.lake, "bikes") == ("bikes-5", "bikes-6")
+
+    again = reconcile("bikes", as_of=day(1, 31))
+    told = "predictions of 2 batches wait for database; that is done by this sweep"
+    assert told in [reason for item in again for reason in item.reasons]
+    assert world.told("delivery") == [], "what changes nothing is not written down"
+
+    blocked.unlink()
+    blocked.mkdir()
+    reconcile("bikes", as_of=day(2, 1))
+    assert world.told("delivery") == [("5", "delivered"), ("6", "delivered")]
+    assert [undelivered(world.ledger, "bikes"), runs_in(world.site.lake, "bikes")] == [(), ()]
+    with closing(sqlite3.connect(database)) as connection:
+        counts = connection.execute("SELECT count(*), count(DISTINCT prediction_id) FROM bike_scores").fetchone()
+    assert counts == (336, 336)
+    assert delivered(world).height == 336
+    assert score("bikes", as_of=day(2, 1)) == ()
 
 
 def test_while_another_scores_the_batch_is_left_to_it(world: World) -> None:
