@@ -17,6 +17,7 @@ from serving.slot import Log, Slot
 
 INLINE_ROWS = 50  # more rows are predicted in a thread, so that other requests need not wait
 INLINE_BYTES = 64 * KB  # longer bodies are decoded there, too
+AT_ONCE_BYTES = 8 * KB  # a body up to so long holds few enough rows to be answered where it is received
 ALL_ERRORS = (Exception, pl.exceptions.PanicException)  # a panic in Polars is no Exception
 
 Message = Mapping[str, Any]

@@ -3,9 +3,9 @@
 A request keeps the lane that it started in, so a swap in between does not touch it.
 """
 
-import os
 import time
 from collections.abc import Sequence
+from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,12 +39,13 @@ class Reply(NamedTuple):
 class Lane:
     """A served champion with what is found once for it: the batcher, its numbers, its header."""
 
-    __slots__ = ("_version", "_version_header", "batcher", "served", "tally")
+    __slots__ = ("_bits", "_version", "_version_header", "batcher", "served", "tally")
 
     def __init__(self, served: Served, tally: Tally) -> None:
         self.served, self.tally = served, tally
         self._version = served.champion.change.version
         self._version_header = (b"x-andon-model-version", self._version.encode())
+        self._bits = Random().getrandbits  # seeded by the system, which is too slow to be asked each time
         predictor = served.predictor
         self.batcher = None if predictor.is_direct else Batcher(predictor.predict_values)
 
@@ -65,7 +66,7 @@ class Lane:
 
     def reply(self, rows: Rows, predictions: Sequence[Any]) -> Reply:
         """The answer, once it is in the log; its rows are logged as `prediction_id`-0, -1, ..."""
-        prediction_id = os.urandom(16).hex()
+        prediction_id = f"{self._bits(128):032x}"
         body = _encode({"predictions": predictions})
         self.served.log.append(
             self._version, rows.columns, predictions, prediction_id=prediction_id, at_us=time.time_ns() // 1_000

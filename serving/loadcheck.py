@@ -1,8 +1,8 @@
 """Would the scorer serve this bundle? `python -P -m serving.loadcheck FOLDER SHA256` prints a LoadCheck as JSON.
 
 The bundle is loaded and verified, and then asked as clients ask: JSON goes through the scorer's application, decoder
-and model, each golden row alone, many rows in both forms, and requests that must be refused. Left out are the socket
-and the prediction log: nothing is written anywhere. The figures are judged by the gate, not here.
+and model: each golden row alone and with others, many rows in each form, and what must be refused. The socket and
+the log are left out: nothing is written anywhere. The figures are judged by the gate, not here.
 """
 
 import asyncio
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from modelling.encoding import UnknownLevelError
 from modelling.loadcheck import LoadCheck
 from registry.ledger import Champion, Change
 from serving.app import App, Message
 from serving.auth import Auth
-from serving.desk import INLINE_ROWS
+from serving.desk import AT_ONCE_BYTES, INLINE_ROWS
 from serving.metrics import Metrics
 from serving.slot import Served, Slot
 from validation.errors import RegistryError
@@ -36,6 +37,8 @@ QUERIES = 100
 BYTES_PER_MB = 1e6
 
 _OK, _UNPROCESSABLE = 200, 422
+_TARGET = b"/invocations"
+_TOGETHER = "golden rows that arrive together"
 _NO_VALUE = {"no": "value"}  # of a column of any type
 
 
@@ -65,7 +68,11 @@ class Client:
         self._served, self._app = served, App({slot.pipeline: slot}, pool, auth=Auth(), metrics=Metrics())
 
     async def ask(self, body: bytes) -> tuple[int, bytes]:
-        """Status and body of the answer."""
+        """Status and body of the answer, by the way that the server would take."""
+        if len(body) <= AT_ONCE_BYTES and self._app.answers_at_once(_TARGET):
+            reply = self._app.at_once(_TARGET, (), body)
+            if reply is not None:
+                return reply.status, reply.body
         sent: list[Mapping[str, Any]] = []
 
         async def receive() -> Message:
@@ -74,8 +81,17 @@ class Client:
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        await self._app({"method": "POST", "path": "/invocations", "headers": ()}, receive, send)
+        await self._app({"method": "POST", "path": _TARGET.decode(), "headers": ()}, receive, send)
         return sent[0]["status"], sent[1]["body"]
+
+    def refuses(self, row: Mapping[str, Any]) -> bool:
+        """Whether the definition refuses this row for a category that is not the model's."""
+        rows = self._served.decoder.decode(msgspec.json.encode({"dataframe_records": [row]}))
+        try:
+            self._served.predictor.predict_values(rows.columns)
+        except UnknownLevelError:
+            return True
+        return False
 
     async def expect(self, request: Mapping[str, Any], predictions: Sequence[Any], *, what: str) -> None:
         """AnswerError unless the answer holds these predictions, each a tuple of k."""
@@ -120,28 +136,41 @@ async def _ask(bundle: "Bundle") -> list[float]:
     """Ask everything; returns the seconds of requests with one row."""
     from serving.loading import ready
 
-    rows, predictions = bundle.manifest.golden_rows, bundle.manifest.golden_predictions
+    golden = list(zip(bundle.manifest.golden_rows, bundle.manifest.golden_predictions, strict=True))
     with ThreadPoolExecutor(1) as pool:
         client = Client(ready(bundle, _candidate(bundle), NoLog()), pool)
-        for number, (row, prediction) in enumerate(zip(rows, predictions, strict=True)):
+        known = [(row, prediction) for row, prediction in golden if not client.refuses(row)]
+        if not known:
+            raise AnswerError(
+                "the model refuses all of its golden rows; train anew, or set Serving(on_unknown='missing')"
+            )
+        for number, (row, prediction) in enumerate(known):
             await client.expect({"dataframe_records": [row]}, [prediction], what=f"golden row {number} alone")
-        many = list(islice(cycle(rows), INLINE_ROWS + 1))
-        wanted = list(islice(cycle(predictions), INLINE_ROWS + 1))
-        await client.expect({"dataframe_records": many}, wanted, what="many golden rows")
-        for form, request in _forms(many).items():
-            await client.expect(request, wanted, what=f"many golden rows as {form}")
-        await client.expect_refusal({"dataframe_records": [{}]}, what="a row without columns")
-        for name in rows[0]:
-            broken = {"dataframe_records": [rows[0] | {name: _NO_VALUE}]}
-            await client.expect_refusal(broken, what=f"a row whose {name!r} is no value")
+        together = (client.expect({"instances": [row]}, [prediction], what=_TOGETHER) for row, prediction in known)
+        await asyncio.gather(*together)
+        many = list(islice(cycle(known), INLINE_ROWS + 1))
+        rows, predictions = [row for row, _ in many], [prediction for _, prediction in many]
+        for form, request in _forms(rows).items():
+            await client.expect(request, predictions, what=f"many golden rows as {form}")
+        await _expect_refusals(client, rows[0])
         return [await _timed(client, msgspec.json.encode({"dataframe_records": rows[:1]})) for _ in range(QUERIES)]
+
+
+async def _expect_refusals(client: Client, row: Mapping[str, Any]) -> None:
+    await client.expect_refusal({"dataframe_records": [{}]}, what="a row without columns")
+    for name in row:
+        broken = {"dataframe_records": [{**row, name: _NO_VALUE}]}
+        await client.expect_refusal(broken, what=f"a row whose {name!r} is no value")
 
 
 def _forms(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
     """The same rows in each form that a client may choose."""
     data = [list(row.values()) for row in rows]
     return {
+        "dataframe_records": {"dataframe_records": list(rows)},
         "dataframe_split": {"dataframe_split": {"columns": list(rows[0]), "data": data}},
+        "inputs": {"inputs": {name: [row[name] for row in rows] for name in rows[0]}},
+        "instances": {"instances": list(rows)},
     }
 
 

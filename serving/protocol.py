@@ -15,13 +15,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from serving.app import App
+from serving.desk import AT_ONCE_BYTES
 from serving.lane import Reply, sentence
-from serving.limits import KB, Limits
+from serving.limits import Limits
 from serving.overdue import ANSWER, BODY, HEAD, IDLE, LINGER, Watch
 from serving.wire import answer, without_offer
 
 _LOG = logging.getLogger(__name__)
-AT_ONCE_BYTES = 8 * KB  # longer bodies may hold rows that are better predicted in a thread
 
 
 def http_protocol(limits: Limits) -> type[HttpToolsProtocol]:

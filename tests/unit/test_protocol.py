@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from serving.auth import Auth
+from serving.desk import AT_ONCE_BYTES
 from serving.limits import Limits
-from serving.protocol import AT_ONCE_BYTES
 from tests.unit.serving_world import TOKEN, ListLog, Raw, Twice, listening, post, row, served, slots
 
 BODY = json.dumps({"dataframe_records": [row()]}).encode()
