@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,43 @@ _PACKAGE = "postgresql"
 _READY_SECONDS = 60
 
 
+class PostgresServer:
+    """A server that tests may break. `url`: `postgresql://andon:PASSWORD@127.0.0.1:PORT` (append a database)."""
+
+    def __init__(self, start: Callable[[], "subprocess.Popen[bytes]"], url: str) -> None:
+        self._start, self.url = start, url
+        self._process = start()
+        _wait_ready(self._process, f"{url}/postgres")
+
+    def crash(self) -> None:
+        """As `pg_ctl stop -m immediate`: every connection is cut, nothing is written; recovery comes at the start."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(timeout=30)
+
+    def start(self) -> None:
+        """Start it again, with what it had."""
+        self._process = self._start()
+        _wait_ready(self._process, f"{self.url}/postgres")
+
+    def stop(self) -> None:
+        """The fast shutdown: disconnects clients."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=30)
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """The URL of a fresh server, `postgresql://andon:PASSWORD@127.0.0.1:PORT` (append a database), while inside.
 
     Without Debian's package the test is skipped, or fails when CI=true.
     """
+    with breakable_server() as server:
+        yield server.url
+
+
+@contextmanager
+def breakable_server() -> Iterator[PostgresServer]:
+    """The same, as a server that can be crashed and started again."""
     binaries = _binaries()
     home = Path(tempfile.mkdtemp(prefix="andon-postgres-"))
     password = secrets.token_hex(8)
@@ -35,14 +66,12 @@ def postgres_server() -> Iterator[str]:
         identity = _identity(home)
         _init(binaries, home, identity)
         port = _free_port()
-        server = _start(binaries, home, identity, port=port)
         url = f"postgresql://andon:{password}@127.0.0.1:{port}"
+        server = PostgresServer(lambda: _start(binaries, home, identity, port=port), url)
         try:
-            _wait_ready(server, f"{url}/postgres")
-            yield url
+            yield server
         finally:
-            server.send_signal(signal.SIGINT)  # the fast shutdown: disconnects clients
-            server.wait(timeout=30)
+            server.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -98,7 +127,7 @@ def _init(binaries: Path, home: Path, identity: dict[str, Any]) -> None:
 def _start(binaries: Path, home: Path, identity: dict[str, Any], *, port: int) -> subprocess.Popen[bytes]:
     settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": home, "fsync": "off"}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    with (home / "server.log").open("wb") as log:
+    with (home / "server.log").open("ab") as log:
         return subprocess.Popen(
             [binaries / "postgres", "-D", home / "data", *options], stdout=log, stderr=log, cwd=home, **identity
         )

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -161,6 +162,36 @@ def test_of_many_creators_one_wins(objects: Objects, root: Address) -> None:
     assert objects.names(root / "claims") == ("a",)
 
 
+@pytest.mark.parametrize("size", [1_000, WRITE_BYTES + 1_000], ids=["small", "in parts"])
+def test_of_many_creators_from_files_one_wins(objects: Objects, root: Address, tmp_path: Path, size: int) -> None:
+    files = [tmp_path / str(number) for number in range(4)]
+    for number, file in enumerate(files):
+        file.write_bytes(b"%d" % number * size)
+    # NOTE: moto looks and completes an upload in two steps, between which others may come; S3 does not.
+    with ThreadPoolExecutor(1 if root.is_remote and size > WRITE_BYTES else 4) as threads:
+        won = list(threads.map(lambda file: objects.create_from(file, root / "new" / "a"), files))
+    assert sum(won) == 1
+    assert objects.read(root / "new" / "a") == files[won.index(True)].read_bytes()
+    assert all(file.exists() for file in files)
+    assert objects.create_from(files[0], root / "new" / "a") is False
+    assert objects.names(root / "new") == ("a",)
+
+
+def test_a_file_is_created_across_file_systems(tmp_path: Path) -> None:
+    shared = Path("/dev/shm")  # noqa: S108
+    if not os.access(shared, os.W_OK) or shared.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs two file systems")
+    (tmp_path / "file").write_bytes(b"abc")
+    with tempfile.TemporaryDirectory(dir=shared) as other:
+        root = Address.of(other)
+        local = objects_for(root, Remote())
+        assert [local.create_from(tmp_path / "file", root / "a"), local.create_from(tmp_path / "file", root / "a")] == [
+            True,
+            False,
+        ]
+        assert (local.read(root / "a"), local.names(root)) == (b"abc", ("a",))
+
+
 def test_remove_takes_one_file_away(objects: Objects, root: Address, lay: Lay) -> None:
     place, other = lay("in/a", b"a"), lay("in/b", b"b")
     objects.remove(place)
@@ -253,6 +284,17 @@ def test_a_large_file_is_put_whole_or_not_at_all(
         broken.put(tmp_path / "file", bucket / "whole")
     proxy.breaks("none")
     assert broken.read(bucket / "whole") == b"old"
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4], ids=["begun", "part", "part", "completed"])
+def test_a_creator_in_parts_whose_answer_was_lost_is_told_that_it_won(
+    broken: Objects, proxy: FaultProxy, bucket: Address, tmp_path: Path, call: int
+) -> None:
+    (tmp_path / "file").write_bytes(os.urandom(WRITE_BYTES + 1))
+    proxy.breaks("lost answer", calls=1, after=call - 1)
+    assert broken.create_from(tmp_path / "file", bucket / f"created {call}") is True
+    assert broken.read(bucket / f"created {call}") == (tmp_path / "file").read_bytes()
+    assert broken.create_from(tmp_path / "file", bucket / f"created {call}") is False
 
 
 def test_an_object_that_is_overwritten_while_it_is_read_is_not_fetched(
