@@ -1,107 +1,283 @@
-"""Lookups of a pipeline in its lake: accepted batches alone, and what a person let in only from then on."""
+"""Online lookups: a request with the contract's own columns is answered as training would fill the rest."""
 
-from dataclasses import replace
-from datetime import datetime
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from andon.catalogue import load as load_pipeline
+from andon.settings import Settings
+from modelling.bundle import Bundle, load, write
+from modelling.training import fit
+from registry.ledger import Ledger
+from registry.memory import MemoryLedger
+from serving.lookups import LookupTables
+from serving.rows import Rows
+from storage.lake import Lake as Places
+from tasks.lookups import looked_up
+from tasks.site import Site
+from tests.fakes import FolderStore
+from tests.unit.lake_world import Lake, Seen, day
+from tests.unit.modelling_world import FAST
+from validation.errors import ServiceDownError
+
+DEFINITION = """
 from typing import Annotated
 
 import pandera.polars as pa
 import polars as pl
-import pytest
 
-from andon import Lookup, Table
-from andon.settings import Settings
-from registry.ledger import Arrival, Batch, BatchState
-from registry.memory import MemoryLedger
-from storage import tables
-from storage.lake import Lake
-from tasks.lookups import looked_up
-from tasks.site import Site
-from tests.fakes import FolderStore
-from tests.unit.definitions import Trips, define
-from tests.unit.lake_world import MOMENT, day
-from validation.contract import ContractVerdict
-from validation.deeds import Released
+from andon import Labels, Lookup, Pipeline, Source, Table
 
 
-class Tolls(pa.DataFrameModel):
+class Trips(pa.DataFrameModel):
+    trip_id: str
+    started_at: Annotated[pl.Datetime, "us", "UTC"]
+    distance: float
+    zone: str = pa.Field(nullable=True)
+
+
+class Weather(pa.DataFrameModel):
     zone: str
-    since: Annotated[pl.Datetime, "us", "UTC"]
-    toll: float
+    observed_at: Annotated[pl.Datetime, "us", "UTC"]
+    temp: float = pa.Field(nullable=True)
+    visib: float
 
 
-TOLLS = Table(name="tolls", path="landing/tolls/*.parquet", contract=Tolls, key="zone", time="since")
+WEATHER = Table(name="weather", path="landing/weather/*.parquet", contract=Weather, key="zone", time="observed_at")
+PIPELINE = Pipeline(
+    name="trips",
+    source=Source(path="landing/trips/*.parquet", time="started_at", key="trip_id"),
+    labels=Labels(path="landing/ends/*.parquet", target="late"),
+    contract=Trips,
+    lookups=(LOOKUPS),
+    features=lambda trips: trips.select("trip_id", "distance", "zone", *COLUMNS),
+    task="binary",
+)
+"""
+LOOKUP = 'Lookup(table=WEATHER, on="zone", as_of="started_at", max_age="5d"),'
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site_in(folder: Path, *, lookups: str = LOOKUP) -> Site:
+    path = folder / f"trips{len(lookups)}.py"
+    columns = '("temp", "visib")' if lookups else "()"
+    path.write_text(DEFINITION.replace("LOOKUPS", lookups).replace("COLUMNS", columns))
     return Site(
-        pipeline=define(contract=Trips, lookups=(Lookup(table=TOLLS, on="zone", as_of="started_at"),)),
-        settings=Settings(home=tmp_path),
+        pipeline=load_pipeline(path),
+        settings=Settings(home=folder),
         ledger=MemoryLedger(),
-        store=FolderStore(tmp_path / "store"),
-        lake=Lake(tmp_path / "lake"),
+        store=FolderStore(folder / "store"),
+        lake=Places(folder / "lake"),
         actor="test",
     )
 
 
-def bring(site: Site, since: datetime, toll: float, *, came: datetime, state: BatchState = "accepted") -> Batch:
-    """A batch of one toll in the north, as ingest leaves it."""
-    name = f"{toll}.parquet"
-    (batch,) = site.ledger.claim_batches(site.name, "tolls", [Arrival(name=name, sha256=name.ljust(64, "0"))])
-    row = {"zone": "north", "since": since, "toll": toll, "_batch": batch.number, "_known_at": came}
-    rows = pl.LazyFrame([row], schema_overrides={"since": MOMENT, "_known_at": MOMENT})
-    place, marker = site.lake.table(site.name, "tolls"), f"{site.name}/tolls/{batch.number}"
-    tables.append(place, rows, markers=[marker], remote=site.lake.remote, work=site.work)
-    verdict = ContractVerdict(
-        pipeline=site.name, subject=name, outcome="accept", reasons=("good",), data_time=came, rows_in=1
+def bundle_of(site: Site, folder: Path) -> Bundle:
+    numbers = range(200)
+    rows = pl.DataFrame(
+        {
+            "trip_id": [str(number) for number in numbers],
+            "started_at": pl.Series([day(number / 10) for number in numbers], dtype=pl.Datetime("us", "UTC")),
+            "distance": [float(number % 7) for number in numbers],
+            "zone": ["north", "south"] * 100,
+            "temp": [float(number % 30) for number in numbers],
+            "visib": [10.0] * 200,
+            "late": [number % 30 > 12 for number in numbers],
+        }
     )
-    (done,) = site.ledger.finish_batches([(replace(batch, state=state), verdict)], actor="test")
-    return done
-
-
-def release(site: Site, batch: Batch, *, at: datetime) -> None:
-    said = Released(
-        pipeline=site.name,
-        subject=batch.name,
-        outcome="released",
-        reasons=("the toll is right",),
-        data_time=at,
-        batch=batch.number,
-        batch_kind=batch.kind,
+    pipeline = site.pipeline
+    model = fit(pipeline.spec, rows, FAST, seed=7, threads=1)
+    write(
+        folder,
+        model=model,
+        pipeline=pipeline.name,
+        definition=pipeline.module_source,
+        definition_hash=pipeline.fingerprint,
+        snapshot="s",
+        rows=rows,
+        profile_json="{}",
     )
-    site.ledger.settle_batch(batch, said, state="accepted", actor="ann")
+    return load(folder)
 
 
-def tolls(site: Site, *came: datetime, batches: dict[str, tuple[int, ...]] | None = None) -> list[float | None]:
-    """What trips in the north on day 5 are told that came at these moments."""
-    trips = pl.LazyFrame(
-        {"zone": ["north"] * len(came), "started_at": [day(5)] * len(came), "_known_at": came},
-        schema={"zone": pl.String, "started_at": MOMENT, "_known_at": MOMENT},
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(site=site_in(tmp_path), work=tmp_path)
+
+
+@pytest.fixture
+def bundle(lake: Lake, tmp_path: Path) -> Bundle:
+    return bundle_of(lake.site, tmp_path / "bundle")
+
+
+def opened(
+    bundle: Bundle, lake: Lake, *, every_seconds: float = 1_000.0, like: LookupTables | None = None
+) -> LookupTables:
+    tables = LookupTables.of(
+        bundle, ledger=lambda: lake.site.ledger, lake=lake.site.lake, every_seconds=every_seconds, like=like
     )
-    told: list[float | None] = looked_up(site, trips, as_known_at=day(99), batches=batches).collect()["toll"].to_list()
-    return told
+    assert tables is not None
+    return tables
 
 
-def test_before_any_batch_there_is_nothing_to_tell(site: Site) -> None:
-    assert tolls(site, day(9)) == [None]
+ASKED = ((2.0, "north"), (9.0, "north"), (2.0, "south"), (2.0, None), (-3.0, "north"))
 
 
-def test_only_accepted_batches_are_told_and_of_these_the_asked_for(site: Site) -> None:
-    first = bring(site, day(1), 1.0, came=day(6))
-    bring(site, day(2), 2.0, came=day(6), state="suspect")
-    second = bring(site, day(3), 3.0, came=day(7))
-    assert tolls(site, day(5), day(6), day(7)) == [None, 1.0, 3.0]
-    assert tolls(site, day(7), batches={"tolls": (first.number,)}) == [1.0]
-    assert tolls(site, day(7), batches={"tolls": (first.number, second.number)}) == [3.0]
-    assert tolls(site, day(7), batches={}) == [None]
+def request() -> Rows:
+    count = len(ASKED)
+    moments, zones = [day(at) for at, _ in ASKED], [zone for _, zone in ASKED]
+    columns: list[list[Any]] = [
+        [str(row) for row in range(count)],
+        moments,
+        [1.0] * count,
+        zones,
+        [None] * count,
+        [None] * count,
+    ]
+    return Rows(columns=columns, height=count, absent=("temp", "visib"))
 
 
-def test_a_released_batch_is_told_to_rows_that_come_after_its_release_and_to_no_others(site: Site) -> None:
-    """Rows that came before it were scored without it, though it lay there; they must be learned from like that."""
-    bring(site, day(1), 1.0, came=day(6))
-    held = bring(site, day(2), 2.0, came=day(7), state="suspect")
-    before = tolls(site, day(6), day(8))
-    release(site, held, at=day(9))
-    assert before == tolls(site, day(6), day(8)) == [1.0, 1.0]
-    assert tolls(site, day(9)) == [2.0]
+def temps(tables: LookupTables) -> list[float | None]:
+    rows = request()
+    tables.fill(rows)
+    return rows.columns[4]
+
+
+def test_a_request_is_told_what_training_is_told(lake: Lake, bundle: Bundle) -> None:
+    lake.weather(
+        Seen("north", day(0), temp=5.0), Seen("north", day(1), temp=6.0), Seen("south", day(3), 7.0), came=day(4)
+    )
+    lake.weather(Seen("north", day(1), temp=8.0), came=day(5))
+    rows, tables = request(), opened(bundle, lake)
+    tables.fill(rows)
+    trips = bundle.raw_schema.items()
+    alone = pl.DataFrame({name: rows.columns[place] for place, (name, _) in enumerate(trips)}, schema=dict(trips))
+    trained = looked_up(lake.site, alone.lazy().drop("temp", "visib"), as_known_at=day(9)).collect()
+    assert (rows.columns[4], rows.columns[5]) == (trained["temp"].to_list(), trained["visib"].to_list())
+    assert rows.columns[4] == [8.0, None, None, None, None]  # found; too old; later; no zone; earlier
+    assert tables.trouble == ""
+    assert 0 <= tables.age_seconds < 60
+
+
+def test_columns_that_the_request_brought_are_left_alone(lake: Lake, bundle: Bundle) -> None:
+    lake.weather(Seen("north", day(1), temp=6.0), came=day(4))
+    rows = request()
+    rows.columns[4], rows.absent = [1.0] * 5, ("visib",)
+    opened(bundle, lake).fill(rows)
+    assert (rows.columns[4], rows.columns[5][0]) == ([1.0] * 5, 10.0)
+
+
+def test_a_batch_counts_when_it_is_accepted_and_is_read_once(lake: Lake, bundle: Bundle) -> None:
+    lake.weather(Seen("north", day(0), temp=5.0), came=day(1))
+    tables = opened(bundle, lake)
+    index = tables.held
+    tables.refresh()
+    assert all(tables.held[asked].index is held.index for asked, held in index.items())
+    lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
+    assert temps(tables)[0] == 5.0
+    tables.refresh()
+    assert temps(tables)[0] == 6.0
+
+
+def test_the_thread_follows_and_ends_with_the_last_reference(lake: Lake, bundle: Bundle) -> None:
+    others = set(threading.enumerate())
+    held = [opened(bundle, lake, every_seconds=0.01)]
+    (thread,) = set(threading.enumerate()) - others
+    lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
+    _until(lambda: temps(held[0])[0] == 6.0)
+    held.clear()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_close_ends_the_thread_and_answers_go_on(lake: Lake, bundle: Bundle) -> None:
+    lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
+    others = set(threading.enumerate())
+    tables = opened(bundle, lake)
+    (thread,) = set(threading.enumerate()) - others
+    tables.close()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert temps(tables)[0] == 6.0
+
+
+def test_while_the_ledger_is_down_the_last_good_copy_answers_and_it_is_told(lake: Lake, bundle: Bundle) -> None:
+    lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
+    down: list[bool] = []
+
+    def ledger() -> Ledger:
+        if down:
+            raise ServiceDownError("the ledger does not answer; start it")
+        return lake.site.ledger
+
+    tables = LookupTables.of(bundle, ledger=ledger, lake=lake.site.lake, every_seconds=1_000)
+    assert tables is not None
+    down.append(True)
+    tables.refresh()
+    assert tables.trouble == (
+        "the reference tables of trips cannot be read: ServiceDownError: the ledger does not answer; start it"
+    )
+    assert temps(tables)[0] == 6.0
+    after = LookupTables.of(bundle, ledger=ledger, lake=lake.site.lake, every_seconds=1_000, like=tables)
+    assert after is not None
+    assert (temps(after)[0], after.age_seconds) == (6.0, float("inf"))
+    down.clear()
+    after.refresh()
+    assert (after.trouble, after.age_seconds < 60) == ("", True)
+
+
+def test_without_ledger_from_the_start_values_are_missing_and_it_is_told(bundle: Bundle, lake: Lake) -> None:
+    def ledger() -> Ledger:
+        raise ServiceDownError("the ledger does not answer; start it")
+
+    tables = LookupTables.of(bundle, ledger=ledger, lake=lake.site.lake, every_seconds=1_000)
+    assert tables is not None
+    assert temps(tables) == [None] * 5
+    assert "the ledger does not answer" in tables.trouble
+    assert tables.age_seconds == float("inf")
+
+
+def test_a_table_that_is_gone_is_told_and_read_when_it_is_back(lake: Lake, bundle: Bundle, tmp_path: Path) -> None:
+    place = tmp_path / "lake" / "tables" / "trips" / "weather"
+    lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
+    place.rename(tmp_path / "away")
+    tables = opened(bundle, lake)
+    assert "the ledger names batches of weather, but there is no" in tables.trouble
+    (tmp_path / "away").rename(place)
+    tables.refresh()
+    assert (tables.trouble, temps(tables)[0]) == ("", 6.0)
+
+
+def test_the_next_bundle_takes_over_what_it_looks_up_alike(lake: Lake, bundle: Bundle) -> None:
+    lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
+    before = opened(bundle, lake)
+    after = opened(bundle, lake, like=before)
+    assert [held.index for held in after.held.values()] == [held.index for held in before.held.values()]
+    assert temps(after)[0] == 6.0
+
+
+def test_another_ledger_is_read_anew(lake: Lake, bundle: Bundle) -> None:
+    lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
+    ledgers = [lake.site.ledger, MemoryLedger()]
+    tables = LookupTables.of(bundle, ledger=lambda: ledgers[0], lake=lake.site.lake, every_seconds=1_000)
+    assert tables is not None
+    del ledgers[0]
+    tables.refresh()
+    assert temps(tables)[0] is None
+
+
+def test_a_bundle_that_looks_nothing_up_has_no_tables(tmp_path: Path) -> None:
+    site = site_in(tmp_path, lookups="")
+    assert LookupTables.of(bundle_of(site, tmp_path / "b"), ledger=lambda: site.ledger, lake=site.lake) is None
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.02)
+    pytest.fail("it did not come about in 10 s")
