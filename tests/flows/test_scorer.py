@@ -181,6 +181,7 @@ def test_the_champion_answers_over_rest_and_everything_else_gets_a_sentence(worl
         assert (told["version"], told["sha256"], told["epoch"]) == ("1", world.digests[0], 1)
         _check_predictions(client, world)
         _check_refusals(client)
+        _check_what_is_told(client)
 
         def stopped_half_way() -> Iterator[bytes]:
             whole = json.dumps(body(trips(300))).encode()
@@ -228,8 +229,23 @@ def _check_refusals(client: httpx.Client) -> None:
     assert client.get("/invocations").headers["allow"] == "POST"
     assert client.post("/ping").status_code == 405
     assert client.post("/buses/invocations", json={}).json()["error"].endswith("served are: trips")
-    for path in ("/", "/trips", "/trips/invocations/1", "/metrics"):
+    for path in ("/", "/trips", "/trips/invocations/1", "/trips/metrics"):
         assert client.get(path).status_code == 404, path
+
+
+def _check_what_is_told(client: httpx.Client) -> None:
+    until(lambda: 'andon_log_rows_total{outcome="written",pipeline="trips"} 1404.0' in client.get("/metrics").text)
+    counts = {
+        line.split('status="')[1][:3]: float(line.split()[1])
+        for line in client.get("/metrics").text.splitlines()
+        if line.startswith('andon_requests_total{epoch="1",pipeline="trips"')
+    }
+    assert counts == {"2xx": 12, "4xx": 2, "5xx": 0}
+    health = client.get("/health").json()
+    assert (health["status"], health["pipelines"]["trips"]["version"]) == ("ok", "1")
+    document = client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert "/trips/invocations" in document["paths"]
 
 
 def test_a_swap_under_load_fails_no_request(world: World) -> None:
