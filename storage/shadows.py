@@ -92,7 +92,7 @@ class ShadowScores:
 
     def _before(self, place: Path) -> pl.DataFrame | None:
         try:
-            return pl.read_parquet(place, glob=False)
+            return _read(place)
         except FileNotFoundError:
             return None
         except pl.exceptions.PolarsError as error:
@@ -138,7 +138,7 @@ def read_shadow(
     bounds = [] if since is None else [pl.col("logged_at") >= since]
     bounds += [] if until is None else [pl.col("logged_at") < until]
     files = sorted(_place(folder, version).glob(f"*{PARQUET}"))
-    parts = pl.collect_all([pl.scan_parquet(path, glob=False).filter(*bounds) for path in files])
+    parts = [_read(path).filter(*bounds) for path in files]
     if not any(part.height for part in parts):
         return pl.DataFrame(schema=_TYPES)
     found = pl.concat([part for part in parts if part.height], how="vertical_relaxed")
@@ -146,6 +146,12 @@ def read_shadow(
         found = found.cast({"prediction": pl.Float64})
     first = found.with_row_index("_row").sort("logged_at", "_row").unique("prediction_id", keep="first")
     return first.sort("logged_at", "_row").drop("_row")
+
+
+def _read(path: Path) -> pl.DataFrame:
+    """NOTE: by one handle, of which the bytes stay; by its name a file may be exchanged between footer and pages."""
+    with path.open("rb") as file:
+        return pl.read_parquet(file)
 
 
 def _place(folder: Path, version: str) -> Path:
