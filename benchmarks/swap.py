@@ -1,8 +1,9 @@
 """Champions swapped under full load: what callers notice, and how soon all workers serve a new one.
 
-A scorer with two workers (log and tokens on), models of 500 and 2,000 trees in MLflow, promotions by the ledger. Two
-phases of the same length under the same load: without swaps (half of the time each size), and with them. Into the
-second fall a champion whose bytes are not the promoted ones, the SIGKILL of a worker, and a ledger that is away.
+A scorer with two workers (log and tokens on), models of 500 and 2,000 trees in MLflow, promotions by the ledger. Under
+one load that never pauses, pieces without swaps (half of the time each size) and pieces with swaps take turns, so that
+both see the same machine. Into the pieces with swaps fall a champion whose bytes are not the promoted ones, the SIGKILL
+of a worker, and a ledger that is away.
 
 python -m benchmarks.swap [--seconds 60] [--swaps 20] [--workers 2] [--connections 16] [--quick]. Prints JSON.
 """
@@ -18,12 +19,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
 from benchmarks.show import CONSOLE
@@ -34,7 +34,8 @@ from benchmarks.swap_world import NAME, TOKEN, Home, Promotion, workers_of, wron
 TREES = (500, 2_000, 500, 2_000)  # four versions, so that the one before is never the one after
 _TURN = 500  # requests of a connection, before it is opened anew: so load finds its way to a worker that starts
 _REFUSED = re.compile(rf"{NAME}: version \d+ refused")
-_AROUND_SWAP_SECONDS = 1.0  # left out of the control on both sides of its only swap
+_AFTER_SWAP_SECONDS = 1.0  # after a swap, before a span without swaps begins
+_PIECES = 4
 _AWAY_SECONDS = 1.5
 
 
@@ -50,33 +51,40 @@ class Plan:
     trees: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class Story:
+    """What happened when, on the wall clock: spans without and with swaps, all promotions, the accidents."""
+
+    calm: list[tuple[float, float]] = field(default_factory=list)
+    busy: list[tuple[float, float]] = field(default_factory=list)
+    swaps: list[Promotion] = field(default_factory=list)
+    refused: float = 0.0
+    killed: float = 0.0
+    away: float = 0.0
+
+
 def main(plan: Plan, folder: Path) -> dict[str, Any]:
-    """Both phases, and what is made of them."""
+    """The whole run, and what is made of it."""
     CONSOLE.print(f"training {len(plan.trees)} models")
-    home = Home(folder, plan.trees, rows=plan.rows)
+    home, story = Home(folder, plan.trees, rows=plan.rows), Story()
     with home.scorer(plan.workers) as (port, pid):
         home.swap(home.models[0])
-        with load(plan, home, port, "warm"):
-            time.sleep(min(3.0, plan.seconds / 10))
-        CONSOLE.print(f"{plan.seconds:.0f} s of load without swaps")
-        with load(plan, home, port, "control"):
-            between = _control(plan, home)
-        CONSOLE.print(f"{plan.seconds:.0f} s of load with {plan.swaps} swaps")
-        first = len(home.promotions)
-        with load(plan, home, port, "swaps"):
-            events = _swaps(plan, home, pid)
-    control, swapped = (Phase.read(folder / f"{name}.npy", COLUMNS) for name in ("control", "swaps"))
-    control = control.without(between.asked - _AROUND_SWAP_SECONDS, between.done + _AROUND_SWAP_SECONDS)
-    wrong = sum(wrong_answers(folder / f"{name}.json", home.models) for name in ("control", "swaps"))
-    told = json.loads((folder / "swaps.told").read_text(encoding="utf-8"))
-    found = answer(control, swapped, home.promotions[first - 1 :], killed=events["killed"])
-    return {**found, "wrong_answers": wrong + told["contradictions"], **events, "client_cpu_s": round(told["cpu_s"], 1)}
+        CONSOLE.print(f"{2 * plan.seconds:.0f} s of load, half of them with {plan.swaps} swaps")
+        with load(plan, home, port):
+            time.sleep(plan.seconds / 20)
+            for piece in range(_PIECES):
+                _calm(plan, home, story)
+                _busy(plan, home, story, piece, pid)
+    phase, told = Phase.read(folder / "load.npy", COLUMNS), json.loads((folder / "load.told").read_text("utf-8"))
+    wrong = wrong_answers(folder / "load.json", home.models) + told["contradictions"]
+    found = answer(phase, story, home.promotions)
+    return {**found, "wrong_answers": wrong, "client_cpu_s": round(told["cpu_s"], 1)}
 
 
 @contextmanager
-def load(plan: Plan, home: Home, port: int, name: str) -> Iterator[None]:
+def load(plan: Plan, home: Home, port: int) -> Iterator[None]:
     """Full load by a process of its own, as long as the block lasts."""
-    out = home.settings.home / f"{name}.npy"
+    out = home.settings.home / "load.npy"
     told = {
         "host": "127.0.0.1", "port": port, "path": f"/{NAME}/invocations", "token": TOKEN, "turn": _TURN,
         "connections": plan.connections, "bodies": str(home.bodies), "out": str(out),
@@ -94,56 +102,61 @@ def load(plan: Plan, home: Home, port: int, name: str) -> Iterator[None]:
         client.wait()
 
 
-def _control(plan: Plan, home: Home) -> Promotion:
-    """Half of the time each size; returns the only swap."""
-    time.sleep(plan.seconds / 2)
-    promotion = home.swap(home.models[1])
-    time.sleep(plan.seconds / 2)
-    return promotion
+def _calm(plan: Plan, home: Home, story: Story) -> None:
+    """A piece without swaps, but for the one between the sizes, around which nothing counts."""
+    for number in (0, 1):
+        home.swap(home.models[number])
+        time.sleep(_AFTER_SWAP_SECONDS)
+        began = time.time()
+        time.sleep(plan.seconds / _PIECES / 2)
+        story.calm.append((began, time.time()))
 
 
-def _swaps(plan: Plan, home: Home, pid: int) -> dict[str, Any]:
-    """All swaps, evenly spaced, with the accidents between them; returns what they were."""
-    period, began, events = plan.seconds / plan.swaps, time.monotonic(), {"killed": 0.0}
-    for number in range(plan.swaps):
+def _busy(plan: Plan, home: Home, story: Story, piece: int, pid: int) -> None:
+    """A piece with its share of the swaps, evenly spaced, and of the accidents between them."""
+    swaps = plan.swaps // _PIECES
+    period, began, since = plan.seconds / plan.swaps, time.monotonic(), time.time()
+    for number in range(swaps):
         time.sleep(max(0.0, began + (number + 0.5) * period - time.monotonic()))
-        if number == plan.swaps // 4:
-            events["refused_at"] = home.promote(home.models[0], sha256="0" * 64)
+        if (piece, number) == (1, 0):
+            story.refused = home.promote(home.models[0], sha256="0" * 64)
             home.await_line(_REFUSED)
-        home.swap(home.models[(number + 2) % len(home.models)])
-        if number == plan.swaps // 2:
-            events["killed"] = time.time()
+        story.swaps.append(home.swap(home.models[(number + 2) % len(home.models)]))
+        if (piece, number) == (2, 0):
+            story.killed = time.time()
             os.kill(workers_of(pid)[0], signal.SIGKILL)
-        if number == plan.swaps * 3 // 4:
+        if (piece, number) == (3, 0):
+            story.away = time.time()
             with home.without_ledger():
                 time.sleep(min(_AWAY_SECONDS, period / 2))
-    time.sleep(max(0.0, began + plan.seconds - time.monotonic()))
-    return events
+    time.sleep(max(0.0, began + swaps * period - time.monotonic()))
+    story.busy.append((since, time.time()))
 
 
-def answer(control: Phase, swapped: Phase, promotions: list[Promotion], *, killed: float) -> dict[str, Any]:
-    """The figures. `promotions`: the one that served at the beginning, and all of the phase with swaps."""
-    weights = shares(swapped)
-    p99, calm = p99_at_shares(swapped, weights), p99_at_shares(control, weights)
-    waits = [one.seconds for one in promotions[1:]]
-    cut = swapped.tries > 1
+def answer(phase: Phase, story: Story, promotions: list[Promotion]) -> dict[str, Any]:
+    """The figures; `promotions`: all of them in order, the one before the load included."""
+    busy, calm = phase.within(story.busy), phase.within(story.calm)
+    weights = shares(busy)
+    p99, p99_calm = p99_at_shares(busy, weights), p99_at_shares(calm, weights)
+    waits, cut = [one.seconds for one in story.swaps], phase.tries > 1
+    of_the_kill = (phase.sent > story.killed - 1) & (phase.sent < story.killed + 1)
     return {
         "benchmark": "swap",
-        "requests": swapped.count,
-        "failed": failed(swapped),
-        "retried_after_kill": int(cut.sum()),
-        "retried_without_a_kill": int((cut & ((swapped.sent < killed - 1) | (swapped.sent > killed + 1))).sum()),
-        "p99_ratio": round(p99 / calm, 2),
+        "requests": busy.count,
+        "requests_without_swaps": calm.count,
+        "failed": failed(phase),
+        "retried_after_kill": int((cut & of_the_kill).sum()),
+        "retried_otherwise": int((cut & ~of_the_kill).sum()),
+        "p99_ratio": round(p99 / p99_calm, 2),
         "p99_ms": round(p99 * 1e3, 2),
-        "p99_ms_control": round(calm * 1e3, 2),
-        "p50_ms": round(float(np.median(swapped.seconds)) * 1e3, 2),
-        "longest_ms": round(float(swapped.seconds.max()) * 1e3, 1),
-        "longest_ms_control": round(float(control.seconds.max()) * 1e3, 1),
+        "p99_ms_without_swaps": round(p99_calm * 1e3, 2),
+        "longest_ms": round(float(busy.seconds.max()) * 1e3, 1),
+        "longest_ms_without_swaps": round(float(calm.seconds.max()) * 1e3, 1),
         "swaps": len(waits),
         "seconds_promotion_to_all_workers": round(max(waits), 2),
         "seconds_promotion_to_all_workers_median": round(median(waits), 2),
-        "mixed_version_answers": mixed(swapped, promotions),
-        "control": {"requests": control.count, "failed": failed(control)},
+        "mixed_version_answers": mixed(phase, promotions),
+        "accidents": {"refused": bool(story.refused), "killed": bool(story.killed), "ledger_away": bool(story.away)},
         "requests_by_version": {str(version): round(share, 3) for version, share in weights.items()},
     }
 
@@ -162,7 +175,7 @@ def show(found: dict[str, Any]) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each phase")
+    parser.add_argument("--seconds", type=float, default=60.0, help="with swaps, and as many without")
     parser.add_argument("--swaps", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--connections", type=int, default=16)
@@ -173,7 +186,7 @@ def _options() -> argparse.Namespace:
 
 if __name__ == "__main__":
     options = _options()
-    quick = {"seconds": 8.0, "swaps": 4, "rows": 2_000, "trees": (20, 60, 20, 60)}
+    quick = {"seconds": 8.0, "swaps": 8, "rows": 2_000, "trees": (20, 60, 20, 60)}
     sizes: dict[str, Any] = {"seconds": options.seconds, "swaps": options.swaps, "rows": 30_000, "trees": TREES}
     plan = Plan(workers=options.workers, connections=options.connections, **(quick if options.quick else sizes))
     with tempfile.TemporaryDirectory() as scratch:

@@ -49,15 +49,17 @@ class Phase:
         """How long each took, a repetition included."""
         return self.answered - self.sent
 
-    def without(self, since: float, until: float) -> "Phase":
-        """Those that were not under way in this span."""
-        outside = (self.answered < since) | (self.sent > until)
+    def within(self, spans: Sequence[tuple[float, float]]) -> "Phase":
+        """Those that were sent in one of these spans."""
+        inside = np.zeros(self.count, dtype=bool)
+        for since, until in spans:
+            inside |= (self.sent >= since) & (self.sent < until)
         return Phase(
-            sent=self.sent[outside],
-            answered=self.answered[outside],
-            version=self.version[outside],
-            status=self.status[outside],
-            tries=self.tries[outside],
+            sent=self.sent[inside],
+            answered=self.answered[inside],
+            version=self.version[inside],
+            status=self.status[inside],
+            tries=self.tries[inside],
         )
 
 
