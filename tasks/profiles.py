@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from modelling.crossfit import cross_fitted
 from modelling.estimator import Estimator, build_estimator
 from modelling.training import Model
+from storage.masking import LogPolicy
 from storage.prediction_log import read_predictions
 from tasks.site import Site
 from validation.durations import span
@@ -53,7 +54,7 @@ def reference_of(site: Site, model: Model, rows: pl.DataFrame, *, training: pl.D
     spec = site.pipeline.spec
     since, until = _extent(site, model)
     recent = rows.filter(pl.col(spec.time) >= since)
-    profile = _profile(site, model.inputs(recent).with_columns(recent[spec.time]), until)
+    profile = _profile(site, _logged_inputs(site, model, recent).with_columns(recent[spec.time]), until)
     unseen = None if training is None else _unseen(site, model, training)
     scores = _profile(site, _predictions(site, unseen, since, until), until)
     estimator = None if unseen is None else _estimator(site, model, unseen, since)
@@ -61,6 +62,11 @@ def reference_of(site: Site, model: Model, rows: pl.DataFrame, *, training: pl.D
         profile_json=replace(profile, features=profile.features + scores.features).to_json(),
         estimator_json=estimator.to_json() if estimator else None,
     )
+
+
+def _logged_inputs(site: Site, model: Model, rows: pl.DataFrame) -> pl.DataFrame:
+    """The model's inputs as they can be seen in the log, which leaves columns out or hashes them: like with like."""
+    return model.inputs(LogPolicy.of(site.pipeline.serving, site.settings).mask(rows))
 
 
 def _extent(site: Site, model: Model) -> tuple[datetime, datetime]:
@@ -119,7 +125,7 @@ def _estimator(site: Site, model: Model, unseen: _Unseen, since: datetime) -> Es
     spec, every = site.pipeline.spec, span(site.pipeline.monitor.every)
     return build_estimator(
         spec,
-        model.inputs(unseen.rows),
+        _logged_inputs(site, model, unseen.rows),
         predictions=unseen.predictions,
         labels=model.labels(unseen.rows),
         windows=((unseen.rows[spec.time] - since).dt.total_microseconds() // (every // _TICK)).to_numpy(),
