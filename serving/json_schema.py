@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from serving.columns import FLOAT32_MAX, YEARS_NS, integer_bounds
+from serving.columns import FLOAT32_MAX, integer_bounds
 
 FLOAT64_MAX = 1.7976931348623157e308
 MOST_GROUPS = 3  # of looked-up columns, told in all combinations; of more, only all and none
@@ -22,12 +22,18 @@ _ORDER = "In this order or any other, known columns and others, which are ignore
 _LISTS = "One row is shown: lists of any length are answered, when all of them are as long."
 _LISTED = "Objects with the names of the columns; lists of plain values are refused."
 _PARAMS = {"type": ["object", "null"], "maxProperties": 0, "description": "Models take no params."}
-_LEAP = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
-_MONTH_AND_DAY = (
-    r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
+_DAY = (
+    "(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+    "|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 )
-_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?"
-_OFFSET = r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?"
+_BY_FOUR = "(?:0[48]|[2468][048]|[13579][26])"
+_INNER_YEARS = "(?:000[2-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])"
+_LEAP_YEARS = f"(?:[0-9]{{2}}{_BY_FOUR}|{_BY_FOUR}00)"
+_NS_YEARS = "(?:167[89]|16[89][0-9]|(?:1[7-9]|2[01])[0-9]{2}|22[0-5][0-9]|226[01])"  # columns.YEARS_NS
+_NS_LEAP_YEARS = f"(?:16(?:8[048]|9[26])|(?:1[7-9]|2[01]){_BY_FOUR}|2000|22(?:0[48]|[24][048]|[135][26]|60))"
+_TIME = r"[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
+_OFFSET = "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?"
+_NO_OFFSET = "(?:[Zz]|[+-]00:?00)?"
 
 
 def request_schemas(
@@ -49,21 +55,15 @@ def request_schemas(
 
 def moment_pattern(dtype: pl.Datetime) -> str:
     """What is read as a moment of such a column. The first and the last year take no offset: it could lead beyond."""
-    time = rf"[Tt ]{_TIME}"
     if dtype.time_unit == "ns":
-        first, last = YEARS_NS
-        years = "|".join(f"{year}" for year in (*range(first, 1700), *range(2200, last + 1)))
-        return rf"^(?=(?:{years}|1[7-9]|2[01]))(?:{_date()}){time}{_OFFSET}$"
-    return rf"^(?:(?!0001|9999)(?:{_date()}){time}{_OFFSET}|(?=0001|9999)(?:{_date()}){time}(?:[Zz]|[+-]00:?00)?)$"
+        return f"^(?:{_NS_YEARS}-{_DAY}|{_NS_LEAP_YEARS}-02-29){_TIME}{_OFFSET}$"
+    inner = f"(?:{_INNER_YEARS}-{_DAY}|{_LEAP_YEARS}-02-29){_TIME}{_OFFSET}"
+    return f"^(?:{inner}|(?:0001|9999)-{_DAY}{_TIME}{_NO_OFFSET})$"
 
 
 def day_pattern() -> str:
     """What is read as a day."""
-    return f"^(?:{_date()})$"
-
-
-def _date() -> str:
-    return rf"(?!0000)\d{{4}}-{_MONTH_AND_DAY}|{_LEAP}-02-29"
+    return f"^(?:(?:{_INNER_YEARS}|0001|9999)-{_DAY}|{_LEAP_YEARS}-02-29)$"
 
 
 def _value(dtype: pl.DataType, *, null: bool) -> Json:

@@ -51,7 +51,7 @@ def resident_mb() -> float:
 
 
 def answer(decoding: RowsDecoder, body: bytes) -> tuple[int, Rows | None]:
-    """Status and rows, in good time; nothing but a RequestError may be raised, and it is a short sentence that JSON can carry."""
+    """Status and rows, in good time; only a RequestError may be raised: a short sentence that JSON can carry."""
     began = time.thread_time()
     try:
         return 200, decoding.decode(body)

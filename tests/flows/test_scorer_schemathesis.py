@@ -1,0 +1,150 @@
+"""schemathesis reads a real scorer's own OpenAPI document, and looks for answers that it does not tell."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from andon.catalogue import load as load_pipeline
+from modelling import bundle, training
+from registry.ledger import Change
+from registry.sql import open_ledger
+from tests.flows.test_scorer import RECIPE
+
+TOKEN = "of-the-tests-and-long-enough"  # noqa: S105  # no secret
+EXAMPLES = 40
+NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
+DEFINITION = """
+from typing import Annotated
+import pandera.polars as pa
+import polars as pl
+from andon import Labels, Pipeline, Source
+
+class Trips(pa.DataFrameModel):
+    trip_id: str
+    at: Annotated[pl.Datetime, "us", "UTC"]
+    distance: float = pa.Field(nullable=True)
+    share: pl.Float32 = pa.Field(nullable=True)
+    seats: pl.Int16 = pa.Field(nullable=True)
+    number: pl.UInt64 = pa.Field(nullable=True)
+    late: bool = pa.Field(nullable=True)
+    day: pl.Date = pa.Field(nullable=True)
+    made: Annotated[pl.Datetime, "ns", None] = pa.Field(nullable=True)
+    carrier: str = pa.Field(nullable=True)
+    size: Annotated[pl.Enum, ["s", "m"]] = pa.Field(nullable=True)
+
+def features(trips: pl.LazyFrame) -> pl.LazyFrame:
+    return trips.with_columns(pl.col("day").dt.month(), pl.col("made").dt.hour())
+
+PIPELINE = Pipeline(
+    name="trips",
+    source=Source(path="landing/trips/*.parquet", time="at", key="trip_id"),
+    labels=Labels(path="landing/labels/*.parquet", target="delayed"),
+    contract=Trips,
+    features=features,
+    task="binary",
+)
+"""
+# JSON Schema calls 3.0 an integer, the scorer does not, as no schema can say.
+HOOKS = """
+import schemathesis
+
+def whole(value):
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: whole(held) for name, held in value.items()}
+    return [whole(held) for held in value] if isinstance(value, list) else value
+
+@schemathesis.hook
+def map_body(context, body):
+    return whole(body)
+"""
+
+
+def rows(count: int) -> dict[str, list[object]]:
+    return {
+        "trip_id": [str(row) for row in range(count)],
+        "at": [NOON + timedelta(minutes=row) for row in range(count)],
+        "distance": [float(row % 17) for row in range(count)],
+        "share": [row % 5 / 5 for row in range(count)],
+        "seats": [row % 200 for row in range(count)],
+        "number": list(range(count)),
+        "late": [row % 3 == 0 for row in range(count)],
+        "day": [date(2013, 1 + row % 12, 1) for row in range(count)],
+        "made": [datetime(2013, 1, 1, row % 24) for row in range(count)],  # noqa: DTZ001  # the column has no zone
+        "carrier": ["AA" if row % 2 else "UA" for row in range(count)],
+        "size": ["s" if row % 2 else "m" for row in range(count)],
+    }
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Of a scorer whose champion takes columns of every type."""
+    definition = tmp_path / "pipelines" / "trips.py"
+    definition.parent.mkdir()
+    definition.write_text(DEFINITION)
+    pipeline = load_pipeline(definition)
+    learned = pl.DataFrame(rows(300), schema=pipeline.raw_schema).with_columns(delayed=pl.col("distance") > 8)
+    model = training.fit(pipeline.spec, learned, RECIPE, seed=1, threads=1)
+    folder = tmp_path / "bundles" / "trips" / "new"
+    sha256 = bundle.write(
+        folder,
+        model=model,
+        pipeline="trips",
+        definition=DEFINITION,
+        definition_hash="",
+        snapshot="",
+        rows=learned,
+        profile_json="{}",
+    )
+    folder.rename(folder.with_name(sha256))
+    change = Change(
+        pipeline="trips", kind="promotion", version="1", bundle_sha256=sha256, trained_until=NOON, why="test",
+        data_time=NOON, actor="test",
+    )  # fmt: skip
+    open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}").crown(change, expected_epoch=0)
+    return tmp_path
+
+
+@contextmanager
+def scorer(home: Path) -> Iterator[str]:
+    """The address of a scorer that wants a token."""
+    env = {
+        "ANDON_HOME": str(home),
+        "ANDON_PIPELINES": str(home / "pipelines"),
+        "ANDON_SCORER_TOKENS": TOKEN,
+        "PATH": os.environ["PATH"],
+    }
+    command = [sys.executable, "-m", "serving.scorer", "--port", "0"]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().removeprefix("scorer: ").strip()
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_no_answer_that_the_document_does_not_tell(home: Path) -> None:
+    (home / "hooks.py").write_text(HOOKS)
+    program = Path(sys.executable).with_name("schemathesis")
+    options = ["--max-examples", str(EXAMPLES), "--generation-deterministic", "--no-color", "--continue-on-failure"]
+    with scorer(home) as address:
+        command = [str(program), "run", f"{address}/openapi.json", "-H", f"Authorization: Bearer {TOKEN}", *options]
+        env = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(home), "PATH": os.environ["PATH"], "HOME": str(home)}
+        found = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=280, check=False)
+    assert found.returncode == 0, f"{found.stdout[-8000:]} {found.stderr[-2000:]}"
+    passed = re.search(r"(\d+) generated, (\d+) passed", found.stdout)
+    assert passed is not None
+    assert passed[1] == passed[2]
+    assert int(passed[1]) > 1_000
