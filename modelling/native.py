@@ -110,17 +110,19 @@ class Library:
 @cache
 def library() -> Library:
     """LightGBM's library, opened once; RegistryError where it is not installed."""
-    return _open(_folder())
+    return library_in(folder_of("lightgbm"))
 
 
-def _folder() -> Path:
-    found = importlib.util.find_spec("lightgbm")
+def folder_of(package: str) -> Path:
+    """Where a package lies, without importing it; RegistryError when it is not installed."""
+    found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
-        raise RegistryError("LightGBM is not installed; install requirements.lock")
+        raise RegistryError(f"{package} is not installed; install requirements.lock")
     return Path(found.origin).parent
 
 
-def _open(package: Path) -> Library:
+def library_in(package: Path) -> Library:
+    """The library where LightGBM's package has it; RegistryError when it is not there or cannot be used."""
     for path in (folder / name for folder in (package / "lib", package / "bin", package.parent) for name in _NAMES):
         if path.is_file():
             try:
