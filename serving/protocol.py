@@ -35,14 +35,8 @@ class _Protocol(HttpToolsProtocol):
     limits: Limits
     watch: Watch
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
+        super().__init__(config, server_state, app_state)
         self.phase, self.turn = HEAD, 0  # what the client is at, and in which request; for the watch
         self._app = config.app if isinstance(config.app, App) else None
         self._broken: tuple[int, str] = (400, "this is no HTTP/1.1 request that can be read; mend it")
@@ -165,12 +159,15 @@ class _Protocol(HttpToolsProtocol):
         """Parse it. NOTE: the parser reads no body where another protocol is offered (Java's client offers HTTP/2 with
         its first request); that is never taken up, so such a request is parsed again as if it had offered none.
         """
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            head = without_offer(self.parser.get_method(), self.url, self.headers)
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.feed_data(head + data[offer.args[0] :])
+        rest = memoryview(data)
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+                rest = rest[:0]
+            except httptools.HttpParserUpgrade as offer:
+                head, rest = without_offer(self.parser.get_method(), self.url, self.headers), rest[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.feed_data(head)
 
     def _break(self, status: int, message: str) -> None:
         """Stop the parser; only an exception does."""
