@@ -167,13 +167,14 @@ def _series(predictions: NDArray[np.float64]) -> pl.Series:
 
 
 def _log(run: ScoreRun, number: int, rows: pl.DataFrame, made: pl.DataFrame) -> None:
-    site, schema = run.site, run.site.pipeline.raw_schema
+    """NOTE: a run that began again has other partitions, and so other files."""
+    site, schema, began = run.site, run.site.pipeline.raw_schema, run.manifest.began_at
     told = made.select("prediction_id", pl.col("model_version").alias("version"), "prediction")
     keep_part(
         site.lake.predictions(site.name),
-        f"{run.manifest.run_id}.{number:05d}",
+        f"{run.manifest.run_id}.{began:%Y%m%dT%H%M%S%f}.{number:05d}",
         pl.concat([told, rows], how="horizontal"),
         schema=schema,
-        at=run.manifest.began_at,
+        at=began,
         policy=LogPolicy.of(site.pipeline.serving, site.settings, share=1),
     )

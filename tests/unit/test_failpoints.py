@@ -3,13 +3,15 @@
 import re
 
 from andon.processes import PROJECT
-from tests.e2e import test_ingest_kills, test_kills
+from tests.e2e import test_ingest_kills, test_kills, test_score_kills, test_scorer_kills
 from tests.e2e.promotion_world import POINTS
 
 PACKAGES = ("andon", "flows", "modelling", "registry", "serving", "storage", "tasks", "validation")
 CALL = re.compile(r"\breached\(([^)]*)\)")
 # A person's correction of a batch: tests/e2e/test_ingest_history.py; alerts: tests/e2e/test_alert_kills.py.
-ELSEWHERE = {"ingest.released", "incident.recorded", "alert.sent"}
+# The rollout: tests/flows/test_rollout_flow.py.
+ROLLOUT = {"shadow.started", "shadow.judged", "shadow.closed", "watch.judged"}
+ELSEWHERE = {"ingest.released", "incident.recorded", "alert.sent", *ROLLOUT}
 
 
 def named() -> set[str]:
@@ -23,7 +25,9 @@ def named() -> set[str]:
 def killed_at() -> set[str]:
     ingest = {f"ingest.{point}" for point in test_ingest_kills.POINTS}
     loop = {f"{activity}.{point}" for activity, points in test_kills.POINTS.items() for point in points}
-    return ingest | loop | set(POINTS) | ELSEWHERE
+    swap = {f"{process}.{point}" for process, points in test_scorer_kills.POINTS.items() for point in points}
+    score = {f"score.{point}" for point in test_score_kills.POINTS}
+    return ingest | loop | score | swap | set(POINTS) | ELSEWHERE
 
 
 def test_a_crash_test_kills_at_each_named_point_and_each_point_of_a_crash_test_is_in_the_source() -> None:

@@ -1,4 +1,6 @@
-"""The outbox of a run: the first plan stands, a part is there or not, and nothing of it is left at the end."""
+"""The outbox of a run, in a folder and in a bucket: the first plan stands, a part is there or not, and at the end
+nothing is left of it.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,6 +14,8 @@ from storage.lake import Lake
 from storage.outbox import Manifest, Outbox, outbox_of, run_id_of, runs_in
 from storage.partitions import Partition
 from storage.publishing.stamp import stamped
+from storage.remote import Remote
+from tests.s3 import create_bucket
 from validation.errors import DefinitionError, RegistryError
 
 NOW = datetime(2013, 4, 8, tzinfo=UTC)
@@ -30,8 +34,16 @@ MANIFEST = Manifest(
 )
 
 
-def outbox(tmp_path: Path, run_id: str = "flights-7") -> Outbox:
-    return outbox_of(Lake(tmp_path), "flights", run_id, work=tmp_path)
+@pytest.fixture(params=["folder", "bucket"])
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    if request.param == "folder":
+        return Lake(tmp_path / "lake")
+    endpoint = request.getfixturevalue("s3")
+    return Lake(create_bucket(endpoint) / "lake", Remote(endpoint=endpoint))
+
+
+def outbox(lake: Lake, work: Path, run_id: str = "flights-7") -> Outbox:
+    return outbox_of(lake, "flights", run_id, work=work)
 
 
 def rows(number: int, version: str = "10") -> pl.DataFrame:
@@ -40,15 +52,15 @@ def rows(number: int, version: str = "10") -> pl.DataFrame:
     return stamped(made, MANIFEST.run, stamp, first=MANIFEST.first_row(number))
 
 
-def test_the_first_plan_of_a_run_stands(tmp_path: Path) -> None:
-    box = outbox(tmp_path)
+def test_the_first_plan_of_a_run_stands(lake: Lake, tmp_path: Path) -> None:
+    box = outbox(lake, tmp_path)
     assert box.manifest() is None
     assert box.begin(MANIFEST) == MANIFEST
     assert box.begin(msgspec.structs.replace(MANIFEST, version="11")) == MANIFEST == box.manifest()
 
 
-def test_parts_that_are_there_are_not_missing_and_are_read_in_order_as_often_as_one_likes(tmp_path: Path) -> None:
-    box = outbox(tmp_path)
+def test_parts_that_are_there_are_not_missing_and_are_read_in_order(lake: Lake, tmp_path: Path) -> None:
+    box = outbox(lake, tmp_path)
     box.begin(MANIFEST)
     assert box.missing(MANIFEST) == (0, 1)
     box.put(1, rows(1))
@@ -62,36 +74,40 @@ def test_parts_that_are_there_are_not_missing_and_are_read_in_order_as_often_as_
     assert [path.name for path in tmp_path.glob("*.parquet")] == [], "nothing is left in the work folder"
 
 
-def test_the_versions_are_those_that_the_rows_name(tmp_path: Path) -> None:
-    box = outbox(tmp_path)
+def test_the_versions_are_those_that_the_rows_name(lake: Lake, tmp_path: Path) -> None:
+    box = outbox(lake, tmp_path)
     for number, version in enumerate(("11", "10")):
         box.put(number, rows(number, version))
     assert box.versions(MANIFEST) == ("10", "11")
 
 
-def test_what_is_removed_is_gone_and_until_then_it_can_be_found(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
+def test_what_is_removed_is_gone_and_until_then_it_can_be_found(lake: Lake, tmp_path: Path) -> None:
     for batch in (7, 8):
-        box = outbox(tmp_path, run_id_of("flights", batch))
+        box = outbox(lake, tmp_path, run_id_of("flights", batch))
         box.begin(MANIFEST)
         box.put(0, rows(0))
     assert runs_in(lake, "flights") == ("flights-7", "flights-8")
-    outbox(tmp_path).remove()
-    outbox(tmp_path).remove()
+    outbox(lake, tmp_path).remove()
+    outbox(lake, tmp_path).remove()
     assert runs_in(lake, "flights") == ("flights-8",)
-    assert [path.name for path in (tmp_path / "outbox" / "flights").iterdir()] == ["flights-8"]
+    assert [found.name for found in lake.objects.find(lake.glob("outbox/**/*.*"))] == [
+        "flights/flights-8/part-00000.parquet",
+        "flights/flights-8/run.json",
+    ]
     assert runs_in(lake, "bikes") == ()
 
 
-def test_a_manifest_that_is_none_says_what_to_do(tmp_path: Path) -> None:
-    box = outbox(tmp_path)
+def test_a_manifest_that_is_none_says_what_to_do(lake: Lake, tmp_path: Path) -> None:
+    box = outbox(lake, tmp_path)
     box.begin(MANIFEST)
-    (tmp_path / "outbox" / "flights" / "flights-7" / "run.json").write_text("{}")
+    (tmp_path / "run.json").write_text("{}")
+    lake.objects.put(tmp_path / "run.json", box.folder / "run.json")
     with pytest.raises(RegistryError, match=r"flights-7 is damaged: .*; remove this folder, and score again"):
         box.manifest()
 
 
 @pytest.mark.parametrize("run_id", ["", "../x", "a/b"])
 def test_a_run_id_that_is_no_file_name_is_refused(tmp_path: Path, run_id: str) -> None:
+    lake = Lake(tmp_path)
     with pytest.raises(DefinitionError, match="run_id must be a plain file name"):
-        outbox(tmp_path, run_id)
+        outbox(lake, tmp_path, run_id)
