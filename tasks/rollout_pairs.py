@@ -10,7 +10,7 @@ import polars as pl
 from modelling.bundle import load
 from modelling.labels import Classes, label_values
 from modelling.metrics import row_losses
-from registry.ledger import Change, Recorded
+from registry.ledger import Change
 from storage import tables
 from storage.log_keeper import read_shadow
 from storage.prediction_log import read_predictions
@@ -27,12 +27,12 @@ _LIVE, _SHADOW = "_live", "_shadow"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairing:
-    """Who is compared: `live` answered, `shadow` was written down, from `row` on (the ledger's, when it began).
+    """Who is compared: `live` answered, `shadow` was written down, from `began` on (by the clock, as the log has it).
 
     Blocks of `block` length are counted from `since` (data time) on; rows from `until` on are left out.
     """
 
-    row: Recorded
+    began: datetime
     live: Change
     shadow: Change
     since: datetime
@@ -57,7 +57,7 @@ class Pairs:
 
 def pairs(site: Site, pairing: Pairing, as_of: datetime) -> Pairs:
     """What is known at `as_of`."""
-    said = read_shadow(site.lake.predictions(site.name), pairing.shadow.version, since=pairing.row.recorded_at).filter(
+    said = read_shadow(site.lake.predictions(site.name), pairing.shadow.version, since=pairing.began).filter(
         pl.col("answered_by") == pairing.live.version
     )
     ok = said.filter(pl.col("prediction").is_not_null())

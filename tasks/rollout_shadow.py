@@ -11,7 +11,7 @@ from typing import Literal
 from registry.ledger import Recorded
 from tasks.crowning import change_of
 from tasks.events import announce
-from tasks.live import read_figures
+from tasks.live import Silent, read_figures
 from tasks.objections import objection, replaced
 from tasks.promote import crown
 from tasks.proof import prove
@@ -102,7 +102,7 @@ def _judged(site: Site, row: Recorded, as_of: datetime) -> ShadowVerdict:
     champion = site.ledger.champion(site.name)
     assert champion is not None  # noqa: S101 - the epoch was compared
     pairing = Pairing(
-        row=row,
+        began=row.recorded_at,
         live=champion.change,
         shadow=change_of(site, _gate(site, row)),
         since=known.since,
@@ -111,9 +111,12 @@ def _judged(site: Site, row: Recorded, as_of: datetime) -> ShadowVerdict:
     )
     found = pairs(site, pairing, as_of)
     gain = paired_interval(found.live - found.shadow, found.blocks, alpha=policy.alpha)
-    silent = figures.shadows.get(row.subject) if figures else None
+    silent = figures.shadows.get(row.subject, Silent()) if figures else Silent()
     facts = ShadowFacts(
-        rows=found.rows, failed=found.failed, ms_per_row=silent.ms_per_row if silent else None, gain=gain
+        rows=max(found.rows, silent.scored + silent.failed),
+        failed=max(found.failed, silent.failed),  # the log may not say which rows failed, and which nobody tried
+        ms_per_row=silent.ms_per_row,
+        gain=gain,
     )
     outcome, reasons = judge_shadow(facts, policy, max_ms=policy.max_latency_ms or gate.max_latency_ms)
     return replace(

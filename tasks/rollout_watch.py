@@ -117,17 +117,18 @@ def _looked(site: Site, champion: Champion, row: Recorded, as_of: datetime) -> P
     looks = looks_of(policy, length, least=site.pipeline.gate.min_blocks)
     figures = read_figures(site) if row.outcome == "started" else None
     memo = _remembered(site, read_memo(site).of(champion.epoch), figures)
-    pairing = _pairing(site, champion, row, known)
+    pairing = _pairing(site, champion, known)
     over = over_by(pairing, as_of - span(site.pipeline.labels.matures_after))
+    labels_over = over >= looks.planned
     facts = WatchFacts(
         live=_live(figures, memo),
         before=figures.reigns.get(champion.epoch - 1) if figures else None,
         hands_off=_hands_off(site, champion),
-        is_over=as_of >= known.until,
-        labels_over=over >= looks.planned,
+        is_over=as_of >= known.until and (row.outcome == "started" or labels_over),
+        labels_over=labels_over,
     )
-    look, found = looks.at(over), None
-    if look > memo.looked or (facts.is_over and (row.outcome == "started" or facts.labels_over)):
+    look = looks.at(over)
+    if look > memo.looked or facts.is_over:
         found = pairs(site, pairing, as_of)
         facts = replace(facts, gain=_gain(found, look, looks), look=look, unlabelled=found.unlabelled)
         memo = memo.with_look(look)
@@ -136,12 +137,12 @@ def _looked(site: Site, champion: Champion, row: Recorded, as_of: datetime) -> P
     return None if decision is None else _worded(known, facts, decision, as_of)
 
 
-def _pairing(site: Site, champion: Champion, row: Recorded, known: ProbationVerdict) -> Pairing:
+def _pairing(site: Site, champion: Champion, known: ProbationVerdict) -> Pairing:
     reigns = {reign.change.version: reign.change for reign in site.ledger.champions(site.name)}
     length = known.until - known.since
     block = block_of(length, least=site.pipeline.gate.min_blocks)
     return Pairing(
-        row=row,
+        began=champion.recorded_at,
         live=champion.change,
         shadow=reigns[known.previous],
         since=known.since,
