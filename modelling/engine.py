@@ -20,7 +20,7 @@ from validation.errors import DefinitionError
 Array = NDArray[np.float64]
 
 # Many rows are asked of some trees at a time, whose nodes then stay in the processor's cache: with 500 trees of 31
-# leaves 25 us of CPU a row in place of 40, with 2,000 trees 90 in place of 171. Of (rows, trees in a block), the first
+# leaves 28 us of CPU a row in place of 45, with 2,000 trees 99 in place of 180. Of (rows, trees in a block), the first
 # with no more rows than there are; fewer than 4 blocks, or 24 rows, gain nothing (benchmarks/engine.py).
 _BLOCKS = ((512, 10), (24, 50))
 _FEWEST_BLOCKS = 4

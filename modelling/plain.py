@@ -10,8 +10,8 @@ from modelling.direct import Columns, Direct, direct
 from modelling.inputs import frame_of
 from modelling.model import Model
 
-# So few rows cost less one by one than what a matrix takes to be made: 8 us against 15 (benchmarks/engine.py).
-_ONE_BY_ONE = 4
+# So few rows cost less one by one than together, whose matrix takes 10 us and a call 10 more (benchmarks/engine.py).
+_ONE_BY_ONE = 8
 
 Answers = list[float] | list[list[float]]
 
