@@ -47,8 +47,12 @@ class Session(Protocol):
         """Make the view, or let it have these columns: those that it has, and more behind them."""
         ...
 
-    def bring(self, table: str, run: Run, types: Mapping[str, str], parts: Iterable[pl.DataFrame]) -> None:
-        """Put the rows of all parts in the place of those of the run's partition."""
+    def index(self, table: str, key: Sequence[str]) -> None:
+        """Make what finds rows by key and by partition, unless it is there."""
+        ...
+
+    def load(self, table: str, types: Mapping[str, str], part: pl.DataFrame) -> None:
+        """Insert the rows of a part."""
         ...
 
     def commit(self) -> None:
@@ -112,7 +116,11 @@ class DatabaseChannel:
         if newest is not None and newest > run.sequence:
             return Published(place=self.place, rows=0, superseded=True)
         versions: set[str] = set()
-        session.bring(self.table, run, types, _noting(checked(run, predictions), versions))
+        if newest is not None:
+            session.do(statements.remove_partition(self.table), run.pipeline, run.partition)
+        for part in _noting(checked(run, predictions), versions):
+            session.load(self.table, types, part)
+            reached("publish.staged")
         told = (run.pipeline, run.partition, run.sequence, predictions.rows, ", ".join(sorted(versions)))
         session.do(statements.NOTE_RUN, self.table, run.run_id, *told)
         reached("publish.replaced")
@@ -131,8 +139,7 @@ class DatabaseChannel:
             session.do(statements.create_table(self.table, types))
         else:
             self._widen(session, held, types)
-        for index in statements.indexes(self.table, self.key):
-            session.do(index)
+        session.index(self.table, [*self.key, *({"pipeline"} - set(self.key))])
         columns = list(session.columns(self._view)) or list(held)
         columns += [name for name in types if name not in columns]
         session.make_view(self._view, columns, statements.latest(self.table, self.key, columns))
@@ -164,7 +171,7 @@ def open_database(url: SecretStr, table: str, *, key: Sequence[str], seconds: fl
 
     `seconds`: how long the database may keep us waiting; see `Settings.remote_seconds`.
     """
-    if table in (statements.RUNS, "andon_staging"):
+    if table == statements.RUNS:
         raise DefinitionError(f"delivery.database must not be {table!r}, which is Andon's own; name another table")
     return DatabaseChannel(open_store(url, seconds=seconds), table, tuple(key))
 

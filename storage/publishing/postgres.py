@@ -1,10 +1,10 @@
-"""Delivery to PostgreSQL by ADBC: rows go as Arrow, by COPY, into a staging table of the transaction that replaces.
+"""Delivery to PostgreSQL by ADBC: rows go as Arrow, by COPY, in the transaction that takes out what they replace.
 
 Every call ends in bounded time, whether the server refuses, is busy, or says nothing at all.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
@@ -16,13 +16,10 @@ from pydantic import SecretStr
 from storage.deadline import bounded
 from storage.publishing import statements
 from storage.publishing.columns import known, postgres_types, quoted
-from storage.publishing.port import Run
 from validation.errors import DefinitionError, RefusedError, ServiceDownError
-from validation.failpoints import reached
 
 T = TypeVar("T")
 
-_STAGING = "andon_staging"
 _ROWS_PER_SECOND = 5_000  # what a slow server can do at least
 _GRACE_SECONDS = 5.0  # for the server's own deadlines, which tell more
 # A client that is gone holds its locks no longer than a minute.
@@ -141,16 +138,21 @@ class PostgresSession:
         """Make it, or add columns: who may read it stays as it is."""
         self.do(f"CREATE OR REPLACE VIEW {quoted(name)} AS {select}")
 
-    def bring(self, table: str, run: Run, types: Mapping[str, str], parts: Iterable[pl.DataFrame]) -> None:
-        """Stage all parts, then delete and insert."""
-        columns, staging = statements.listed(list(types)), ", ".join(f"{quoted(n)} {kind}" for n, kind in types.items())
-        self.do(f"CREATE TEMPORARY TABLE {_STAGING} ({staging}) ON COMMIT DROP")
-        for part in parts:
-            if part.height:
-                self._stage(known(part).select(list(types)).to_arrow(compat_level=pl.CompatLevel.oldest()))
-        reached("publish.staged")
-        self.do(statements.remove_partition(table), run.pipeline, run.partition)
-        self.do(f"INSERT INTO {quoted(table)} ({columns}) SELECT {columns} FROM {_STAGING}")  # noqa: S608
+    def index(self, table: str, key: Sequence[str]) -> None:
+        """By key for lookups and the view; by partition, whose rows lie together, for their replacement."""
+        by_key, by_partition = quoted(f"{table}_by_key"), quoted(f"{table}_by_partition")
+        self.do(f"CREATE INDEX IF NOT EXISTS {by_key} ON {quoted(table)} ({statements.listed(list(key))})")
+        # NOTE: a B-tree would take as long as all the rest of a delivery.
+        self.do(
+            f"CREATE INDEX IF NOT EXISTS {by_partition} ON {quoted(table)} USING brin "
+            '("pipeline", "partition") WITH (autosummarize = on)'
+        )
+
+    def load(self, table: str, types: Mapping[str, str], part: pl.DataFrame) -> None:
+        """By COPY, in binary: no text is made of any value."""
+        if part.height:
+            rows = known(part).select(list(types)).to_arrow(compat_level=pl.CompatLevel.oldest())
+            self._call(lambda: self._cursor.adbc_ingest(table, rows, mode="append"))
 
     def commit(self) -> None:
         """Make it last."""
@@ -164,9 +166,6 @@ class PostgresSession:
                 self._cursor.close()
             with suppress(Exception):
                 self._connection.close()
-
-    def _stage(self, rows: Any) -> None:
-        self._call(lambda: self._cursor.adbc_ingest(_STAGING, rows, mode="append", temporary=True))
 
     def _asked(self, sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         self._cursor.execute(sql, values or None)

@@ -5,7 +5,7 @@ NOTE: SQLite has no NaN, which becomes NULL; moments are texts of one length, li
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ import polars as pl
 
 from storage.publishing import statements
 from storage.publishing.columns import known, quoted, sqlite_types
-from storage.publishing.port import Run
 from validation.errors import AndonError, DefinitionError, RefusedError, ServiceDownError
 
 _PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PROTOCOL", "SQLITE_NOMEM")
@@ -96,13 +95,17 @@ class SqliteSession:
         self.do(f"DROP VIEW IF EXISTS {quoted(name)}")
         self.do(f"CREATE VIEW {quoted(name)} AS {select}")
 
-    def bring(self, table: str, run: Run, types: Mapping[str, str], parts: Iterable[pl.DataFrame]) -> None:
-        """Delete and insert, in the transaction that is open."""
-        self.do(statements.remove_partition(table), run.pipeline, run.partition)
+    def index(self, table: str, key: Sequence[str]) -> None:
+        """By key for lookups and the view, by partition for its replacement."""
+        for name, columns in (("by_key", list(key)), ("by_partition", ["pipeline", "partition"])):
+            index = quoted(f"{table}_{name}")
+            self.do(f"CREATE INDEX IF NOT EXISTS {index} ON {quoted(table)} ({statements.listed(columns)})")
+
+    def load(self, table: str, types: Mapping[str, str], part: pl.DataFrame) -> None:
+        """Insert them one by one: there is no network between."""
         marks = ", ".join("?" * len(types))
         insert = f"INSERT INTO {quoted(table)} ({statements.listed(list(types))}) VALUES ({marks})"  # noqa: S608
-        for part in parts:
-            self._connection.executemany(insert, _plain(known(part).select(list(types))).iter_rows())
+        self._connection.executemany(insert, _plain(known(part).select(list(types))).iter_rows())
 
     def commit(self) -> None:
         """Make it last, if a transaction is open."""

@@ -39,15 +39,6 @@ def add_column(table: str, name: str, kind: str) -> str:
     return f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(name)} {kind}"
 
 
-def indexes(table: str, key: Sequence[str]) -> tuple[str, str]:
-    """By key, for lookups and the view; by partition, for its replacement."""
-    by_key = listed(["pipeline", *(name for name in key if name != "pipeline"), "scored_at"])
-    return (
-        f"CREATE INDEX IF NOT EXISTS {quoted(f'{table}_by_key')} ON {quoted(table)} ({by_key})",
-        f'CREATE INDEX IF NOT EXISTS {quoted(f"{table}_by_partition")} ON {quoted(table)} ("pipeline", "partition")',
-    )
-
-
 def latest(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
     """The newest row of each key of a pipeline: what a view of the current predictions selects."""
     wanted = listed(columns)
