@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 
 from storage.objects import objects_for
-from storage.publish import Delivered, deliver
 from storage.remote import Remote
 from storage.tables import Maintained, append, committed, maintain, newest, repeats, scan
 from tests.faults import Fault, FaultProxy, fault_proxy
@@ -100,17 +99,6 @@ def test_upkeep_changes_no_row_and_forgets_no_marker(store: Store) -> None:
     assert store.rows().equals(before)
     assert len(objects_for(store.place, store.direct).names(store.place)) == 1
     assert not store.add(again(3), "flights/3")
-
-
-def test_a_delivery_is_made_once(store: Store) -> None:
-    root = store.place.parent
-    sent = {"run_id": "batch-7", "files": root / "files", "table": root / "scores", "work": store.work}
-    whole = Delivered(file=root / "files" / "batch-7.parquet", table=root / "scores", rows=2, repeated=False)
-    assert deliver(ROWS, **sent, remote=store.direct) == whole  # type: ignore[arg-type]
-    assert deliver(again(2), **sent, remote=store.direct).repeated  # type: ignore[arg-type]
-    table = scan(root / "scores", store.direct)
-    assert table is not None
-    assert table.sort("key").collect().equals(ROWS)
 
 
 @pytest.mark.parametrize(("fault", "step"), [("lost answer", 1), ("reset", 4), ("503", 4)])
