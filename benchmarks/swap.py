@@ -35,7 +35,7 @@ TREES = (500, 2_000, 500, 2_000)  # four versions, so that the one before is nev
 _TURN = 500  # requests of a connection, before it is opened anew: so load finds its way to a worker that starts
 _REFUSED = re.compile(rf"{NAME}: version \d+ refused")
 _AFTER_SWAP_SECONDS = 1.0  # after a swap, before a span without swaps begins
-_PIECES = 4
+_SWAPS_OF_A_PIECE = 2
 _AWAY_SECONDS = 1.5
 
 
@@ -49,6 +49,11 @@ class Plan:
     connections: int
     rows: int
     trees: tuple[int, ...]
+
+    @property
+    def pieces(self) -> int:
+        """With swaps, and as many without; at least 3, since three accidents do not fall into one."""
+        return max(3, self.swaps // _SWAPS_OF_A_PIECE)
 
 
 @dataclass(slots=True)
@@ -72,7 +77,7 @@ def main(plan: Plan, folder: Path) -> dict[str, Any]:
         CONSOLE.print(f"{2 * plan.seconds:.0f} s of load, half of them with {plan.swaps} swaps")
         with load(plan, home, port):
             time.sleep(plan.seconds / 20)
-            for piece in range(_PIECES):
+            for piece in range(plan.pieces):
                 _calm(plan, home, story)
                 _busy(plan, home, story, piece, pid)
     phase, told = Phase.read(folder / "load.npy", COLUMNS), json.loads((folder / "load.told").read_text("utf-8"))
@@ -108,28 +113,27 @@ def _calm(plan: Plan, home: Home, story: Story) -> None:
         home.swap(home.models[number])
         time.sleep(_AFTER_SWAP_SECONDS)
         began = time.time()
-        time.sleep(plan.seconds / _PIECES / 2)
+        time.sleep(plan.seconds / plan.pieces / 2)
         story.calm.append((began, time.time()))
 
 
 def _busy(plan: Plan, home: Home, story: Story, piece: int, pid: int) -> None:
     """A piece with its share of the swaps, evenly spaced, and of the accidents between them."""
-    swaps = plan.swaps // _PIECES
     period, began, since = plan.seconds / plan.swaps, time.monotonic(), time.time()
-    for number in range(swaps):
+    for number in range(_SWAPS_OF_A_PIECE):
         time.sleep(max(0.0, began + (number + 0.5) * period - time.monotonic()))
         if (piece, number) == (1, 0):
             story.refused = home.promote(home.models[0], sha256="0" * 64)
             home.await_line(_REFUSED)
         story.swaps.append(home.swap(home.models[(number + 2) % len(home.models)]))
-        if (piece, number) == (2, 0):
+        if (piece, number) == (plan.pieces // 2, 0):
             story.killed = time.time()
             os.kill(workers_of(pid)[0], signal.SIGKILL)
-        if (piece, number) == (3, 0):
+        if (piece, number) == (plan.pieces - 1, 0):
             story.away = time.time()
             with home.without_ledger():
                 time.sleep(min(_AWAY_SECONDS, period / 2))
-    time.sleep(max(0.0, began + swaps * period - time.monotonic()))
+    time.sleep(max(0.0, began + _SWAPS_OF_A_PIECE * period - time.monotonic()))
     story.busy.append((since, time.time()))
 
 

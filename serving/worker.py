@@ -193,6 +193,7 @@ def _config(app: App, limits: Limits, options: WorkerOptions) -> uvicorn.Config:
         lifespan="off",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whoever says so is not believed
         log_config=None,
         log_level="warning",
         timeout_keep_alive=int(limits.idle_seconds),

@@ -3,7 +3,7 @@
 import re
 
 from andon.processes import PROJECT
-from tests.e2e import test_ingest_kills, test_kills, test_publish_kills, test_score_kills, test_scorer_kills
+from tests.e2e import test_ingest_kills, test_kills, test_log_kills, test_publish_kills, test_score_kills, test_scorer_kills
 from tests.e2e.promotion_world import POINTS
 
 PACKAGES = ("andon", "flows", "modelling", "registry", "serving", "storage", "tasks", "validation")
@@ -28,7 +28,7 @@ def killed_at() -> set[str]:
     swap = {f"{process}.{point}" for process, points in test_scorer_kills.POINTS.items() for point in points}
     score = {f"score.{point}" for point in test_score_kills.POINTS}
     publish = {f"publish.{point}" for points in test_publish_kills.POINTS.values() for point in points}
-    return ingest | loop | publish | score | swap | set(POINTS) | ELSEWHERE
+    return ingest | loop | publish | score | swap | set(POINTS) | set(test_log_kills.POINTS) | ELSEWHERE
 
 
 def test_a_crash_test_kills_at_each_named_point_and_each_point_of_a_crash_test_is_in_the_source() -> None:
