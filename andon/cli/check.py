@@ -13,7 +13,7 @@ import typer
 from rich.text import Text
 
 from andon.addresses import announced, without_password
-from andon.catalogue import load
+from andon.catalogue import load, survey
 from andon.cli.options import Json
 from andon.cli.output import coloured, grid, moment, people, print_json
 from andon.cli.setup import settings
@@ -41,7 +41,7 @@ def check(*, json: Json = False) -> None:
     """Tell what is missing on this machine, and how to get it."""
     place = settings()
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
-        _python, _packages, _pipelines, _ledger, _mlflow, _prefect, _scorer, _alerts, _test_programs,
+        _python, _packages, _pipelines, _ledger, _mlflow, _prefect, _scorer, _delivery, _alerts, _test_programs,
     )  # fmt: skip
     findings = [finding for look in looks for finding in look(place)]
     if json:
@@ -171,6 +171,21 @@ def _scorer(place: Settings) -> Iterator[Finding]:
     else:
         detail = f"{place.scorer_url} does not answer; start all servers: andon up (batch scoring works without)"
         yield Finding(what="scorer", state="not running", detail=detail)
+
+
+def _delivery(place: Settings) -> Iterator[Finding]:
+    """Whether the database for predictions can be reached, when a pipeline delivers there."""
+    from storage.publishing.database import open_store
+
+    found, _ = survey(place.pipeline_folders)
+    if not any(pipeline.delivery.database for pipeline in found.values()):
+        return
+    try:
+        detail = open_store(place.delivery, seconds=_LOOK_SECONDS).look()
+        yield Finding(what="delivery database", state="ok", detail=detail)
+    except AndonError as error:
+        code = max(error.exit_code, _USAGE)
+        yield Finding(what="delivery database", state="not reachable", detail=str(error), code=code)
 
 
 def _alerts(place: Settings) -> Iterator[Finding]:

@@ -77,6 +77,10 @@ class Store(Protocol):
         """The type of each column there; DefinitionError when there is none."""
         ...
 
+    def look(self) -> str:
+        """How it is there, in a few words; an AndonError when it cannot be reached. Changes nothing."""
+        ...
+
     def session(self, rows: int = 0) -> AbstractContextManager[Session]:
         """A connection, for a delivery of so many rows; within it what fails is an AndonError."""
         ...

@@ -62,6 +62,12 @@ class PostgresStore:
         """The type of each column there."""
         return postgres_types(schema)
 
+    def look(self) -> str:
+        """Whether it lets us in."""
+        with self.session() as session:
+            session.ask("SELECT 1")
+        return self.place
+
     @contextmanager
     def session(self, rows: int = 0) -> Iterator["PostgresSession"]:
         """A connection; with the deadlines of a delivery of so many rows."""

@@ -41,6 +41,14 @@ class SqliteStore:
         """The type of each column there."""
         return sqlite_types(schema)
 
+    def look(self) -> str:
+        """Whether it is a database; made is none."""
+        if not self.path.exists():
+            return f"{self.place}, made at first use"
+        with self._explained(), closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+        return self.place
+
     @contextmanager
     def session(self, rows: int = 0) -> Iterator["SqliteSession"]:  # noqa: ARG002 - as PostgreSQL's
         """A connection, which waits `seconds` for another writer."""

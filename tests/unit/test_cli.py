@@ -6,7 +6,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -336,6 +336,32 @@ def test_check_names_the_rules_that_need_a_pass_of_their_own(andon: Shell) -> No
     detail = findings["rules of trips"]["detail"]
     assert detail.startswith("all in one pass over a file, but: trip_id.unique reads trip_id ")
     assert detail.endswith("ms for 10,000 rows: it compares all rows")
+
+
+def test_check_looks_at_the_delivery_database_when_a_pipeline_delivers_there(
+    andon: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finding() -> dict[str, Any] | None:
+        return next(
+            (row for row in json.loads(andon("check", "--json").out) if row["what"] == "delivery database"), None
+        )
+
+    assert finding() is None
+    text = PIPELINE.replace('name="trips"', 'name="trips", delivery=Delivery(database="scores")')
+    (andon.home.parent / "pipelines" / "trips.py").write_text(f"from andon import Delivery\n{text}")
+    assert finding() == {
+        "what": "delivery database",
+        "state": "ok",
+        "detail": f"sqlite:///{andon.home}/delivery.db, made at first use",
+        "code": 0,
+    }
+    assert not andon.home.exists()
+    monkeypatch.setenv("ANDON_DELIVERY_DATABASE", f"postgresql://andon:T0PS3CRET@127.0.0.1:{free_port()}/scores")
+    told = finding()
+    assert told is not None
+    assert (told["state"], told["code"]) == ("not reachable", 3)
+    assert "see that the server answers" in told["detail"]
+    assert "T0PS3CRET" not in told["detail"]
 
 
 def test_check_names_two_files_of_one_name(andon: Shell) -> None:

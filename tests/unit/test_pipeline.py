@@ -96,6 +96,9 @@ def test_a_pipeline_that_is_wrong_names_itself_the_field_and_what_is_allowed(
         (lambda: labels(known_at="late", target="late"), "must be two columns, both are 'late'"),
         (lambda: Delivery(files="../../etc"), "delivery.files must be a folder below the lake like 'scores/flights'"),
         (lambda: Delivery(table="s3://bucket/scores"), "delivery.table must be a folder below the lake"),
+        (lambda: Delivery(database="Scores"), "delivery.database must be a table's name of lower-case letters"),
+        (lambda: Delivery(database="x; drop"), "delivery.database must be a table's name of lower-case letters"),
+        (lambda: Delivery(database="s" * 41), "delivery.database must be a table's name of lower-case letters"),
         (lambda: Gate(alpha="0.2"), "gate.alpha must be a number, got '0.2'"),  # type: ignore[arg-type]
         (lambda: Gate(alpha=True), "gate.alpha must be a number, got True"),
         (lambda: Monitor(reference_windows=1.5), "must be a whole number, got 1.5"),  # type: ignore[arg-type]

@@ -37,6 +37,16 @@ def test_places_can_be_named_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert settings.lease_ttl == timedelta(seconds=5)
 
 
+def test_predictions_go_to_a_database_below_home_or_to_the_one_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ANDON_HOME", str(tmp_path))
+    assert Settings().delivery.get_secret_value() == f"sqlite:///{tmp_path}/delivery.db"
+    monkeypatch.setenv("ANDON_DELIVERY_DATABASE", "postgresql://andon:T0PS3CRET@db/scores")
+    assert Settings().delivery.get_secret_value() == "postgresql://andon:T0PS3CRET@db/scores"
+    assert "T0PS3CRET" not in repr(Settings())
+
+
 def test_relative_places_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     assert Settings().lake_root == str(tmp_path / ".andon" / "lake")
