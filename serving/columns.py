@@ -4,6 +4,7 @@ A boolean or a string is no number, 3.0 is no integer, a number beyond the range
 without a zone is UTC.
 """
 
+import re
 import struct
 from collections.abc import Callable
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
@@ -28,10 +29,16 @@ _PLAIN: dict[type[pl.DataType], type] = {
     pl.String: str,
     pl.Categorical: str,
     pl.Datetime: datetime,
-    pl.Date: date,
+    pl.Date: str,
 }
 
-Convert = Callable[[Any], Any]  # of one value that is not null; OverflowError when the column cannot hold it
+_MIDNIGHT = re.compile(r"[Tt ]00:00:00(?:\.0+)?(?:[Zz]|[+-]00:?00)?", re.ASCII)
+
+Convert = Callable[[Any], Any]  # of one value that is not null
+
+
+class UnfitError(ValueError):
+    """The column cannot hold the value; says why, without it."""
 
 
 def json_type(name: str, dtype: pl.DataType) -> Any:
@@ -59,10 +66,10 @@ def integer_bounds(dtype: pl.DataType) -> tuple[int, int] | None:
 
 
 def converter(dtype: pl.DataType) -> Convert | None:
-    """What makes of a decoded value the one that the column holds; None where it is the same."""
+    """What makes of a decoded value the one that the column holds, or UnfitError; None where it is the same."""
     if isinstance(dtype, pl.Datetime):
         return {"us": _utc, "ms": _to_milliseconds, "ns": _within_nanoseconds}[dtype.time_unit]
-    return {pl.UInt64: _within_64_bits, pl.Float32: _to_float32}.get(type(dtype))
+    return _CONVERTERS.get(type(dtype))
 
 
 def wanted(dtype: pl.DataType) -> str:
@@ -72,12 +79,22 @@ def wanted(dtype: pl.DataType) -> str:
     if dtype.is_float():
         return "a finite number"
     if isinstance(dtype, pl.Datetime):
-        return 'a moment like "2013-01-31T06:15:00Z"'
+        return 'a moment like "2013-01-31T06:15:00Z" (pandas: date_format="iso")'
     if isinstance(dtype, pl.Date):
         return 'a day like "2013-01-31"'
     if isinstance(dtype, pl.Enum):
         return f"one of {', '.join(dtype.categories.head(20))}"
     return "true or false" if isinstance(dtype, pl.Boolean) else "a string"
+
+
+def _to_day(text: str) -> date:
+    """A day, or its midnight without an offset: pandas, and so MLflow's client, has no other way to write a day."""
+    if text[4:5] == text[7:8] == "-" and (len(text) == len("2013-01-31") or _MIDNIGHT.fullmatch(text, 10)):
+        try:
+            return date.fromisoformat(text[:10])
+        except ValueError:
+            pass
+    raise UnfitError("it is no day")
 
 
 def _utc(moment: datetime) -> datetime:
@@ -87,7 +104,7 @@ def _utc(moment: datetime) -> datetime:
     if zone is None:
         return moment.replace(tzinfo=UTC)
     if not MINYEAR < moment.year < MAXYEAR:  # an offset could lead out of the calendar
-        raise OverflowError
+        raise UnfitError("it is out of range")
     return moment.astimezone(UTC)
 
 
@@ -98,16 +115,23 @@ def _to_milliseconds(moment: datetime) -> datetime:
 
 def _within_nanoseconds(moment: datetime) -> datetime:
     if not YEARS_NS[0] <= moment.year <= YEARS_NS[1]:
-        raise OverflowError
+        raise UnfitError("it is out of range")
     return _utc(moment)
 
 
 def _within_64_bits(value: int) -> int:
     if value >= 1 << 64:
-        raise OverflowError
+        raise UnfitError("it is out of range")
     return value
 
 
 def _to_float32(value: float) -> float:
     rounded: float = _FLOAT32.unpack(_FLOAT32.pack(value))[0]
     return rounded
+
+
+_CONVERTERS: dict[type[pl.DataType], Convert] = {
+    pl.UInt64: _within_64_bits,
+    pl.Float32: _to_float32,
+    pl.Date: _to_day,
+}

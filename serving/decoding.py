@@ -13,9 +13,9 @@ import msgspec
 import polars as pl
 from msgspec import UNSET, Struct
 
-from serving.columns import TEXTS, Convert, converter
+from serving.columns import TEXTS, Convert, UnfitError, converter
 from serving.formats import FORMATS, MAX_COLUMNS, Layout, Split
-from serving.refusals import NotJsonError, RequestError, in_column, in_request, in_split, without_constant
+from serving.refusals import NotJsonError, RequestError, in_column, in_request, in_split, without_constants
 from serving.repeats import refuse_repeated, refuse_repeated_in_split
 from serving.rows import Rows
 
@@ -62,7 +62,7 @@ class RowsDecoder:
         try:
             return self._decode(body)
         except NotJsonError as error:
-            if (mended := without_constant(body, error)) is None:
+            if (mended := without_constants(body, error)) is None:
                 raise
             self._blame_constant(*mended)
             raise
@@ -148,16 +148,16 @@ class RowsDecoder:
             column = rows.columns[position]
             try:
                 rows.columns[position] = [None if value is None else convert(value) for value in column]
-            except OverflowError:
+            except UnfitError as error:
                 row = next(row for row, value in enumerate(column) if not _fits(value, convert))
-                raise RequestError(422, in_column(name, row, "it is out of range", self.schema)) from None
+                raise RequestError(422, in_column(name, row, str(error), self.schema)) from None
 
     def _blame_constant(self, body: bytes, literal: str) -> None:
-        """RequestError 422 with column and row, if in `body` a list was put where NaN or Infinity stood for a value."""
+        """RequestError 422 with column and row, if in `body` a list stands where NaN or Infinity was a value."""
         try:
             self._decode(body)
         except RequestError as error:
-            if ": Expected" in str(error) and "got `array`; send a" in str(error):
+            if str(error).startswith("column ") and "got `array`; send " in str(error):
                 raise RequestError(422, str(error).replace("got `array`", f"got {literal}")) from None
 
 
@@ -181,7 +181,7 @@ def _check_count(rows: int) -> None:
 def _fits(value: Any, convert: Convert) -> bool:
     try:
         return value is None or convert(value) is not None
-    except OverflowError:
+    except UnfitError:
         return False
 
 

@@ -34,6 +34,7 @@ _NS_LEAP_YEARS = f"(?:16(?:8[048]|9[26])|(?:1[7-9]|2[01]){_BY_FOUR}|2000|22(?:0[
 _TIME = r"[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
 _OFFSET = "(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?"
 _NO_OFFSET = "(?:[Zz]|[+-]00:?00)?"
+_MIDNIGHT = rf"(?:[Tt ]00:00:00(?:\.0+)?{_NO_OFFSET})?"
 
 
 def request_schemas(
@@ -62,8 +63,8 @@ def moment_pattern(dtype: pl.Datetime) -> str:
 
 
 def day_pattern() -> str:
-    """What is read as a day."""
-    return f"^(?:(?:{_INNER_YEARS}|0001|9999)-{_DAY}|{_LEAP_YEARS}-02-29)$"
+    """What is read as a day: also its midnight."""
+    return f"^(?:(?:{_INNER_YEARS}|0001|9999)-{_DAY}|{_LEAP_YEARS}-02-29){_MIDNIGHT}$"
 
 
 def _value(dtype: pl.DataType, *, null: bool) -> Json:

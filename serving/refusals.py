@@ -19,7 +19,8 @@ _IN_SPLIT = re.compile(r"\[(?P<row>\d+)\](?:\[(?P<position>\d+)\])?")
 _MISSING = re.compile("missing required field `(.*)`", re.DOTALL)
 _BYTE = re.compile(r"\(byte (\d+)\)")
 _OTHERS = ("dataframe_records", "inputs", "instances")
-_NOT_FINITE = (b"NaN", b"Infinity")
+_CONSTANT = re.compile(rb"NaN|Infinity")
+_STRING_OR_CONSTANT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(-?(?:NaN|Infinity))', re.DOTALL)  # a string may have no end
 
 
 class RequestError(ContractError):
@@ -74,19 +75,18 @@ def in_column(name: str, row: object, text: str, schema: Mapping[str, pl.DataTyp
     return f"{where}: {text}; send {remedy}"
 
 
-def without_constant(body: bytes, error: NotJsonError) -> tuple[bytes, str] | None:
-    """The body with an empty list for the NaN or Infinity that made it no JSON, and its name; None if none did.
+def without_constants(body: bytes, error: NotJsonError) -> tuple[bytes, str] | None:
+    """The body with empty lists for NaN and Infinity, and what they were, if one of them made it no JSON.
 
     No column takes a list: what refuses it names column and row.
     """
-    if (place := _BYTE.search(error.reason)) is None:
+    place = _BYTE.search(error.reason)
+    if place is None or _CONSTANT.match(body, at := int(place[1])) is None:
         return None
-    at = int(place[1])
-    for literal in _NOT_FINITE:
-        if body.startswith(literal, at):
-            sign = body[at - 1 : at] == b"-"
-            return body[: at - sign] + b"[]" + body[at + len(literal) :], "-" * sign + literal.decode()
-    return None
+    at -= body[at - 1 : at] == b"-"
+    found = set(_STRING_OR_CONSTANT.findall(body, at)) - {b""}
+    mended = _STRING_OR_CONSTANT.sub(lambda found: b"[]" if found[1] else found[0], body[at:])
+    return body[:at] + mended, found.pop().decode() if len(found) == 1 else "NaN or Infinity"
 
 
 def _in_row(row: object, text: str, schema: Mapping[str, pl.DataType]) -> str:

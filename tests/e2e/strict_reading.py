@@ -26,7 +26,7 @@ BITS: dict[type[pl.DataType], int] = {
     pl.UInt64: 64,
 }
 MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(\.\d+)?([Zz]|([+-])(\d\d):?(\d\d))?", re.ASCII)
-DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)", re.ASCII)
+DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)([Tt ]00:00:00(\.0+)?(Z|z|[+-]00:?00)?)?", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FLOAT32_MAX, FLOAT64_MAX = Fraction((2**24 - 1) * 2**104), Fraction((2**53 - 1) * 2**971)
 
@@ -243,7 +243,7 @@ def _day(text: str) -> date:
     found = DAY.fullmatch(text)
     try:
         if found is not None:
-            return date(*map(int, found.groups()))
+            return date(int(found[1]), int(found[2]), int(found[3]))
     except ValueError:
         pass
     raise RefusedError("day")

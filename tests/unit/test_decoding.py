@@ -1,4 +1,5 @@
 import json
+import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -107,6 +108,21 @@ def test_what_pythons_json_writes_for_a_number_that_is_none_is_refused_with_its_
     assert message(body) == (
         f"column 'dep time', row 1: Expected `float | null`, got {literal}; send a finite number, or null"
     )
+
+
+def test_of_several_numbers_that_are_none_the_first_is_named() -> None:
+    again = ROW | {"dep time": float("inf"), "open": float("nan"), "id": 'NaN " Infinity'}
+    assert message(records(ROW, again)) == (
+        "column 'dep time', row 1: Expected `float | null`, got NaN or Infinity; send a finite number, or null"
+    )
+    assert message(records(ROW | {"x": float("nan")}), 400).startswith("the body is not JSON")
+
+
+@pytest.mark.parametrize("body", [b'{"inputs": [NaN' + b'"' * 1_000_000, b'{"inputs": [NaN' + b'\\"' * 1_000_000])
+def test_looking_for_them_takes_no_longer_the_more_quotes_there_are(body: bytes) -> None:
+    began = time.process_time()
+    message(body, 400)
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize("literal", [b"01", b"'a'", b"\xff", b"nan", b'"\\x"'])
@@ -293,6 +309,13 @@ def test_values_are_never_told_back() -> None:
         (pl.Datetime("ms"), "1969-12-31T23:59:59.999999Z", datetime(1969, 12, 31, 23, 59, 59, 999000, UTC)),
         (pl.Datetime("us", "Europe/Berlin"), "2013-07-01T12:00:00", datetime(2013, 7, 1, 12, tzinfo=UTC)),
         (pl.Datetime("us"), "9999-12-31T23:59:59-00:01", None),
+        (pl.Date(), "2013-01-31T00:00:00", date(2013, 1, 31)),
+        (pl.Date(), "2013-01-31 00:00:00.000+00:00", date(2013, 1, 31)),
+        (pl.Date(), "2013-01-31T00:00:01", None),
+        (pl.Date(), "2013-01-31T00:00:00+01:00", None),
+        (pl.Date(), "20130131", None),
+        (pl.Date(), "2013-W05-4", None),
+        (pl.Date(), "2013-02-29", None),
         (pl.Float32(), 0.1, 0.10000000149011612),
         (pl.Float32(), 3.5e38, None),
         (pl.UInt64(), 2**64 - 1, 2**64 - 1),

@@ -1,5 +1,10 @@
-"""schemathesis reads a real scorer's own OpenAPI document, and looks for answers that it does not tell."""
+"""A real scorer, whose champion takes columns of every type, before clients that are not ours.
 
+schemathesis reads the scorer's own OpenAPI document and looks for answers that it does not tell; MLflow's client for
+its own scoring servers gets predictions.
+"""
+
+import json
 import os
 import re
 import subprocess
@@ -8,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx
 import polars as pl
 import pytest
 
@@ -115,14 +122,9 @@ def home(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def scorer(home: Path) -> Iterator[str]:
-    """The address of a scorer that wants a token."""
-    env = {
-        "ANDON_HOME": str(home),
-        "ANDON_PIPELINES": str(home / "pipelines"),
-        "ANDON_SCORER_TOKENS": TOKEN,
-        "PATH": os.environ["PATH"],
-    }
+def scorer(home: Path, **more: str) -> Iterator[str]:
+    """The address of a scorer; `more`: of its environment."""
+    env = {"ANDON_HOME": str(home), "ANDON_PIPELINES": str(home / "pipelines"), "PATH": os.environ["PATH"], **more}
     command = [sys.executable, "-m", "serving.scorer", "--port", "0"]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
     try:
@@ -139,7 +141,7 @@ def test_schemathesis_finds_no_answer_that_the_document_does_not_tell(home: Path
     (home / "hooks.py").write_text(HOOKS)
     program = Path(sys.executable).with_name("schemathesis")
     options = ["--max-examples", str(EXAMPLES), "--generation-deterministic", "--no-color", "--continue-on-failure"]
-    with scorer(home) as address:
+    with scorer(home, ANDON_SCORER_TOKENS=TOKEN) as address:
         command = [str(program), "run", f"{address}/openapi.json", "-H", f"Authorization: Bearer {TOKEN}", *options]
         env = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(home), "PATH": os.environ["PATH"], "HOME": str(home)}
         found = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=280, check=False)
@@ -148,3 +150,41 @@ def test_schemathesis_finds_no_answer_that_the_document_does_not_tell(home: Path
     assert passed is not None
     assert passed[1] == passed[2]
     assert int(passed[1]) > 1_000
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow's import, of its own types
+def test_mlflows_own_client_is_answered(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of MLflow's formats, as its client and its documents write them; but NaN, which is no JSON, is refused."""
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    frame = pl.DataFrame(rows(3), schema=load_pipeline(home / "pipelines" / "trips.py").raw_schema)
+    pandas = frame.to_pandas()
+    model = bundle.load(next((home / "bundles" / "trips").glob("?" * 64)))
+    with scorer(home) as address:
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        client: Any = ScoringServerClient(host, int(port))  # type: ignore[no-untyped-call]
+        client.ping()
+        answer = client.invoke(pandas)
+        assert answer.get_predictions()[0].to_list() == model.predict(frame).tolist()
+        holes = pandas.assign(distance=[1.5, None, 2.5], carrier=["AA", None, None])
+        with pytest.raises(Exception, match=r"column 'distance', row 1: Expected `float . null`, got NaN"):
+            client.invoke(holes)
+        split, records = (json.loads(holes.to_json(orient=how, date_format="iso")) for how in ("split", "records"))
+        lists = {name: [record[name] for record in records] for name in records[0]}
+        for body in (
+            {"dataframe_split": split},
+            {"dataframe_records": records},
+            {"instances": records},
+            {"inputs": lists},
+        ):
+            told = httpx.post(f"{address}/invocations", json=body, trust_env=False)
+            assert told.json() == {"predictions": model.predict(_with_holes(frame)).tolist()}, body
+        epoch = {"inputs": [records[0] | {"at": 1357041600000}]}  # as pandas has written it by default
+        told = httpx.post(f"{address}/invocations", json=epoch, trust_env=False)
+        assert told.json()["error"].endswith('send a moment like "2013-01-31T06:15:00Z" (pandas: date_format="iso")')
+
+
+def _with_holes(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(distance=pl.Series([1.5, None, 2.5]), carrier=pl.Series(["AA", None, None]))
