@@ -3,7 +3,14 @@
 import re
 
 from andon.processes import PROJECT
-from tests.e2e import test_ingest_kills, test_kills, test_log_kills, test_publish_kills, test_score_kills, test_scorer_kills
+from tests.e2e import (
+    test_ingest_kills,
+    test_kills,
+    test_log_kills,
+    test_publish_kills,
+    test_score_kills,
+    test_scorer_kills,
+)
 from tests.e2e.promotion_world import POINTS
 
 PACKAGES = ("andon", "flows", "modelling", "registry", "serving", "storage", "tasks", "validation")
