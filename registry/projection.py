@@ -7,7 +7,7 @@ from registry.standing import known_versions, standing
 from registry.store import ModelStore
 from registry.story import story
 
-_KINDS = ("gate", "promotion", "rollback", "answer")
+_KINDS = ("gate", "promotion", "rollback", "answer", "shadow")
 _STATUS = "andon.status"
 _NAMED = 5
 _QUOTED = 80

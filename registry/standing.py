@@ -14,7 +14,8 @@ _HOW: Mapping[ChangeKind, str] = {
     "adoption": "adopted after its alias was moved by hand",
 }
 _JUDGED = {"reject": "rejected", "expired": "expired"}
-_ANSWERED = {"rejected": "rejected", "timed out": "rejected"}
+_ANSWERED = {"rejected": "rejected", "timed out": "rejected", "failed": "rejected"}
+_NO = {("shadow", "failed")}  # also after a person's yes
 
 
 def standing(verdicts: Iterable[Recorded], champions: Sequence[Champion]) -> Mapping[str, Mapping[str, str]]:
@@ -24,11 +25,11 @@ def standing(verdicts: Iterable[Recorded], champions: Sequence[Champion]) -> Map
     answer), superseded (such a one before it), rejected, expired. With it, where there is one: andon.how, .epoch, .by,
     .why, .decided_at and .until (data time), .evidence (no. of the gate's verdict). andon.forced stays for ever.
 
-    `verdicts`: at least those of the gate and the answers of persons, in their order.
+    `verdicts`: at least those of the gate, the answers of persons and those on shadows, in their order.
     """
     told = list(verdicts)
     gates = {item.subject: item for item in told if item.kind == "gate" and item.body.get("challenger_version")}
-    answers = {item.subject: item for item in told if item.kind == "answer"}
+    answers = {item.subject: item for item in told if item.kind == "answer" or (item.kind, item.outcome) in _NO}
     newest = max(gates.values(), key=lambda item: item.seq, default=None)
     found: dict[str, Mapping[str, str]] = {}
     for version in (*gates, *(row.change.version for row in champions)):

@@ -12,12 +12,13 @@ from typing import Literal
 
 from registry.gate_words import gate_reasons
 from registry.ledger import Champion, Recorded
+from registry.rollout_words import WATCH, probation_words, shadow_words
 
 Tone = Literal["good", "bad", "asks", "plain"]
 
 _ROUTINE = {"contract", "drift", "performance", "score", "snapshot", "training", "watch", "window"}
-_ROUTINE_OUTCOMES = {("governor", "run"), ("alert", "delivered")}
-_STORY = {"promotion", "rollback", "gate", "answer"}
+_ROUTINE_OUTCOMES = {("governor", "run"), ("alert", "delivered"), ("probation", "started")}
+_STORY = {"promotion", "rollback", "gate", "answer", "shadow"}
 _STORY_CHARACTERS = 5_000
 _LINE_CHARACTERS = 700
 _ROOM_FOR_MORE = 200
@@ -131,7 +132,8 @@ def _promotion(record: Recorded) -> tuple[str, Tone]:
 
 def _rollback(record: Recorded) -> tuple[str, Tone]:
     since = record.body.get("from_version")
-    return f"rolled back from version {since} to version {record.subject} (epoch {record.body.get('epoch')})", "bad"
+    how = "rolled back by itself" if record.actor == WATCH else "rolled back"
+    return f"{how} from version {since} to version {record.subject} (epoch {record.body.get('epoch')})", "bad"
 
 
 def _gate(record: Recorded) -> tuple[str, Tone]:
@@ -197,10 +199,6 @@ def _alert(record: Recorded) -> tuple[str, Tone]:
     return f"people were {'' if told else 'not '}told of {record.subject}", "plain" if told else "asks"
 
 
-def _projection(record: Recorded) -> tuple[str, Tone]:
-    return f"the model store could not follow: version {record.subject}", "asks"
-
-
 def _anything(record: Recorded) -> tuple[str, Tone]:
     tone: Tone = "bad" if record.outcome in ("refuse", "drift", "regret", "biased") else "plain"
     return f"{record.kind} {_named(record.subject)}: {record.outcome}", tone
@@ -221,11 +219,13 @@ _SENTENCES: Mapping[str, Callable[[Recorded], tuple[str, Tone]]] = {
     "rollback": _rollback,
     "gate": _gate,
     "question": _question,
+    "shadow": shadow_words,
+    "probation": probation_words,
     "answer": _answer,
     "cord": _cord,
     "repair": _repair,
     "governor": _governor,
-    "projection": _projection,
+    "projection": lambda record: (f"the model store could not follow: version {record.subject}", "asks"),
     "incident": _incident,
     "alert": _alert,
 }

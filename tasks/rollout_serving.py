@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from registry.ledger import Recorded
+from registry.rollout_words import WATCH
 from tasks.incidents import open_incidents
 from tasks.live import scorer_status
 from tasks.rollout_memo import Memo, read_memo, write_memo
-from tasks.rollout_watch import WATCH
 from tasks.site import Site
 from validation.watch.incidents import Finding, IncidentKind
 

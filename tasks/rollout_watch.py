@@ -11,6 +11,7 @@ from datetime import datetime
 
 from registry.ledger import Champion, Recorded
 from registry.promotion import previous
+from registry.rollout_words import WATCH
 from tasks.history import paused
 from tasks.leases import holding
 from tasks.live import Figures, read_figures
@@ -29,7 +30,6 @@ from validation.rollout_verdict import ProbationVerdict
 from validation.verdict import Verdict
 
 ROLLING = "rollout"  # the activity of the lease under which something new is written
-WATCH = "watch"  # the actor of a rollback that nobody asked for
 STANDING = ("started", "waits for labels")
 _BY_PERSON = {"forced": "forced past the gate", "adoption": "adopted by hand"}
 

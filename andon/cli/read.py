@@ -41,6 +41,7 @@ class Status:
     gate: "Recorded | None"
     intents: "tuple[Intent, ...]"
     incidents: tuple[str, ...] = ()
+    rollout: tuple[str, ...] = ()
 
 
 def status(pipeline: AnyPipeline = None, *, json: Json = False) -> None:
@@ -89,6 +90,8 @@ def show(
 
 def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
     """How the pipeline `name` stands, by the ledger and by the scorer itself."""
+    from registry.rollout_words import standing_words
+
     champion = ledger.champion(name)
     cord = _newest(ledger, name, "cord")
     windows = [found for kind in ("drift", "performance") if (found := _newest(ledger, name, kind))]
@@ -106,6 +109,7 @@ def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
         gate=_newest(ledger, name, "gate"),
         intents=ledger.intents(name, states=("open", "claimed", "deferred")),
         incidents=_open_incidents(ledger, name),
+        rollout=standing_words(_newest(ledger, name, "shadow"), _newest(ledger, name, "probation"), champion),
     )
 
 
@@ -160,6 +164,8 @@ def _print_status(item: Status) -> None:
         )
     for title in item.incidents:
         table.add_row("incident", Text(f"{title}; more: andon incidents {item.pipeline}", style="red"))
+    for line in item.rollout:
+        table.add_row("rollout", Text(line))
     table.add_row("last batch", Text(item.batch))
     table.add_row("last window", _verdict_line(item.window, f"none judged yet: andon monitor {item.pipeline}"))
     table.add_row("last gate", _verdict_line(item.gate, "no challenger was judged yet"))

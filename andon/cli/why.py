@@ -72,6 +72,7 @@ def why(pipeline: OnePipeline, *, as_of: AsOf = None, json: Json = False) -> Non
 def read_facts(ledger: "Ledger", pipeline: str, policy: Governor, as_of: datetime | None) -> Facts:
     """What the ledger knows; as of now, or, where a replay of the past was written last, of its moment."""
     from registry.records import is_of_reign
+    from registry.rollout_words import standing_words
     from tasks.history import history
 
     champion = ledger.champion(pipeline)
@@ -90,6 +91,7 @@ def read_facts(ledger: "Ledger", pipeline: str, policy: Governor, as_of: datetim
         incidents=tuple(row for row in incidents.values() if row.outcome != "closed"),
         history=history(ledger, pipeline),
         policy=policy,
+        rollout=standing_words(_newest(ledger, pipeline, "shadow"), _newest(ledger, pipeline, "probation"), champion),
         **newest,
     )
 

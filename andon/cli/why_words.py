@@ -44,7 +44,7 @@ class Facts:
 
     `as_of`: data time for which moments are compared. `drift`: newest last, of the present champion. `windows`: rows of
     labelled and estimated windows, newest last. `intents`: all, newest last. `incidents`: the newest row of each that
-    is open.
+    is open. `rollout`: who answers in the shadow, and how the champion is watched.
     """
 
     pipeline: str
@@ -62,6 +62,7 @@ class Facts:
     incidents: "tuple[Recorded, ...]"
     history: History
     policy: Governor
+    rollout: tuple[str, ...] = ()
 
 
 def headline(facts: Facts) -> str:
@@ -87,13 +88,14 @@ def looked_at(facts: Facts) -> tuple[str, ...]:
 def decided(facts: Facts) -> tuple[str, ...]:
     """What was asked for, and what came of it."""
     if not facts.intents:
-        return ("no retrain was asked for yet", *_changed(facts))
+        return ("no retrain was asked for yet", *_changed(facts), *facts.rollout)
     asked = facts.intents[-1]
     return (
         f"the last retrain was asked for on {day(asked.data_time)}, because of {_short(asked.reason)}",
         *_governed(facts, asked),
         *_trained(facts, asked),
         *_changed(facts),
+        *facts.rollout,
     )
 
 
@@ -198,8 +200,8 @@ def _changed(facts: Facts) -> Iterator[str]:
     row = facts.change
     if row is not None and row.kind == "rollback":
         yield (
-            f"on {day(row.data_time)} a person rolled back from version {row.body.get('from_version')} to version "
-            f"{row.subject}: {'; '.join(row.reasons)}"
+            f"on {day(row.data_time)} {'Andon by itself' if row.actor == 'watch' else 'a person'} rolled back from "
+            f"version {row.body.get('from_version')} to version {row.subject}: {'; '.join(row.reasons)}"
         )
 
 
