@@ -25,10 +25,12 @@ Outcome = Literal["scored", "failed", "skipped"]
 
 _LOG = logging.getLogger(__name__)
 _FOLDER = "shadow"
+_MAX_CALLS = 64  # of a shadow that fails, for the new rows of a segment; at most twice as many in all
 _TYPES: dict[str, pl.DataType] = {
     "prediction_id": META["prediction_id"],
     "logged_at": META["logged_at"],
     "prediction": pl.Float64(),
+    "outcome": pl.String(),
     "answered_by": META["version"],
 }
 
@@ -57,9 +59,11 @@ class ShadowFigures:
     skipped: int = 0
     seconds: float = 0.0
 
-    def count(self, outcome: Outcome, rows: int) -> None:
+    def count(self, outcomes: pl.Series) -> None:
         """These rows, too."""
-        setattr(self, outcome, getattr(self, outcome) + rows)
+        self.scored += int((outcomes == "scored").sum())
+        self.failed += int((outcomes == "failed").sum())
+        self.skipped += int((outcomes == "skipped").sum())
 
 
 class ShadowScores:
@@ -80,11 +84,11 @@ class ShadowScores:
             rows = content.rows[done:]
             if rows.is_empty():
                 continue
-            outcome, said = self._ask(shadow, content, since=done)
-            new = rows.select("prediction_id", "logged_at", said, answered_by="version")
+            said = self._ask(shadow, content, since=done)
+            new = rows.select("prediction_id", "logged_at", said["prediction"], said["outcome"], answered_by="version")
             whole = new if before is None else pl.concat([before, new], how="vertical_relaxed")
             write_whole(place, whole.write_parquet)
-            self._figures_of(shadow).count(outcome, rows.height)
+            self._figures_of(shadow).count(said["outcome"])
 
     def wanted(self) -> bool:
         """Is there a shadow at all?"""
@@ -99,23 +103,40 @@ class ShadowScores:
             _LOG.warning("%s cannot be read; its rows are scored again: %s", place, error)
             return None
 
-    def _ask(self, shadow: Shadow, content: Logged, *, since: int) -> tuple[Outcome, pl.Series]:
-        """The predictions of the rows from `since` on; nulls when it failed or was not asked."""
+    def _ask(self, shadow: Shadow, content: Logged, *, since: int) -> pl.DataFrame:
+        """`prediction` and `outcome` of the rows from `since` on."""
         rows = content.raw[since:]
-        nothing = pl.Series("prediction", [None] * rows.height, pl.Null)
         hidden = content.masked if shadow.needs is None else content.masked & shadow.needs
         if hidden or self.busy:
             why = f"the log does not hold {', '.join(sorted(hidden))}" if hidden else "too many segments wait"
             self._tell(shadow, f"rows are not scored: {why}")
-            return "skipped", nothing
+            return _without(rows.height, "skipped")
         began = clock.perf_counter()
         try:
-            return "scored", _series(shadow.predict(rows), height=rows.height)
-        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - a shadow's features may raise anything
-            self._tell(shadow, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
-            return "failed", nothing
+            return self._by_halves(shadow, rows)
         finally:
             self._figures_of(shadow).seconds += clock.perf_counter() - began
+
+    def _by_halves(self, shadow: Shadow, rows: pl.DataFrame) -> pl.DataFrame:
+        """All at once; where that fails half by half, so that a row that it cannot take costs few others their score.
+
+        NOTE: up to a limit: else one that always fails would be asked for each row by itself.
+        """
+        parts, left, calls = list[pl.DataFrame](), [slice(0, rows.height)], 0
+        while left:
+            part, calls = left.pop(), calls + 1
+            size = part.stop - part.start
+            try:
+                said = _series(shadow.predict(rows[part]), height=size)
+                parts.append(said.to_frame().with_columns(outcome=pl.lit("scored")))
+            except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - a person's code may raise anything
+                self._tell(shadow, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+                if size == 1 or calls > _MAX_CALLS:
+                    parts.append(_without(size, "failed"))
+                else:
+                    middle = part.start + size // 2
+                    left += [slice(middle, part.stop), slice(part.start, middle)]
+        return pl.concat(parts, how="vertical_relaxed")
 
     def _figures_of(self, shadow: Shadow) -> ShadowFigures:
         return self.figures.setdefault(shadow.version, ShadowFigures())
@@ -133,7 +154,8 @@ def read_shadow(
     """What a version has said in the shadow of rows that were logged in `since` <= `logged_at` < `until`, by time.
 
     Columns: prediction_id (of the row, as read_predictions has it), logged_at, prediction (Float64, or a list of them;
-    null where the version failed, or was not asked), answered_by (the version whose answer was given). Each row once.
+    null unless scored), outcome ("scored", "failed", or "skipped": it was not asked), answered_by (the version whose
+    answer was given). Each row once.
     """
     bounds = [] if since is None else [pl.col("logged_at") >= since]
     bounds += [] if until is None else [pl.col("logged_at") < until]
@@ -156,6 +178,11 @@ def _read(path: Path) -> pl.DataFrame:
 
 def _place(folder: Path, version: str) -> Path:
     return folder / _FOLDER / quote(version, safe="")
+
+
+def _without(rows: int, outcome: Outcome) -> pl.DataFrame:
+    """Rows that have no prediction."""
+    return pl.DataFrame({"prediction": pl.Series([None] * rows, dtype=pl.Null), "outcome": [outcome] * rows})
 
 
 def _series(said: npt.NDArray[Any], *, height: int) -> pl.Series:

@@ -111,9 +111,10 @@ def test_a_shadow_scores_each_row_once_also_of_segments_that_still_grow(tmp_path
         "prediction_id": pl.String(),
         "logged_at": pl.Datetime("us", "UTC"),
         "prediction": pl.Float64(),
+        "outcome": pl.String(),
         "answered_by": pl.String(),
     }
-    assert found.rows() == [(f"r{n}-0", EPOCH + timedelta(microseconds=n), 2.0 * n, "7") for n in range(20)]
+    assert found.rows() == [(f"r{n}-0", EPOCH + timedelta(microseconds=n), 2.0 * n, "scored", "7") for n in range(20)]
     figures = keeper.figures["8"]
     assert (figures.scored, figures.failed, figures.skipped) == (20, 0, 0)
     assert figures.seconds > 0
@@ -159,7 +160,9 @@ def panicking(_rows: pl.DataFrame) -> NDArray[Any]:
     raise pl.exceptions.PanicException("polars gave up")
 
 
-@pytest.mark.parametrize("predict", [failing, panicking, lambda _: np.zeros(1), lambda _: "no numbers"])
+@pytest.mark.parametrize(
+    "predict", [failing, panicking, lambda rows: np.zeros(rows.height + 1), lambda _: "no numbers"]
+)
 def test_a_shadow_that_fails_is_counted_and_stops_neither_the_log_nor_other_shadows(
     tmp_path: Path, predict: Callable[[pl.DataFrame], NDArray[Any]]
 ) -> None:
@@ -168,8 +171,39 @@ def test_a_shadow_that_fails_is_counted_and_stops_neither_the_log_nor_other_shad
     figures = look(tmp_path, Shadow(version="9", predict=predict), DOUBLE)
     assert (figures["9"].scored, figures["9"].failed) == (0, 3)
     assert figures["8"].scored == 3
-    assert read_shadow(tmp_path, "9")["prediction"].to_list() == [None] * 3
+    assert read_shadow(tmp_path, "9").select("prediction", "outcome").rows() == [(None, "failed")] * 3
     assert (len(ids(tmp_path)), names(tmp_path, ".segment")) == (3, [])
+
+
+def test_rows_that_a_shadow_cannot_take_cost_the_others_nothing_and_asking_has_a_limit(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def picky(rows: pl.DataFrame) -> NDArray[Any]:
+        calls.append(rows.height)
+        if rows["x"].is_in([3.0, 700.0]).any():
+            raise ValueError("3 and 700 are too much")
+        return rows["x"].to_numpy()
+
+    def never(rows: pl.DataFrame) -> NDArray[Any]:
+        calls.append(rows.height)
+        raise ValueError("nothing suits it")
+
+    with PredictionLog(tmp_path, SCHEMA, compacting=False) as log:
+        for number in range(1_000):
+            answer(log, number)
+    figures = look(tmp_path, Shadow(version="8", predict=picky))
+    found = read_shadow(tmp_path, "8")
+    assert found.filter(outcome="failed")["prediction_id"].to_list() == ["r3-0", "r700-0"]
+    assert found.filter(outcome="scored")["prediction"].to_list() == [n for n in range(1_000) if n not in (3, 700)]
+    assert (figures["8"].scored, figures["8"].failed, len(calls) <= 42) == (998, 2, True)
+    calls.clear()
+    figures = look(tmp_path, Shadow(version="9", predict=never))
+    assert figures == {}, "what is Parquet is not asked for any more"
+    with PredictionLog(tmp_path, SCHEMA, compacting=False) as log:
+        for number in range(1_000, 2_000):
+            answer(log, number)
+    figures = look(tmp_path, Shadow(version="9", predict=never))
+    assert (figures["9"].scored, figures["9"].failed, len(calls) <= 130) == (0, 1_000, True)
 
 
 def test_a_shadow_that_recovers_has_scores_from_then_on_and_what_failed_is_not_asked_again(tmp_path: Path) -> None:
@@ -203,7 +237,8 @@ def test_where_the_log_masks_what_a_shadow_needs_it_is_not_asked(tmp_path: Path)
     figures = look(tmp_path, knows_x, of_all, without)
     told = {version: (each.scored, each.skipped) for version, each in figures.items()}
     assert told == {"8": (0, 1), "9": (0, 1), "10": (1, 0)}
-    assert [read_shadow(tmp_path, version)["prediction"].to_list() for version in told] == [[None], [None], [1.0]]
+    found = [read_shadow(tmp_path, version).select("prediction", "outcome").row(0) for version in told]
+    assert found == [(None, "skipped"), (None, "skipped"), (1.0, "scored")]
 
 
 def test_a_shadow_that_is_too_slow_is_left_out_until_the_log_has_caught_up(tmp_path: Path) -> None:
