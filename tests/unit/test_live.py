@@ -56,7 +56,7 @@ def test_figures_are_those_of_the_pipeline_by_reign_and_by_shadow(scorer: Scorer
 
 def test_the_token_is_sent_where_there_is_one(scorer: Scorer, tmp_path: Path) -> None:
     read_figures(at(scorer.url, tmp_path))
-    read_figures(at(scorer.url, tmp_path, scorer_token="hush"))
+    read_figures(at(scorer.url, tmp_path, scorer_token="hush"))  # noqa: S106 - of a test
     assert [asked["authorization"] for asked in scorer.asked] == ["", "Bearer hush"]
 
 
