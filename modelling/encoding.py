@@ -4,6 +4,7 @@ NOTE: LightGBM aborts the whole process (SIGABRT) on String, Categorical, Enum o
 `pl.Categorical` differ from batch to batch. So it never sees a frame, only this matrix.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn
@@ -54,11 +55,14 @@ class Encoding:
 
         DefinitionError when an input is missing, or has changed between number and category.
         """
-        found = inputs.schema
-        for column in self.columns:
-            _check(column, found.get(column.name))
-        matrix: NDArray[np.float64] = inputs.select(map(_expression, self.columns)).to_numpy(order="c")
+        matrix: NDArray[np.float64] = inputs.select(self.expressions(inputs.schema)).to_numpy(order="c")
         return matrix
+
+    def expressions(self, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+        """What makes the matrix's columns of inputs of this schema; DefinitionError as `encode`."""
+        for column in self.columns:
+            _check(column, schema.get(column.name))
+        return [_expression(column) for column in self.columns]
 
     def refuse_unknown(self, inputs: pl.DataFrame) -> None:
         """UnknownLevelError for the first level of these inputs that is not the model's; null is none."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from modelling.encoding import Encoding
 from modelling.engine import Engine
-from modelling.inputs import inputs_of
+from modelling.inputs import inputs_of, matrix_of
 from modelling.labels import Classes, label_values
 from modelling.recipes import Recipe
 from modelling.spec import Spec
@@ -31,7 +31,11 @@ class Model:
 
         A level that the model does not know is scored as missing, whatever the definition says of single requests.
         """
-        return self.engine.predict(self.encoding.encode(self.inputs(raw)), threads=threads)
+        return self.engine.predict(self.matrix(raw), threads=threads)
+
+    def matrix(self, raw: pl.DataFrame) -> NDArray[np.float64]:
+        """The encoded inputs of the raw rows: (n, inputs), as `engine` takes them."""
+        return matrix_of(self.spec, self.encoding, raw)
 
     def inputs(self, raw: pl.DataFrame) -> pl.DataFrame:
         """What this model's `features` makes of the raw rows."""

@@ -36,11 +36,10 @@ class Plain:
         return answers
 
     def _by_frame(self, columns: Columns, *, refuse: bool) -> Answers:
-        inputs = self.model.inputs(frame_of(columns, self.model.spec.raw_schema))
-        encoding = self.model.encoding
+        raw = frame_of(columns, self.model.spec.raw_schema)
         if refuse:
-            encoding.refuse_unknown(inputs)
-        matrix = encoding.encode(inputs)
+            self.model.encoding.refuse_unknown(self.model.inputs(raw))
+        matrix = self.model.matrix(raw)
         if len(matrix) <= _ONE_BY_ONE:
             return self._singly(matrix.tolist())
         answers: Answers = self.model.engine.predict(matrix).tolist()
@@ -56,7 +55,7 @@ def plain(model: Model, proof: pl.DataFrame) -> Plain:
     """What answers for `model`; without a frame only if that makes the same inputs of the raw rows `proof`."""
     way = direct(model.spec, model.encoding)
     if way is not None and proof.height:
-        by_frame = model.encoding.encode(model.inputs(proof))
+        by_frame = model.matrix(proof)
         columns = [series.to_list() for series in proof.select(*model.spec.raw_schema)]
         if not np.array_equal(way.matrix(columns), by_frame, equal_nan=True):
             way = None

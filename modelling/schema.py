@@ -51,6 +51,8 @@ def conform(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFr
     column of nulls). ContractError, which names the column, for everything else.
     """
     found = frame.schema
+    if found.names() == list(schema) and found.dtypes() == list(schema.values()):
+        return frame
     for name, dtype in schema.items():
         if name not in found:
             raise ContractError(f"column {name!r} ({dtype}) is missing; got {', '.join(found) or 'no columns'}")

@@ -17,12 +17,13 @@ from andon.catalogue import load as load_pipeline
 from modelling.bundle import Bundle, load, write
 from modelling.direct import direct
 from modelling.encoding import Encoding, UnknownLevelError, fit_encoding
-from modelling.inputs import frame_of, inputs_of
+from modelling.inputs import frame_of, inputs_of, matrix_of
 from modelling.model import Model
 from modelling.plain import plain
 from modelling.spec import Features, Spec
 from modelling.training import fit
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
+from validation.errors import DefinitionError
 from validation.serving import Serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,6 +116,7 @@ def test_inputs_without_a_frame_are_those_of_a_frame(rows: list[tuple[Any, ...]]
     assert way is not None
     wanted = ENCODING.encode(inputs_of(spec_of(), frame_of(columns, SCHEMA)))
     np.testing.assert_array_equal(way.matrix(columns), wanted)
+    np.testing.assert_array_equal(matrix_of(spec_of(), ENCODING, frame_of(columns, SCHEMA)), wanted)
     np.testing.assert_array_equal([way.row(columns, at) for at in range(len(rows))], wanted)
 
 
@@ -125,6 +127,33 @@ def test_predictions_of_values_are_those_of_a_frame_by_both_ways(rows: list[tupl
     wanted = MODEL.predict(frame_of(columns, SCHEMA)).tolist()
     for answering in (plain(MODEL, generated()), by_frame):
         np.testing.assert_allclose(answering.predict(columns, refuse=False), wanted, rtol=0, atol=1e-12)
+
+
+def test_a_frame_of_values_has_the_types_of_its_schema() -> None:
+    schema = {"ns": pl.Datetime("ns"), "york": pl.Datetime("ms", "America/New_York"), "at": pl.Datetime("us", "UTC")}
+    noon = datetime(2024, 1, 1, 12, tzinfo=UTC)
+    made = frame_of([[noon, None]] * 3, schema)
+    assert dict(made.schema) == schema
+    assert made["york"].dt.convert_time_zone("UTC").to_list() == [noon, None]
+    assert made["ns"].to_list() == [noon.replace(tzinfo=None), None]
+
+
+ONE_PASS: list[tuple[Features, str]] = [
+    (lambda rows: rows.filter(pl.col("wind") > 0), "features made .* rows of 36"),
+    (lambda rows: rows.reverse(), "features changed id or the order of rows"),
+    (lambda rows: rows.drop("stop"), "features no longer returns 'stop'"),
+    (lambda rows: rows.with_columns(wind=pl.lit("1.5")), "'wind' as String, the model was trained on a number"),
+    (lambda rows: rows.with_columns(wind=pl.col("stop").cast(pl.Float64)), "features fails on 36 rows; mend it: "),
+    (lambda rows: rows.select(1 / 0), "features fails on 36 rows; mend it: ZeroDivisionError"),
+]
+
+
+@pytest.mark.parametrize(("features", "message"), ONE_PASS)
+def test_one_pass_refuses_what_two_would(features: Features, message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        matrix_of(spec_of(features), ENCODING, generated(36))
+    with pytest.raises(DefinitionError, match=message):
+        ENCODING.encode(inputs_of(spec_of(features), generated(36)))
 
 
 @pytest.mark.parametrize(
