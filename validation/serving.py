@@ -31,7 +31,9 @@ class Serving:
             )
         if not 0 <= self.log_share <= 1:
             raise DefinitionError(f"serving.log_share must be a share in [0, 1], got {self.log_share}")
-        object.__setattr__(self, "log_leave_out", tuple(self.log_leave_out))
-        object.__setattr__(self, "log_hash", tuple(self.log_hash))
+        for name in ("log_leave_out", "log_hash"):
+            if isinstance(getattr(self, name), str):
+                raise DefinitionError(f"serving.{name} must be a tuple of column names, got {getattr(self, name)!r}")
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         if both := sorted({*self.log_leave_out} & {*self.log_hash}):
             raise DefinitionError(f"serving: {both[0]!r} is both left out and hashed; choose one")

@@ -10,7 +10,20 @@ import pandera.polars as pa
 import polars as pl
 import pytest
 
-from andon import DefinitionError, Delivery, Drift, Gate, Governor, Labels, Monitor, Quarantine, Retrain, Search, Source
+from andon import (
+    DefinitionError,
+    Delivery,
+    Drift,
+    Gate,
+    Governor,
+    Labels,
+    Monitor,
+    Quarantine,
+    Retrain,
+    Search,
+    Serving,
+    Source,
+)
 from andon.pipeline import _RESERVED
 from storage.segment import META
 from tests.unit.definitions import LABELS, SOURCE, define, features
@@ -66,6 +79,20 @@ def labels(**changes: Any) -> Labels:
         (lambda: define(gate=None), "gate must be a Gate, got None"),
         (lambda: define(labels=labels(path=source().path)), "labels.path must be another one than source.path"),
         (lambda: define(contract=Reserved), "contract: version, _batch: Andon's own columns have such names"),
+        (
+            lambda: define(serving=Serving(log_leave_out=("trip_id",))),
+            "serving.log_leave_out must name columns of distance, zone; got 'trip_id'",
+        ),
+        (
+            lambda: define(serving=Serving(log_hash=("started_at",))),
+            "serving.log_hash must name columns of distance, zone; got 'started_at'",
+        ),
+        (lambda: define(serving=Serving(log_leave_out=("hour",))), "serving.log_leave_out must name .*; got 'hour'"),
+        (
+            lambda: define(serving=Serving(log_hash=("distance",))),
+            "serving.log_hash takes strings, 'distance' is Float64: leave it out",
+        ),
+        (lambda: define(serving=None), "serving must be a Serving, got None"),
         (lambda: define(quarantine=Quarantine(per_rule={"zone.isin": 0})), r"names 'zone.isin', the .* distance.great"),
         (
             lambda: define(features=lambda trips: trips.with_columns(at="started_at")),
@@ -126,6 +153,15 @@ def test_a_pipeline_that_is_wrong_names_itself_the_field_and_what_is_allowed(
         (lambda: Retrain(holdout=timedelta(0)), "retrain.holdout must be longer than nothing"),
         (lambda: Search(budget_seconds=0), "search.budget_seconds must be above 0"),
         (lambda: Search(rounds=0), "search.rounds must be at least 1"),
+        (lambda: Serving(on_unknown="guess"), "serving.on_unknown must be one of missing, refuse, got 'guess'"),  # type: ignore[arg-type]
+        (lambda: Serving(log_share=-0.001), r"serving.log_share must be a share in \[0, 1\], got -0.001"),
+        (lambda: Serving(log_share=1.001), r"serving.log_share must be a share in \[0, 1\], got 1.001"),
+        (lambda: Serving(log_share="all"), "serving.log_share must be a number, got 'all'"),  # type: ignore[arg-type]
+        (lambda: Serving(log_hash="zone"), "serving.log_hash must be a tuple of column names"),  # type: ignore[arg-type]
+        (
+            lambda: Serving(log_leave_out=("zone", "name"), log_hash=("zone",)),
+            "serving: 'zone' is both left out and hashed; choose one",
+        ),
     ],
 )
 def test_a_part_that_is_wrong_cannot_be_made(make: Callable[[], object], message: str) -> None:
@@ -143,6 +179,8 @@ def test_a_part_that_is_wrong_cannot_be_made(make: Callable[[], object], message
         lambda: Gate(min_gain=0, min_blocks=2),
         lambda: Drift(min_windows=3, raise_on=3, clear_after=1),
         lambda: define(name="t" * 40),
+        lambda: define(serving=Serving(log_share=0, log_leave_out=("distance",), log_hash=("zone",))),
+        lambda: Serving(log_share=1, on_unknown="refuse"),
     ],
 )
 def test_the_last_allowed_value_is_allowed(make: Callable[[], object]) -> None:
@@ -164,6 +202,17 @@ def test_a_definition_prints_as_json_values() -> None:
     assert printed["contract"] == "Trips"
 
 
+def test_columns_of_the_log_may_be_given_as_a_list_and_are_kept_as_a_tuple() -> None:
+    listed = Serving(log_leave_out=["zone"], log_hash=["name"])  # type: ignore[arg-type]
+    assert listed == Serving(log_leave_out=("zone",), log_hash=("name",))
+    assert json.loads(define(serving=Serving(log_leave_out=("zone",))).to_json())["serving"] == {
+        "on_unknown": "missing",
+        "log_share": 1.0,
+        "log_leave_out": ["zone"],
+        "log_hash": [],
+    }
+
+
 def test_the_inputs_are_what_features_returns_without_key_and_time() -> None:
     assert list(define().inputs) == ["distance", "zone", "hour"]
 
@@ -179,6 +228,7 @@ def test_the_fingerprint_is_stable() -> None:
         {"name": "rides"},
         {"gate": Gate(alpha=0.1)},
         {"labels": labels(matures_after="2d")},
+        {"serving": Serving(log_leave_out=("distance",))},
         {"features": lambda trips: features(trips).with_columns(weekday=pl.col("started_at").dt.weekday())},
     ],
 )
