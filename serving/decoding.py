@@ -17,11 +17,10 @@ from serving.columns import TEXTS, Convert, UnfitError, converter
 from serving.formats import FORMATS, MAX_COLUMNS, Layout, Split
 from serving.refusals import NotJsonError, RequestError, in_column, in_request, in_split, without_constants
 from serving.repeats import refuse_repeated, refuse_repeated_in_split
+from serving.row_limit import MAX_ROWS, RowLimit, too_many
 from serving.rows import Rows
 
 __all__ = ["MAX_COLUMNS", "MAX_ROWS", "RequestError", "RowsDecoder"]
-
-MAX_ROWS = 10_000
 
 _KEPT_ORDERS = 64  # column orders whose decoder is kept; a client that permutes more pays for each request
 _KEPT_BYTES = 64 * 1024  # of such an order's text
@@ -47,6 +46,7 @@ class RowsDecoder:
         self.looked_up = {name: tuple(columns) for name, columns in (looked_up or {}).items()}
         self._layout = Layout(schema, required=required, groups=self.looked_up.values())
         self._request = self._layout.request_decoder()
+        self._limit = RowLimit(tuple(schema))
         self._order = lru_cache(_KEPT_ORDERS)(self._layout.order)
         self._texts = [position for position, dtype in enumerate(schema.values()) if isinstance(dtype, TEXTS)]
         converters = [(position, name, converter(dtype)) for position, (name, dtype) in enumerate(schema.items())]
@@ -70,6 +70,7 @@ class RowsDecoder:
     def _decode(self, body: bytes) -> Rows:
         if not body.isascii():
             _check_utf8(body)
+        self._limit.check(body)
         name, value, with_params = self._parsed(body)
         if type(value) is Split:
             rows = self._from_split(value)
@@ -173,9 +174,10 @@ def _parse(decode: Callable[[Any], Any], text: Any, *, explain: Callable[[Except
 
 
 def _check_count(rows: int) -> None:
-    if not 1 <= rows <= MAX_ROWS:
-        hint = "; for more, land a file and let batch scoring answer: andon score" if rows else ""
-        raise RequestError(422, f"got {rows} rows; send 1 to {MAX_ROWS:,} rows in a request{hint}")
+    if rows > MAX_ROWS:
+        raise too_many(rows)
+    if rows == 0:
+        raise RequestError(422, f"got 0 rows; send 1 to {MAX_ROWS:,} rows in a request")
 
 
 def _fits(value: Any, convert: Convert) -> bool:

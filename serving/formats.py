@@ -13,9 +13,12 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from serving.columns import json_type
 from serving.refusals import RequestError
+from serving.row_limit import has_commas
 
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 MAX_COLUMNS = 1_000
+
+_LONG_BYTES = 64 * 1024  # of a list of columns
 
 Values = msgspec.json.Decoder[list[tuple[Any, ...]]]
 
@@ -57,7 +60,7 @@ class Layout:
 
     def request_decoder(self) -> msgspec.json.Decoder[Struct]:
         """Decodes whole bodies; fields: FORMATS (records are lists of structs, columns a struct of lists), params."""
-        rows = list[self._struct("Row", self.types)]  # type: ignore[misc]  # made at run time
+        rows: Any = list.__class_getitem__(self._struct("Row", self.types))
         lists = self._struct("Columns", {name: list[kind] for name, kind in self.types.items()})  # type: ignore[valid-type]
         kinds = (Split, rows, rows | lists, rows | lists, Raw)
         fields = [(name, kind | UnsetType, UNSET) for name, kind in zip((*FORMATS, "params"), kinds, strict=True)]
@@ -105,11 +108,14 @@ class Layout:
         return msgspec.defstruct(title, fields, rename=names, kw_only=True)
 
     def _names(self, text: bytes) -> tuple[str, ...]:
+        most = max(MAX_COLUMNS, len(self.schema))
+        if len(text) > _LONG_BYTES and has_commas(text, most):  # before they become strings
+            raise RequestError(422, f"got more than {most} columns; send only {', '.join(self.schema)}")
         try:
             columns = tuple(_NAMES.decode(text))
         except msgspec.ValidationError as error:
             raise RequestError(422, f"dataframe_split.columns: {error}; send a list of names") from None
-        if len(columns) > max(MAX_COLUMNS, len(self.schema)):
+        if len(columns) > most:
             raise RequestError(422, f"got {len(columns)} columns; send only {', '.join(self.schema)}")
         if len(set(columns)) < len(columns):
             twice = next(name for name in columns if columns.count(name) > 1)

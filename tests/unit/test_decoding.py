@@ -1,5 +1,6 @@
 import json
 import time
+import tracemalloc
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -224,6 +225,45 @@ def test_a_value_that_looks_like_a_column_name_is_no_repetition() -> None:
 def test_as_many_rows_as_allowed_are_taken_and_one_more_is_refused(form: Any) -> None:
     assert decoded(form(*[ROW] * MAX_ROWS)).height == MAX_ROWS
     assert message(form(*[ROW] * (MAX_ROWS + 1))).startswith(f"got {MAX_ROWS + 1} rows")
+
+
+def crowds() -> dict[str, bytes]:
+    """Some MB with far too many rows or columns each."""
+
+    def many(text: bytes) -> bytes:
+        return b",".join([text] * 500_000)
+
+    return {
+        "split": b'{"dataframe_split":{"columns":["id"],"data":[' + many(b"[1]") + b"]}}",
+        "records": b'{"dataframe_records":[' + many(b'{"x":1}') + b"]}",
+        "inputs": b'{"inputs":[' + many(b"{}") + b"]}",
+        "lists": b'{"instances":{"x":"]","dep time":[' + many(b"1") + b"]}}",
+        "lists of strings": b'{"instances":{"id":[' + many(b'","') + b"]}}",
+        "columns": b'{"dataframe_split":{"columns":[' + many(b'","') + b'],"data":[]}}',
+    }
+
+
+@pytest.mark.parametrize("name", crowds())
+def test_far_too_many_rows_are_refused_before_they_become_values(name: str) -> None:
+    body = crowds()[name]
+    tracemalloc.start()
+    try:
+        told = message(body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    what = (
+        "1000 columns; send only" if name == "columns" else "10,000 rows; send 1 to 10,000 rows in a request; for more"
+    )
+    assert told.startswith(f"got more than {what}")
+    assert peak < 2 * len(body)
+
+
+def test_as_many_brackets_and_commas_are_no_rows() -> None:
+    crowd = '[{,\\"' * 20_000
+    rows = [ROW | {"id": crowd, "x": [[1], {}] * 9_000}] * 2
+    for form in FORMS:
+        assert decoded(form(*rows))["id"].to_list() == [crowd] * 2
 
 
 def test_more_columns_than_a_thousand_are_taken_only_where_the_contract_has_them() -> None:
