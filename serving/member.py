@@ -171,5 +171,7 @@ def _key(message: ToSupervisor) -> _Key:
 
 
 def worker_environment(metrics: str) -> dict[str, str]:
-    """What workers find in their environment: one thread for each prediction, and where their numbers go."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PROMETHEUS_MULTIPROC_DIR": metrics}
+    """What workers find in their environment: one thread for each prediction and each small frame (more wait for one
+    another, and for busy cores), and where their numbers go.
+    """
+    return {"POLARS_MAX_THREADS": "1", **os.environ, "OMP_NUM_THREADS": "1", "PROMETHEUS_MULTIPROC_DIR": metrics}
