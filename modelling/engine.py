@@ -59,6 +59,11 @@ class Engine:
         """LightGBM's text format."""
         return self._model.text.decode()
 
+    @property
+    def gains(self) -> list[float]:
+        """By input, the summed gain of all splits on it."""
+        return self._native.gains(self._whole.model, self.features)
+
     def one(self, row: Sequence[float]) -> float | list[float]:
         """The prediction of one row, or its k; by LightGBM's path for single rows, under the interpreter's lock."""
         with self._lock:

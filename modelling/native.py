@@ -18,7 +18,7 @@ from validation.errors import RegistryError
 
 Kind = Literal["summed", "final"]
 _KINDS: dict[Kind, int] = {"final": 0, "summed": 1}
-_DOUBLE, _ROW_MAJOR, _ALL = 1, 1, -1
+_DOUBLE, _ROW_MAJOR, _ALL, _BY_GAIN = 1, 1, -1, 1
 _PARAMETERS = b"num_threads=1 verbosity=-1"  # NOTE: with more, OpenMP waits 16 ms for a busy core
 _NAMES = ("lib_lightgbm.so", "lib_lightgbm.dylib", "lib_lightgbm.dll")
 
@@ -51,6 +51,12 @@ class Library:
         number = c_int()
         self._check(getattr(self._freely, f"LGBM_Booster{what}")(handle, byref(number)))
         return number.value
+
+    def gains(self, handle: c_void_p, features: int) -> list[float]:
+        """The importance of each feature by gain."""
+        found = (c_double * features)()
+        self._check(self._freely.LGBM_BoosterFeatureImportance(handle, _ALL, _BY_GAIN, byref(found)))
+        return list(found)
 
     def prepare(self, handle: c_void_p, features: int) -> c_void_p:
         """The handle of the path for single rows, with one thread."""

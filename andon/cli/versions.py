@@ -45,7 +45,6 @@ def bundle_of(site: "Site", version: str) -> Iterator[tuple["Bundle", str]]:
 def facts(site: "Site", version: str, found: "Bundle", definition: str) -> Version:
     """What stands in the bundle and in the ledger."""
     manifest, gates = found.manifest, site.ledger.verdicts(site.name, kind="gate", subject=version)
-    gains = found.model.booster.feature_importance(importance_type="gain")
     return Version(
         version=version,
         bundle_sha256=found.sha256,
@@ -53,7 +52,7 @@ def facts(site: "Site", version: str, found: "Bundle", definition: str) -> Versi
         learned=manifest.learned,
         recipe={**manifest.recipe.params, "rounds": manifest.recipe.rounds},
         gate=gates[-1].body if gates else {},
-        importance=dict(zip(manifest.encoding.names, map(float, gains), strict=True)),
+        importance=dict(zip(manifest.encoding.names, found.model.engine.gains, strict=True)),
         definition_hash=manifest.definition_hash,
         definition=definition,
     )

@@ -110,6 +110,10 @@ def test_whole_numbers_and_truths_are_numbers() -> None:
     assert engine("l2").one([1, True, False, 3, 4]) == engine("l2").one([1.0, 1.0, 0.0, 3.0, 4.0])
 
 
+def test_gains_are_lightgbms_own() -> None:
+    np.testing.assert_array_equal(engine("l2").gains, booster("l2").feature_importance(importance_type="gain"))
+
+
 def test_any_layout_of_a_matrix_is_taken() -> None:
     inputs = rows(100, 2)
     for other in (np.asfortranarray(inputs), np.repeat(inputs, 2, axis=0)[::2], inputs.astype(np.float64)[:, ::1]):
