@@ -15,6 +15,7 @@ from andon.settings import Settings
 from validation.errors import DefinitionError
 
 SHORTEST_TOKEN = 16
+MOST_TOKENS = 100  # each request is compared with all of them
 LOOK_SECONDS = 1.0  # how often the file is looked at, at most
 
 _SCHEME = b"bearer "
@@ -115,6 +116,8 @@ def _stamp(file: Path) -> _Stamp:
 
 def _digests(tokens: Iterable[str], *, where: str) -> tuple[bytes, ...]:
     listed = list(tokens)
+    if len(listed) > MOST_TOKENS:
+        raise DefinitionError(f"{where} holds {len(listed)} tokens; leave at most {MOST_TOKENS}")
     for number, token in enumerate(listed, start=1):
         if len(token) < SHORTEST_TOKEN:
             raise DefinitionError(f"{where}: token {number} is shorter than {SHORTEST_TOKEN} characters; {_REMEDY}")

@@ -35,8 +35,14 @@ class _Protocol(HttpToolsProtocol):
     limits: Limits
     watch: Watch
 
-    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any]) -> None:
-        super().__init__(config, server_state, app_state)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
         self.phase, self.turn = HEAD, 0  # what the client is at, and in which request; for the watch
         self._app = config.app if isinstance(config.app, App) else None
         self._broken: tuple[int, str] = (400, "this is no HTTP/1.1 request that can be read; mend it")
@@ -140,15 +146,15 @@ class _Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """The server ends: answer what is under way."""
-        if self._held:
+        """The server ends: answer what is under way, also what has only begun to arrive."""
+        if self._held or (self.phase == HEAD and self.turn > 0):
             self._last = True
         else:
             super().shutdown()
 
     def overdue(self, phase: int) -> None:
         """The client has been at the same for too long; called by the watch."""
-        if phase == HEAD and self.turn == 0:
+        if phase == IDLE or (phase == HEAD and self.turn == 0):
             self.transport.close()
         elif phase in (HEAD, BODY) and not self._last:
             self._refuse(408, "this request took too long to arrive; send it in one go")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from andon.settings import Settings
-from serving.auth import LOOK_SECONDS, SHORTEST_TOKEN, Auth, auth_of, check_exposure
+from serving.auth import LOOK_SECONDS, MOST_TOKENS, SHORTEST_TOKEN, Auth, auth_of, check_exposure
 from validation.errors import DefinitionError
 
 OLD, NEW, OTHER = "old-token-of-a-good-length", "new-token-of-a-good-length", "another-token-of-good-length"
@@ -116,6 +116,9 @@ def test_a_start_with_bad_tokens_is_refused_without_telling_them(tmp_path: Path)
         Auth([OLD, short])
     assert short not in str(refused.value)
     Auth([short + "x"])
+    Auth([OLD] * MOST_TOKENS)
+    with pytest.raises(DefinitionError, match="holds 101 tokens; leave at most 100"):
+        Auth([OLD] * (MOST_TOKENS + 1))
     with pytest.raises(DefinitionError, match="cannot be read: No such file or directory; put it back"):
         Auth(file=tmp_path / "none")
     (tmp_path / "empty").write_text("\n#\n")

@@ -246,19 +246,24 @@ def test_another_protocol_is_not_spoken_but_the_request_is_answered() -> None:
         assert raw.answer().body == ANSWER
 
 
-def test_an_end_lets_what_is_under_way_finish() -> None:
-    with listening(slots(served())) as (port, server), Raw(port) as held, Raw(port) as chunked, Raw(port) as idle:
+CHUNKED = b"POST /invocations HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
+    len(BODY),
+    BODY,
+)
+
+
+@pytest.mark.parametrize("whole", [post(BODY), CHUNKED, post(BODY + b" " * AT_ONCE_BYTES)])
+@pytest.mark.parametrize("sent", [5, 40, 100])
+def test_an_end_lets_what_has_begun_to_arrive_finish(whole: bytes, sent: int) -> None:
+    with listening(slots(served())) as (port, server), Raw(port) as raw, Raw(port) as idle:
         assert idle.send(GET).answer().status == 200
-        held.send(post(BODY)[:-1])
-        chunked.send(b"POST /invocations HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
-        time.sleep(0.1)
+        assert raw.send(GET).answer().status == 200
+        raw.send(whole[:sent])
+        time.sleep(0.05)
         server.should_exit = True
         assert idle.ended()
-        answer = held.send(BODY[-1:]).answer()
-        assert (answer.body, answer.headers["connection"]) == (ANSWER, "close")
-        assert held.ended()
-        assert chunked.send(b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)).answer().body == ANSWER
-        assert chunked.ended()
+        assert raw.send(whole[sent:]).answer().body == ANSWER
+        assert raw.ended()
 
 
 def test_nothing_stays_of_connections_that_have_ended() -> None:
