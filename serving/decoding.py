@@ -46,7 +46,7 @@ class RowsDecoder:
         self.looked_up = {name: tuple(columns) for name, columns in (looked_up or {}).items()}
         self._layout = Layout(schema, required=required, groups=self.looked_up.values())
         self._request = self._layout.request_decoder()
-        self._limit = RowLimit(tuple(schema))
+        self._limit = RowLimit(tuple(schema), fewest=len(schema) - len(self._layout.optional))
         self._order = lru_cache(_KEPT_ORDERS)(self._layout.order)
         self._texts = [position for position, dtype in enumerate(schema.values()) if isinstance(dtype, TEXTS)]
         converters = [(position, name, converter(dtype)) for position, (name, dtype) in enumerate(schema.items())]

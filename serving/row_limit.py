@@ -15,7 +15,6 @@ from serving.refusals import RequestError
 
 MAX_ROWS = 10_000
 
-_SHORTEST_ROW = 3  # bytes, with its comma
 _OTHER_BRACKETS = 8  # around the rows
 _STRING_OR_COMMA = re.compile(rb'"(?:[^"\\]++|\\.)*+"|,', re.DOTALL)
 
@@ -54,9 +53,9 @@ class _Split(Struct):
 
 
 class RowLimit:
-    """Of requests for these columns."""
+    """Of requests for these columns. `fewest`: how many of them each row must have, or decoding ends at once anyway."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], *, fewest: int) -> None:
         fields = [f"c{position}" for position in range(len(columns))]
         texts = msgspec.defstruct(
             "Texts",
@@ -71,6 +70,7 @@ class RowLimit:
             "instances": either,
         }
         self._width = len(columns)
+        self._long = MAX_ROWS * (2 * max(1, fewest) + 1)  # bytes of so many rows of digits
         self._texts = texts
         self._decoder = msgspec.json.Decoder(
             msgspec.defstruct("Shape", [(name, kind, msgspec.UNSET) for name, kind in kinds.items()])
@@ -78,7 +78,7 @@ class RowLimit:
 
     def check(self, body: bytes) -> None:
         """RequestError 422 for too many rows; what is wrong otherwise is not told here."""
-        if len(body) <= MAX_ROWS * _SHORTEST_ROW or not self._could_be_too_many(body):
+        if len(body) <= self._long or not self._could_be_too_many(body):
             return
         _LEFT.rows = MAX_ROWS
         try:
