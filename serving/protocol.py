@@ -35,13 +35,7 @@ class _Protocol(HttpToolsProtocol):
     limits: Limits
     watch: Watch
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.phase, self.turn = HEAD, 0  # what the client is at, and in which request; for the watch
         self._app = config.app if isinstance(config.app, App) else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,9 +153,9 @@ def asking(given: Mapping[str, Slot], *, auth: Auth | None = None, limits: Limit
 
 @contextmanager
 def listening(
-    given: Mapping[str, Slot], *, auth: Auth | None = None, limits: Limits | None = None
+    given: Mapping[str, Slot], *, auth: Auth | None = None, limits: Limits | None = None, **options: Any
 ) -> Iterator[tuple[int, uvicorn.Server]]:
-    """A real server on a socket of this machine, in a thread: its port, and itself."""
+    """A real server on a socket of this machine, in a thread: its port, and itself. `options` are uvicorn's."""
     limits = limits or Limits()
     listener = socket.create_server(("127.0.0.1", 0))
     with ThreadPoolExecutor(2) as pool:
@@ -162,7 +163,7 @@ def listening(
         server = uvicorn.Server(
             uvicorn.Config(
                 app, loop="uvloop", http=http_protocol(limits), ws="none", lifespan="off", access_log=False,
-                server_header=False, proxy_headers=False, log_config=None, timeout_graceful_shutdown=5,
+                server_header=False, proxy_headers=False, log_config=None, timeout_graceful_shutdown=5, **options,
             )
         )  # fmt: skip
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -181,8 +182,10 @@ def listening(
 class Raw:
     """A socket, and the answers that are read from it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self._answers: list[Answer] = []
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}

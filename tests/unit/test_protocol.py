@@ -3,13 +3,21 @@
 import gc
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from serving.auth import Auth
 from serving.desk import AT_ONCE_BYTES
@@ -277,3 +285,35 @@ def test_nothing_stays_of_connections_that_have_ended() -> None:
         gc.collect()
         kind = server.config.http_protocol_class
         assert sum(type(each) is kind for each in gc.get_objects()) <= 1
+
+
+def certificate(folder: Path) -> dict[str, Any]:
+    """uvicorn's options for a server that is localhost, by its own word."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]),
+    )
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "key").write_bytes(private)
+    (folder / "cert").write_bytes(made.public_bytes(Encoding.PEM))
+    return {"ssl_keyfile": str(folder / "key"), "ssl_certfile": str(folder / "cert")}
+
+
+def test_the_same_holds_over_tls(tmp_path: Path) -> None:
+    options = certificate(tmp_path)
+    tls = ssl.create_default_context(cafile=options["ssl_certfile"])
+    with listening(slots(served()), limits=SMALL, **options) as (port, _):
+        with Raw(port, tls) as raw:
+            for sent in (post(BODY), post(BODY + b" " * AT_ONCE_BYTES)):
+                assert raw.send(sent).answer().body == ANSWER
+            assert raw.ended()
+        for sent, status in ((b"GET /" + b"a" * 300, 414), (b"GET /", 408), (post(BODY)[:-1], 408)):
+            with Raw(port, tls) as raw:
+                assert told(raw.send(sent))[0] == status
