@@ -61,7 +61,7 @@ def requests(draw: st.DrawFn) -> Rows:
     return Rows(columns=columns, height=height)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(answered=st.lists(requests(), min_size=1, max_size=4))
 def test_plain_values_are_read_back_as_the_frame_of_the_same_rows(
     tmp_path_factory: pytest.TempPathFactory, answered: list[Rows]
