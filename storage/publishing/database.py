@@ -5,6 +5,7 @@ Made on first use: the table with typed columns, the view `<table>_latest` with 
 their own modules.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -43,12 +44,16 @@ class Session(Protocol):
         """The columns of a table or view, with their types as the database tells them; empty when there is none."""
         ...
 
-    def make_view(self, name: str, columns: Sequence[str], select: str) -> None:
-        """Make the view, or let it have these columns: those that it has, and more behind them."""
+    def make_view(self, name: str, select: str, *, mark: str) -> None:
+        """Make the view, or let it select this: the columns that it has, and perhaps more behind them."""
+        ...
+
+    def mark(self, view: str) -> str:
+        """With what `mark` the view was made; empty when there is none."""
         ...
 
     def index(self, table: str, key: Sequence[str]) -> None:
-        """Make what finds rows by key and by partition, unless it is there."""
+        """Make what finds rows by this key, and by partition."""
         ...
 
     def load(self, table: str, types: Mapping[str, str], part: pl.DataFrame) -> None:
@@ -143,17 +148,19 @@ class DatabaseChannel:
             session.do(statements.create_table(self.table, types))
         else:
             self._widen(session, held, types)
-        session.index(self.table, [*self.key, *({"pipeline"} - set(self.key))])
+        if session.mark(self._view) != self._mark:
+            session.index(self.table, [*self.key, *({"pipeline"} - set(self.key))])
         columns = list(session.columns(self._view)) or list(held)
         columns += [name for name in types if name not in columns]
-        session.make_view(self._view, columns, statements.latest(self.table, self.key, columns))
+        session.make_view(self._view, statements.latest(self.table, self.key, columns), mark=self._mark)
         reached("publish.prepared")
         session.commit()
 
     def _is_prepared(self, session: Session, types: Mapping[str, str]) -> bool:
         held = session.columns(self.table)
         refuse_changed(dict(types), held, self.place)
-        return set(types) <= set(held) & set(session.columns(self._view)) and bool(session.columns(statements.RUNS))
+        has_columns = set(types) <= set(held) & set(session.columns(self._view))
+        return has_columns and session.mark(self._view) == self._mark and bool(session.columns(statements.RUNS))
 
     def _widen(self, session: Session, held: Mapping[str, str], types: Mapping[str, str]) -> None:
         refuse_changed(dict(types), dict(held), self.place)  # now under the lock
@@ -168,6 +175,11 @@ class DatabaseChannel:
     @property
     def _view(self) -> str:
         return f"{self.table}_latest"
+
+    @property
+    def _mark(self) -> str:
+        """By which key the view and the index were made: another definition may name another."""
+        return f"andon: the newest row by {json.dumps(list(self.key))}"
 
 
 def open_database(url: SecretStr, table: str, *, key: Sequence[str], seconds: float) -> DatabaseChannel:

@@ -140,14 +140,23 @@ class PostgresSession:
         )
         return dict(told)
 
-    def make_view(self, name: str, columns: Sequence[str], select: str) -> None:  # noqa: ARG002
+    def make_view(self, name: str, select: str, *, mark: str) -> None:
         """Make it, or add columns: who may read it stays as it is."""
         self.do(f"CREATE OR REPLACE VIEW {quoted(name)} AS {select}")
+        text = mark.replace("'", "''")
+        self.do(f"COMMENT ON VIEW {quoted(name)} IS '{text}'")
+
+    def mark(self, view: str) -> str:
+        """Its comment."""
+        return str(
+            self.ask("SELECT coalesce(obj_description(to_regclass($1)::oid, 'pg_class'), '')", quoted(view))[0][0]
+        )
 
     def index(self, table: str, key: Sequence[str]) -> None:
         """By key for lookups and the view; by partition, whose rows lie together, for their replacement."""
         by_key, by_partition = quoted(f"{table}_by_key"), quoted(f"{table}_by_partition")
-        self.do(f"CREATE INDEX IF NOT EXISTS {by_key} ON {quoted(table)} ({statements.listed(list(key))})")
+        self.do(f"DROP INDEX IF EXISTS {by_key}")
+        self.do(f"CREATE INDEX {by_key} ON {quoted(table)} ({statements.listed(list(key))})")
         # NOTE: a B-tree would take as long as all the rest of a delivery.
         self.do(
             f"CREATE INDEX IF NOT EXISTS {by_partition} ON {quoted(table)} USING brin "

@@ -98,16 +98,22 @@ class SqliteSession:
         """Columns and their types."""
         return dict(self.ask("SELECT name, type FROM pragma_table_info($1)", relation))
 
-    def make_view(self, name: str, columns: Sequence[str], select: str) -> None:  # noqa: ARG002
+    def make_view(self, name: str, select: str, *, mark: str) -> None:
         """Make it anew."""
         self.do(f"DROP VIEW IF EXISTS {quoted(name)}")
-        self.do(f"CREATE VIEW {quoted(name)} AS {select}")
+        self.do(f"CREATE VIEW {quoted(name)} AS {select} /* {mark.replace('*/', '')} */")
+
+    def mark(self, view: str) -> str:
+        """The comment at the end of its text."""
+        found = self.ask("SELECT sql FROM sqlite_master WHERE type = 'view' AND name = $1", view)
+        return str(found[0][0]).rpartition("/* ")[2].removesuffix(" */") if found else ""
 
     def index(self, table: str, key: Sequence[str]) -> None:
         """By key for lookups and the view, by partition for its replacement."""
         for name, columns in (("by_key", list(key)), ("by_partition", ["pipeline", "partition"])):
             index = quoted(f"{table}_{name}")
-            self.do(f"CREATE INDEX IF NOT EXISTS {index} ON {quoted(table)} ({statements.listed(columns)})")
+            self.do(f"DROP INDEX IF EXISTS {index}")
+            self.do(f"CREATE INDEX {index} ON {quoted(table)} ({statements.listed(columns)})")
 
     def load(self, table: str, types: Mapping[str, str], part: pl.DataFrame) -> None:
         """Insert them one by one: there is no network between."""

@@ -82,6 +82,21 @@ def test_lookups_by_key_and_replacements_use_an_index(world: Postgres | Sqlite) 
     assert {"scores_by_key", "scores_by_partition"} <= found
 
 
+def test_another_key_makes_another_view(world: Postgres | Sqlite) -> None:
+    """Of a definition that was changed."""
+    world.channel().publish(run(), Frames([rows_of(run()).with_columns(town=pl.lit("it's */ \\"))]))
+    assert ask(world, "SELECT count(*) FROM scores_latest") == [(3,)]
+    place = world.url if isinstance(world, Postgres) else f"sqlite:///{world.path}"
+    for key, number in ((["town"], 1), (["town", "id"], 3), (["town", "id"], 3)):
+        changed = open_database(SecretStr(place), "scores", key=key, seconds=10)
+        assert changed.publish(run(), predictions_in_town()).repeated
+        assert ask(world, "SELECT count(*) FROM scores_latest") == [(number,)]
+
+
+def predictions_in_town() -> Frames:
+    return Frames([rows_of(run()).with_columns(town=pl.lit("x"))])
+
+
 def test_a_view_gains_new_columns_and_keeps_its_readers(url: str) -> None:
     world = Postgres(url)
     world.channel().publish(run(), predictions(run()))
