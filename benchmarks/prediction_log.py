@@ -1,6 +1,7 @@
 """What it costs a scorer to keep a request before it answers: ours, and other ways to have it survive a SIGKILL.
 
-One row of 24 numbers and 6 strings a request, CPU of the writing thread; ways in turns, the median of the rounds. Then what becomes of the rows later, off the request path: read from a segment, turned into Parquet.
+One row of 24 numbers and 6 strings a request, CPU of the writing thread; ways in turns, the median of the rounds.
+Then what becomes of the rows later, off the request path: read from a segment, turned into Parquet.
 
     python -m benchmarks.prediction_log [--quick]
 """

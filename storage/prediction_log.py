@@ -44,7 +44,8 @@ _ENCODE = msgspec.msgpack.Encoder().encode
 class PredictionLog:
     """The writing end, for all threads of a process. `written`, `dropped` and `sampled_out` count rows.
 
-    `compacting`: whether closed segments become Parquet here, where no keeper does it.
+    `compacting`: whether closed segments become Parquet, and open ones reach the disk, by a thread of this process
+    where no keeper does it; without it there must be a keeper.
     """
 
     def __init__(
