@@ -8,13 +8,12 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ctypes import c_void_p
 
 import numpy as np
 from numpy.typing import NDArray
 
 from modelling.model_text import read
-from modelling.native import doubles, library
+from modelling.native import Handle, doubles, library
 from validation.errors import DefinitionError
 
 Array = NDArray[np.float64]
@@ -131,17 +130,17 @@ class _Handle:
     def __init__(self, text: bytes) -> None:
         native = library()
         self.model = native.load(text)
-        self._fast: list[c_void_p] = []
+        self._fast: list[Handle] = []
         # NOTE: not at exit, where other threads may still be predicting.
         weakref.finalize(self, _free, self.model, self._fast).atexit = False
 
-    def prepared(self, features: int) -> c_void_p:
+    def prepared(self, features: int) -> Handle:
         """The path for single rows."""
         self._fast.append(library().prepare(self.model, features))
         return self._fast[-1]
 
 
-def _free(model: c_void_p, fast: list[c_void_p]) -> None:
+def _free(model: Handle, fast: list[Handle]) -> None:
     library().free(model, fast)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from validation.errors import RegistryError
 
+Handle = c_void_p
 Kind = Literal["summed", "final"]
 _KINDS: dict[Kind, int] = {"final": 0, "summed": 1}
 _DOUBLE, _ROW_MAJOR, _ALL, _BY_GAIN = 1, 1, -1, 1
@@ -40,32 +41,32 @@ class Library:
         ]  # fmt: skip
         self._single = self._held.LGBM_BoosterPredictForMatSingleRowFast
 
-    def load(self, text: bytes) -> c_void_p:
+    def load(self, text: bytes) -> Handle:
         """The handle of the model that the text describes. NOTE: a damaged text can abort the process."""
-        handle = c_void_p()
+        handle = Handle()
         self._check(self._freely.LGBM_BoosterLoadModelFromString(c_char_p(text), byref(c_int()), byref(handle)))
         return handle
 
-    def count(self, what: str, handle: c_void_p) -> int:
+    def count(self, what: str, handle: Handle) -> int:
         """A number that `LGBM_Booster...` tells of the model."""
         number = c_int()
         self._check(getattr(self._freely, f"LGBM_Booster{what}")(handle, byref(number)))
         return number.value
 
-    def gains(self, handle: c_void_p, features: int) -> list[float]:
+    def gains(self, handle: Handle, features: int) -> list[float]:
         """The importance of each feature by gain."""
         found = (c_double * features)()
         self._check(self._freely.LGBM_BoosterFeatureImportance(handle, _ALL, _BY_GAIN, byref(found)))
         return list(found)
 
-    def prepare(self, handle: c_void_p, features: int) -> c_void_p:
+    def prepare(self, handle: Handle, features: int) -> Handle:
         """The handle of the path for single rows, with one thread."""
-        fast = c_void_p()
+        fast = Handle()
         init = self._held.LGBM_BoosterPredictForMatSingleRowFastInit
         self._check(init(handle, _KINDS["final"], 0, _ALL, _DOUBLE, c_int32(features), _PARAMETERS, byref(fast)))
         return fast
 
-    def single(self, fast: c_void_p, row: ctypes.Array[c_double], found: ctypes.Array[c_double]) -> Callable[[], int]:
+    def single(self, fast: Handle, row: ctypes.Array[c_double], found: ctypes.Array[c_double]) -> Callable[[], int]:
         """What fills `found` with the predictions of `row`, both read and written where they are; not 0: see `fail`."""
         function, length = self._single, c_int64()
         arguments = (fast, byref(row), byref(length), byref(found))
@@ -73,7 +74,7 @@ class Library:
 
     def predict(
         self,
-        handle: c_void_p,
+        handle: Handle,
         rows: NDArray[np.float64],
         into: NDArray[np.float64],
         *,
@@ -96,7 +97,7 @@ class Library:
         if length.value != into.size:
             raise RegistryError(f"LightGBM gave {length.value} predictions, expected {into.size}; train anew")
 
-    def free(self, handle: c_void_p, fast: Sequence[c_void_p] = ()) -> None:
+    def free(self, handle: Handle, fast: Sequence[Handle] = ()) -> None:
         """Give back a model, and what was prepared of it: nobody may use them any more."""
         for prepared in fast:
             self._freely.LGBM_FastConfigFree(prepared)

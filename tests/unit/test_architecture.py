@@ -37,6 +37,7 @@ MUST_NOT_IMPORT = {
 ONLY_IN = {
     "mlflow": {"registry/mlflow_store.py"},
     "lightgbm": {"modelling/training.py"},
+    "ctypes": {"modelling/native.py"},
     "optuna": {"modelling/search.py"},
 }
 # The command line may import any package of ours, inside a command.
