@@ -4,7 +4,9 @@ Everything here can be repeated: the first plan of a run stands, what is scored 
 """
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,6 +26,7 @@ from storage.masking import LogPolicy
 from storage.outbox import Manifest, Outbox, outbox_of, run_id_of
 from storage.partitions import Partition, cut, within
 from storage.publishing.stamp import stamped
+from storage.scatter import is_scattered, scattered
 from tasks.asking import ask_scorer
 from tasks.champions import bundle_folder
 from tasks.lookups import looked_up
@@ -68,8 +71,10 @@ def fill(run: ScoreRun, *, through: str) -> None:
     manifest, score = run.manifest, _through_scorer if through == "scorer" else _through_engine
     missing = run.outbox.missing(manifest)
     done = manifest.rows - sum(manifest.partitions[number].rows for number in missing)
-    with counting(f"{manifest.pipeline}: scoring batch {manifest.batch}", manifest.rows, done=done) as count:
-        for number, rows in zip(missing, score(run, missing), strict=True):
+    what = f"{manifest.pipeline}: scoring batch {manifest.batch}"
+    with _reading(run, missing) as read, counting(what, manifest.rows, done=done) as count:
+        partitions = (_partition(run, number, read) for number in missing)
+        for number, rows in zip(missing, score(run, missing, partitions), strict=True):
             run.outbox.put(number, rows)
             reached("score.part")
             count(manifest.partitions[number].rows)
@@ -110,13 +115,31 @@ def _batch_rows(site: Site, number: int) -> pl.LazyFrame:
     return table.filter(pl.col(BATCH_COLUMN) == number)
 
 
-def _partition(run: ScoreRun, number: int) -> pl.DataFrame:
+@contextmanager
+def _reading(run: ScoreRun, missing: Sequence[int]) -> Iterator[Callable[[int], pl.DataFrame]]:
+    """What reads a partition by its number: a filtered scan; of rows in no order of time, what one pass has sorted out.
+
+    NOTE: whoever holds the lease may take away what a dead process has left.
+    """
+    site, spec = run.site, run.site.pipeline.spec
+    parts = {number: run.manifest.partitions[number] for number in missing}
+    rows = _batch_rows(site, run.manifest.batch).select(*site.pipeline.source_schema, _KNOWN_AT)
+    if not is_scattered(rows, list(parts.values()), time=spec.time):
+        scans = {number: rows.filter(within(part, time=spec.time, key=spec.key)) for number, part in parts.items()}
+        yield lambda number: scans[number].collect(engine="streaming")
+        return
+    folder = site.work / f"scatter-{site.name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    with scattered(rows, parts, time=spec.time, key=spec.key, folder=folder) as read:
+        yield read
+
+
+def _partition(run: ScoreRun, number: int, read: Callable[[int], pl.DataFrame]) -> pl.DataFrame:
     """Its rows by time and key, with what is looked up for them: of what had come in when they came, and not now. So a
     repetition scores the same, and training sees what was scored.
     """
     site, part, spec = run.site, run.manifest.partitions[number], run.site.pipeline.spec
-    inside = _batch_rows(site, run.manifest.batch).filter(within(part, time=spec.time, key=spec.key))
-    rows = inside.select(*site.pipeline.source_schema, _KNOWN_AT).collect(engine="streaming").sort(spec.time, *spec.key)
+    rows = read(number).sort(spec.time, *spec.key)
     if rows.height != part.rows:
         raise RegistryError(
             f"{site.name}: {rows.height:,} rows of batch {run.manifest.batch} lie where {part.rows:,} lay when run "
@@ -125,29 +148,30 @@ def _partition(run: ScoreRun, number: int) -> pl.DataFrame:
     return looked_up(site, rows.lazy(), as_known_at=_EVER).select(list(site.pipeline.raw_schema)).collect()
 
 
-def _through_engine(run: ScoreRun, missing: tuple[int, ...]) -> Iterator[pl.DataFrame]:
+def _through_engine(
+    run: ScoreRun, numbers: Sequence[int], partitions: Iterable[pl.DataFrame]
+) -> Iterator[pl.DataFrame]:
     """The partitions' rows for the channels, predicted in this process by the run's own champion, and logged."""
-    threads = len(os.sched_getaffinity(0))
-    partitions = (_partition(run, number) for number in missing)
-    for number, (rows, predictions) in zip(
-        missing, predictions_of(run.bundle, partitions, threads=threads), strict=True
-    ):
+    predicted = predictions_of(run.bundle, partitions, threads=len(os.sched_getaffinity(0)))
+    for number, (rows, predictions) in zip(numbers, predicted, strict=True):
         made = _stamped(run, _identity(run.site, rows).with_columns(_series(predictions)), number)
         _log(run, number, rows, made)
         reached("score.logged")
         yield made
 
 
-def _through_scorer(run: ScoreRun, missing: tuple[int, ...]) -> Iterator[pl.DataFrame]:
+def _through_scorer(
+    run: ScoreRun, numbers: Sequence[int], partitions: Iterable[pl.DataFrame]
+) -> Iterator[pl.DataFrame]:
     """The same, as the scorer returned and logged it: who answered, it says itself."""
-    for number in missing:
+    for number, rows in zip(numbers, partitions, strict=True):
         parts = [
             _identity(run.site, chunk).with_columns(
                 pl.Series("prediction", answer.predictions),
                 pl.lit(answer.version).alias("model_version"),
                 pl.format("{}-{}", pl.lit(answer.prediction_id), pl.int_range(pl.len())).alias("prediction_id"),
             )
-            for chunk, answer in ask_scorer(run.site, _partition(run, number))
+            for chunk, answer in ask_scorer(run.site, rows)
         ]
         yield _stamped(run, pl.concat(parts), number)
 

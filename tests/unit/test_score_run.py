@@ -119,6 +119,21 @@ def test_rows_of_one_moment_are_scored_in_pieces(site: Site) -> None:
     np.testing.assert_allclose(made["prediction"], by_lightgbm(site, rows), rtol=0, atol=1e-12)
 
 
+def test_rows_in_no_order_of_time_are_sorted_out_in_one_pass(site: Site) -> None:
+    (site.work / f"scatter-{NAME}").mkdir()  # as a killed process leaves it
+    (site.work / f"scatter-{NAME}" / "0.arrows").touch()
+    ordered = rows_of(0, 120_000).select("id", "at").with_row_index()
+    chaos = ordered.sample(fraction=1, shuffle=True, seed=5).head(3_000)
+    rows = rows_of(0, 3_000).drop("bad").with_columns(at=chaos["at"])
+    run = bring(site, rows)
+    assert len(run.manifest.partitions) == 8
+    fill(run, through="engine")
+    made = outgoing(run)
+    assert made["at"].is_sorted()
+    np.testing.assert_allclose(made.sort("id")["prediction"], by_lightgbm(site, rows), rtol=0, atol=1e-12)
+    assert [path.name for path in site.work.iterdir()] == ["landed.parquet"]
+
+
 def test_a_batch_without_rows_is_delivered_as_such(site: Site) -> None:
     run = bring(site, rows_of(0, 1).drop("bad").clear())
     fill(run, through="engine")
