@@ -58,6 +58,17 @@ def test_rows_that_the_log_must_drop_are_answered() -> None:
     assert log.dropped == 1
 
 
+@pytest.mark.parametrize("rows", [1, INLINE_ROWS + 1])
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_nothing_is_answered_that_did_not_pass_the_log(rows: int, is_direct: bool) -> None:  # noqa: FBT001
+    class Broken(ListLog):
+        def append(self, *_: Any, **__: Any) -> bool:
+            raise OSError("the disk is gone")
+
+    sent = body(*(row(number) for number in range(rows)))
+    assert ask("POST", "/invocations", sent, of=served(model=Twice(is_direct=is_direct), log=Broken())).status == 500
+
+
 def test_what_a_request_leaves_out_is_looked_up() -> None:
     log = ListLog()
     without = {name: value for name, value in row().items() if name != "kind"}
