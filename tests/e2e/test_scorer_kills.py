@@ -69,7 +69,7 @@ def test_workers_that_die_in_a_swap_do_not_take_the_supervisor_with_them(world: 
     world.crown(1)
     wait_for("both to die", lambda: all(map(ended, workers)), seconds=30)
     wait_for("new ones", lambda: len(scorer.workers()) >= 1, seconds=30)
-    assert scorer.said().count("was ended by SIGKILL") >= 2
+    wait_for("both to be told", lambda: scorer.said().count("was ended by SIGKILL") >= 2, seconds=10)
     assert scorer.stop() == 0
     scorer.close()
     check_whole(world)
