@@ -200,5 +200,5 @@ def _log(run: ScoreRun, number: int, rows: pl.DataFrame, made: pl.DataFrame) -> 
         pl.concat([told, rows], how="horizontal"),
         schema=schema,
         at=began,
-        policy=LogPolicy.of(site.pipeline.serving, site.settings, share=1),
+        policy=LogPolicy.of(run.bundle.serving, site.settings, share=1),
     )
