@@ -55,9 +55,9 @@ class _Held:
 class LookupTables:
     """The reference tables of one bundle. `fill` may be called by any thread.
 
-    Memory: of each lookup 2 million observations and the last before them of each key, which is 0.2 GB with few keys and
-    0.4 GB with a million (storage/lookup_index.py), and as much again while new batches are joined. That takes 2 to 5 s
-    of CPU there, and a hundredth of it for a table of 100,000.
+    Memory: of each lookup 2 million observations and the last before them of each key, which is 0.2 GB with few keys
+    and 0.4 GB with a million (storage/lookup_index.py), and as much again while new batches are joined. That takes 2 to
+    5 s of CPU there, and a fiftieth of it for a table of 100,000.
     """
 
     def __init__(
