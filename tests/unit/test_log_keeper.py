@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from storage.compaction import is_kept
+from storage.compaction import is_kept, sync
 from storage.log_keeper import MAX_UNSCORED, LogKeeper, Shadow, ShadowFigures, read_shadow
 from storage.logged import _parts
 from storage.masking import LogPolicy
 from storage.prediction_log import MAX_WAITING, PredictionLog, read_predictions
+from tests.unit.test_segment import dirty_bytes
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SCHEMA: dict[str, pl.DataType] = {"id": pl.Int64(), "at": pl.Datetime("us", "UTC"), "x": pl.Float64()}
@@ -301,6 +302,44 @@ def test_a_keeper_outlives_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
             answer(log, 1)
         wait_until(lambda: names(folder, ".parquet"))
         wait_until(lambda: is_kept(folder))
+
+
+def on_a_disk(folder: Path) -> bool:
+    """What lies in memory is never brought anywhere."""
+    with PredictionLog(folder, SCHEMA, compacting=False) as log:
+        answer(log, 0)
+        (segment,) = folder.glob("*.segment")
+        sync(folder)
+        return dirty_bytes(segment) == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("who", ["keeper", "log"])
+def test_what_is_answered_is_on_the_disk_soon_without_a_word_of_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    """A host that dies loses what was answered since; a file system cannot be killed here, its debts can be read."""
+    if not on_a_disk(tmp_path / "trial"):
+        pytest.skip("the folder for temporary files lies in memory")
+    monkeypatch.setattr("storage.prediction_log.SYNC_SECONDS", 0.0)
+    folder = tmp_path / "predictions"
+    with ExitStack() as stack:
+        if who == "keeper":
+            stack.enter_context(kept(folder))
+        log = stack.enter_context(PredictionLog(folder, SCHEMA, compacting=who == "log"))
+        for number in range(200):
+            answer(log, number)
+        (segment,) = folder.glob("*.segment")
+        wait_until(lambda: dirty_bytes(segment) == 0)
+
+
+def test_requests_of_many_threads_are_all_kept_and_none_twice(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, SCHEMA, rotate_rows=100, compacting=False) as log, kept(tmp_path):
+        with ThreadPoolExecutor(8) as pool:
+            kept_all = list(pool.map(lambda number: answer(log, number), range(2_000)))
+        assert all(kept_all)
+        assert (log.written, log.dropped) == (2_000, 0)
+    assert sorted(ids_in_files(tmp_path)) == sorted(f"r{number}-0" for number in range(2_000))
 
 
 def test_a_reader_sees_each_row_once_whatever_is_written_and_compacted_meanwhile(tmp_path: Path) -> None:
