@@ -13,12 +13,12 @@ from tests.unit.test_fleet import NOON, champion
 from tests.unit.test_loadcheck import bundled
 from validation.errors import DefinitionError
 
-HEAVY = ("prefect", "mlflow", "optuna", "lightgbm", "sqlalchemy", "sklearn", "scipy", "serving.supervisor")
+HEAVY = ("prefect", "mlflow", "optuna", "lightgbm", "sqlalchemy", "sklearn", "scipy")
 LOADING = """
 import sys
 from pathlib import Path
 from pathlib import Path
-import serving.worker
+import serving.scorer, serving.supervisor, serving.worker
 from modelling import bundle
 from modelling.golden import from_json
 loaded = bundle.load(Path(sys.argv[1]))
@@ -27,17 +27,11 @@ print([name for name in sys.argv[2:] if name in sys.modules])
 """
 
 
-def test_a_worker_that_predicts_has_loaded_no_library_that_it_does_not_need(tmp_path: Path) -> None:
+def test_neither_supervisor_nor_worker_loads_a_library_that_it_does_not_need(tmp_path: Path) -> None:
     """pandas is not in the list: pandera, which definitions import, loads it."""
     bundled(tmp_path / "bundle")
     command = [sys.executable, "-c", LOADING, str(tmp_path / "bundle"), *HEAVY]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-def test_a_scorer_starts_without_mlflow_prefect_and_lightgbm() -> None:
-    code = "import serving.scorer, serving.supervisor, sys; print({*sys.argv[1:]} & {*sys.modules})"
-    command = [sys.executable, "-c", code, "mlflow", "prefect", "optuna", "lightgbm", "sqlalchemy"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
 
 
 def test_messages_come_back_as_they_were_sent() -> None:
