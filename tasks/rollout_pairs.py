@@ -42,13 +42,15 @@ class Pairing:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pairs:
-    """`rows` that the shadow was given, `failed` of them; what it was not given, as the log lacks a column, is in
-    neither. Of those whose label is mature, in blocks of time that are
-    over: the `live` loss and that of the `shadow`, one each, and its block. `unlabelled`: those that may yet have one.
+    """`rows` that the shadow was given, `failed` of them; `skipped` besides: they could not be given to it.
+
+    Of those whose label is mature, in blocks of time that are over: the `live` loss and that of the `shadow`, one each,
+    and its block. `unlabelled`: those that may yet have one.
     """
 
     rows: int
     failed: int
+    skipped: int
     unlabelled: int
     live: Floats
     shadow: Floats
@@ -61,7 +63,7 @@ def pairs(site: Site, pairing: Pairing, as_of: datetime) -> Pairs:
         pl.col("answered_by") == pairing.live.version
     )
     ok = said.filter(pl.col("prediction").is_not_null())
-    failed = said.filter(pl.col("outcome") == "failed").height if "outcome" in said.columns else 0
+    failed, skipped = (said.filter(pl.col("outcome") == outcome).height for outcome in ("failed", "skipped"))
     answered = _answered(site, pairing, ok)
     labelled, unlabelled = _labelled(site, pairing, answered, as_of)
     live = _losses(site, pairing.live, labelled, _LIVE)
@@ -71,6 +73,7 @@ def pairs(site: Site, pairing: Pairing, as_of: datetime) -> Pairs:
     return Pairs(
         rows=ok.height + failed,
         failed=failed,
+        skipped=skipped,
         unlabelled=unlabelled,
         live=live[sound],
         shadow=shadow[sound],

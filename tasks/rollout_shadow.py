@@ -25,7 +25,8 @@ from validation.deeds import failed, skipped
 from validation.errors import LeaseLostError, RefusedError, RegistryError, ServiceDownError
 from validation.failpoints import reached
 from validation.intervals import paired_interval, plain
-from validation.rollout_rules import ShadowFacts, block_of, judge_shadow
+from validation.rollout_looks import block_of
+from validation.rollout_rules import ShadowFacts, judge_shadow
 from validation.rollout_verdict import ShadowVerdict
 from validation.verdict import Verdict
 
@@ -113,8 +114,9 @@ def _judged(site: Site, row: Recorded, as_of: datetime) -> ShadowVerdict:
     gain = paired_interval(found.live - found.shadow, found.blocks, alpha=policy.alpha)
     silent = figures.shadows.get(row.subject, Silent()) if figures else Silent()
     facts = ShadowFacts(
-        rows=max(found.rows, silent.scored + silent.failed),
-        failed=max(found.failed, silent.failed),  # the log may not say which rows failed, and which nobody tried
+        rows=found.rows,
+        failed=found.failed,
+        skipped=found.skipped,
         ms_per_row=silent.ms_per_row,
         gain=gain,
     )

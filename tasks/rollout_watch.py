@@ -25,7 +25,8 @@ from validation.durations import span
 from validation.errors import RefusedError
 from validation.failpoints import reached
 from validation.intervals import Interval, paired_interval, plain
-from validation.rollout_rules import Live, Looks, WatchFacts, block_of, decide_watch, looks_of
+from validation.rollout_looks import Looks, block_of, looks_of
+from validation.rollout_rules import Live, WatchFacts, decide_watch
 from validation.rollout_verdict import ProbationVerdict
 from validation.verdict import Verdict
 

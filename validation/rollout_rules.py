@@ -6,18 +6,14 @@ paired loss difference that is all on one side, at a level that all looks at a c
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from math import ceil, inf
+from math import inf
 from typing import Literal
 
 from validation.intervals import Interval, upper_at
 from validation.rollout import Rollout
-from validation.sequential import bounds
+from validation.rollout_looks import Looks
 
-DAY = timedelta(days=1)  # the gate's blocks; a short span is cut into as many as the gate asks for at least
 TAIL = 0.95  # which answers are slow
-GROWTH = 1.5  # of the blocks from one look at the labels to the next; looking more often costs power and errs as much
-SPENDING = 2.0  # of alpha the share t ** SPENDING is spent at a share t of the blocks: few blocks prove little
 
 What = Literal["errors", "latency", "quality"]
 
@@ -51,46 +47,15 @@ class Found:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowFacts:
     """What a challenger did in the shadow: `rows` that it was given, `failed` of them, its time for one (None: nobody
-    has measured it), and the champion's loss - its own where labels are mature (None: nowhere).
+    has measured it), and the champion's loss - its own where labels are mature (None: nowhere). `skipped`: live rows
+    that it could not be given.
     """
 
     rows: int
     failed: int
     ms_per_row: float | None = None
     gain: Interval | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
-    """Looks at a champion's labels, which err by `alpha` together: at `least` blocks of time, at half as many again,
-    and so on, and at all that are `planned`.
-
-    The level depends on the number of blocks alone, so nothing need be remembered: who looks twice at the same blocks,
-    or misses a look, finds no more by chance than who does not.
-    """
-
-    alpha: float
-    least: int
-    planned: int
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """The numbers of blocks at which there is a look, rising."""
-        counts = [self.least]
-        while counts[-1] * GROWTH < self.planned:
-            counts.append(ceil(counts[-1] * GROWTH))
-        return tuple(counts) if counts[-1] == self.planned else (*counts, self.planned)
-
-    def at(self, over: int) -> int:
-        """The newest look that is due when so many blocks are over; 0: none yet."""
-        return max((count for count in self.counts if count <= over), default=0)
-
-    def level(self, count: int) -> float:
-        """The one-sided level of the look at so many blocks."""
-        from scipy.special import ndtr  # 0.25 s, and `import andon` must be light
-
-        shares = [known / self.planned for known in self.counts if known <= count]
-        return float(ndtr(-bounds([self.alpha * share**SPENDING for share in shares], shares)[-1]))
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,17 +77,6 @@ class WatchFacts:
     unlabelled: int = 0
 
 
-def block_of(span: timedelta, *, least: int) -> timedelta:
-    """How long a block of time is: a day, or of a short span such a part that it has `least` of them."""
-    return min(DAY, span / max(least, 1))
-
-
-def looks_of(policy: Rollout, span: timedelta, *, least: int) -> Looks:
-    """The looks at a champion that is watched for so long."""
-    planned = max(ceil(span / block_of(span, least=least)), 1)
-    return Looks(alpha=policy.alpha, least=min(max(least, 2), planned), planned=planned)
-
-
 def judge_shadow(
     facts: ShadowFacts, policy: Rollout, *, max_ms: float
 ) -> tuple[Literal["passed", "failed"], tuple[str, ...]]:
@@ -130,6 +84,11 @@ def judge_shadow(
     faults = tuple(_faults(facts, policy, max_ms))
     if faults:
         return "failed", faults
+    if not facts.rows and facts.skipped:
+        why = "the prediction log leaves out what its features need, or was too far behind"
+        return "passed", (
+            f"none of {facts.skipped:,} live rows could be scored in the shadow ({why}): nothing is known",
+        )
     if not facts.rows:
         return "passed", ("no live row came to it in the shadow (nobody asked the scorer): nothing speaks against it",)
     few = "" if facts.rows >= policy.min_requests else f", fewer than the {policy.min_requests:,} that would tell much"

@@ -156,8 +156,7 @@ def test_what_does_worse_in_the_shadow_is_refused_with_its_numbers(
     says = failing if worse == "errors" else saying(UNSURE if worse == "labels" else SURE)
     rolled.log(rows, live=("2", saying(SURE)), shadow=("3", says))
     rolled.label(rows, as_of=OVER)
-    told = {"slow": (48, 0, 48 * 0.09), "errors": (0, 48, 0.0)}.get(worse, (48, 0, 0.01))
-    scorer.count({}, shadows={"3": told})
+    scorer.count({}, shadows={"3": (48, 0, 48 * 0.09 if worse == "slow" else 0.01)})
     assert found(roll_out(rolled.site, OVER))[:1] == [("shadow", "3", "failed")]
     word = rolled.ledger.verdicts(NAME, kind="shadow")[-1]
     assert word.reasons[0].startswith(why)

@@ -10,17 +10,15 @@ from hypothesis import strategies as st
 
 from validation.intervals import Interval, paired_interval
 from validation.rollout import Rollout
+from validation.rollout_looks import CAUTION, Looks, block_of, looks_of
 from validation.rollout_rules import (
     Live,
-    Looks,
     ShadowFacts,
     WatchFacts,
-    block_of,
     decide_watch,
     judge_live,
     judge_quality,
     judge_shadow,
-    looks_of,
     quantile,
 )
 
@@ -81,6 +79,9 @@ def test_a_challenger_whom_nobody_or_hardly_anybody_asked_passes_and_it_is_said(
     assert judge_shadow(ShadowFacts(rows=0, failed=0), POLICY, max_ms=1.0)[1] == (
         "no live row came to it in the shadow (nobody asked the scorer): nothing speaks against it",
     )
+    masked = judge_shadow(ShadowFacts(rows=0, failed=0, skipped=1_200), POLICY, max_ms=1.0)
+    assert masked[0] == "passed"
+    assert masked[1][0].startswith("none of 1,200 live rows could be scored in the shadow (the prediction log leaves")
     few = judge_shadow(ShadowFacts(rows=12, failed=0, ms_per_row=0.2), POLICY, max_ms=1.0)[1]
     assert few == (
         "in the shadow it answered 12 of 12 rows, fewer than the 200 that would tell much, 0.20 ms each",
@@ -159,7 +160,7 @@ def test_of_normal_means_without_a_difference_all_looks_together_find_one_as_oft
     crossed = np.zeros(len(sums), dtype=bool)
     for count in looks.counts:
         crossed |= sums[:, count - 1] / np.sqrt(count) < ndtri(looks.level(count))
-    assert abs(crossed.mean() - 0.01) < 0.0013
+    assert abs(crossed.mean() - 0.01 * CAUTION) < 0.0013
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.4])
