@@ -63,6 +63,12 @@ def rows_of(since: datetime, *, days: int, per_day: int = 48) -> pl.DataFrame:
     )
 
 
+def json_of(rows: pl.DataFrame) -> bytes:
+    """A request for these rows, as clients send it."""
+    records = rows.with_columns(pl.col("at").dt.to_string("iso:strict"), pl.col("day").cast(pl.String)).to_dicts()
+    return json.dumps({"dataframe_records": records}).encode()
+
+
 @dataclass
 class Scorer:
     """Tells figures as a scorer does. `status` None: it does not know the pipeline."""

@@ -12,11 +12,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
+import httpx
 import pytest
 
-from andon.processes import PROJECT
+from andon.processes import PROJECT, free_port, start_scorer
 from flows.reconcile import reconcile
 from registry.rollout import in_shadow
+from storage.log_keeper import read_shadow
 from storage.snapshot import Snapshot
 from tasks.approval import answer_question, ask_person, lapse
 from tasks.cord import pull
@@ -25,6 +27,7 @@ from tasks.deferrals import reexamine
 from tasks.history import history
 from tasks.incidents import open_incidents
 from tasks.leases import holding
+from tasks.live import read_figures, scorer_status
 from tasks.orders import Order, answering
 from tasks.promote import force_version, promote_version, roll_back_to
 from tasks.requests import request
@@ -33,7 +36,7 @@ from tasks.rollout_start import SHADOW, goes_first, into_shadow
 from tasks.settling import Filed, settle
 from tasks.waiting import awaits
 from tests.flows.deciding import NAME, Deciding, day
-from tests.flows.rolling import SURE, UNSURE, Rolling, Scorer, failing, rows_of, saying, scoring
+from tests.flows.rolling import SURE, UNSURE, Rolling, Scorer, failing, json_of, rows_of, saying, scoring
 from tests.flows.world import at_once
 from validation.errors import RefusedError
 from validation.gate import GateVerdict
@@ -397,6 +400,37 @@ def test_of_two_sweeps_at_once_one_decides_and_it_is_done_once(rolled: Rolling, 
     assert words == (["started", "passed"] if what == "shadow" else ["started", "roll back"])
     assert not [item for item in roll_out(rolled.site, OVER) if item.kind in ("rollback", "promotion")]
     assert len(rolled.reigns()) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_real_scorer_answers_in_the_shadow_and_tells_its_figures(
+    rolled: Rolling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rolled.define(A_DAY)
+    rolled.finished()
+    port, rows = free_port(), rows_of(day(14, 1), days=1)
+    url = f"http://127.0.0.1:{port}"
+    monkeypatch.setenv("ANDON_SCORER_URL", url)
+    mine = {name: value for name, value in os.environ.items() if name.startswith("ANDON_") or name == "PATH"}
+    process = start_scorer(rolled.home, port, env=mine)
+    try:
+        for part in rows.iter_slices(1):
+            sent = httpx.post(f"{url}/invocations", content=json_of(part), timeout=30, trust_env=False)
+            assert sent.status_code == 200, sent.text
+            assert sent.headers["x-andon-model-version"] == "2"
+        figures = read_figures(rolled.site)
+        assert scorer_status(rolled.site) == "ready"
+    finally:
+        process.stop()
+    assert figures is not None
+    assert (figures.reigns[2].requests, figures.reigns[2].failed) == (48, 0)
+    assert figures.reigns[2].p95_ms is not None
+    said = read_shadow(rolled.site.lake.predictions(NAME), "3")
+    assert said.select("answered_by", "outcome").unique().rows() == [("2", "scored")]
+    assert found(roll_out(rolled.site, OVER))[:1] == [("shadow", "3", "passed")]
+    assert "in the shadow it answered 48 of 48 rows" in rolled.ledger.verdicts(NAME, kind="shadow")[-1].reasons[0]
+    assert rolled.reigns()[2:] == [("promotion", "3")]
 
 
 @pytest.mark.slow
