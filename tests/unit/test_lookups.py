@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -15,6 +16,7 @@ from modelling.bundle import Bundle, load, write
 from modelling.training import fit
 from registry.ledger import Ledger
 from registry.memory import MemoryLedger
+from serving.decoding import RowsDecoder
 from serving.lookups import LookupTables
 from serving.rows import Rows
 from storage.lake import Lake as Places
@@ -161,6 +163,22 @@ def test_a_request_is_told_what_training_is_told(lake: Lake, bundle: Bundle) -> 
     assert rows.columns[4] == [8.0, None, None, None, None]  # found; too old; later; no zone; earlier
     assert tables.trouble == ""
     assert 0 <= tables.age_seconds < 60
+
+
+def test_a_body_with_the_contracts_own_columns_is_answered_as_the_whole_row_is(lake: Lake, bundle: Bundle) -> None:
+    lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
+    own = {"trip_id": "7", "started_at": "2013-04-03T00:00:00Z", "distance": 3.0, "zone": "north"}
+    decoder = RowsDecoder(
+        bundle.raw_schema, required={"trip_id", "started_at"}, looked_up={"weather": {"temp", "visib"}}
+    )
+    rows = decoder.decode(msgspec.json.encode({"dataframe_records": [own]}))
+    assert set(rows.absent) == {"temp", "visib"}
+    opened(bundle, lake).fill(rows)
+    whole = {**own, "started_at": day(2), "temp": 6.0, "visib": 10.0}
+    wanted = bundle.predict(pl.DataFrame([whole], schema=dict(bundle.raw_schema))).tolist()
+    assert bundle.predict_values(rows.columns) == pytest.approx(wanted, abs=1e-12)
+    rows.columns[4] = [29.0]
+    assert bundle.predict_values(rows.columns) != pytest.approx(wanted, abs=1e-3)  # the looked-up value matters
 
 
 def test_columns_that_the_request_brought_are_left_alone(lake: Lake, bundle: Bundle) -> None:
