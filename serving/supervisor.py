@@ -37,6 +37,7 @@ from validation.errors import RegistryError, ServiceDownError
 
 DRAIN_SECONDS = 35.0  # a little more than workers give their requests
 _TICK_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 0.02
 _WARM_AFTER_SECONDS = 30.0
 _LOG = logging.getLogger(__name__)
 
@@ -96,8 +97,10 @@ class Supervisor:
 
     async def _announce(self) -> None:
         """Say that it answers, once it does; that MLflow is imported soon after keeps later champions from waiting."""
-        looks = (asyncio.to_thread(follower.looked.wait, LOOK_SECONDS) for follower in self._followers)
-        await asyncio.gather(*looks)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                while not all(follower.looked.is_set() for follower in self._followers):
+                    await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         self._fleet.looked.set()
         await self._fleet.up.wait()
         print(f"scorer: {self._shape.address}", flush=True)  # noqa: T201  # who has started it waits for this line
