@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct
 from serving.columns import TEXTS, Convert, UnfitError, converter
 from serving.formats import FORMATS, MAX_COLUMNS, Layout, Split
 from serving.refusals import NotJsonError, RequestError, in_column, in_request, in_split, without_constants
-from serving.repeats import refuse_repeated, refuse_repeated_in_split
+from serving.repeats import IN_LISTS, IN_ROWS, refuse_repeated, refuse_repeated_in_split
 from serving.row_limit import MAX_ROWS, RowLimit, too_many
 from serving.rows import Rows
 
@@ -78,7 +78,8 @@ class RowsDecoder:
         else:
             rows, times = self._from_records(value) if type(value) is list else self._from_lists(value, name)
             keys = times * (len(rows.columns) - len(rows.absent)) + 1 + with_params
-            refuse_repeated(body, self.schema, times=times, strings=keys + self._strings(rows))
+            depth = IN_ROWS if type(value) is list else IN_LISTS
+            refuse_repeated(body, self.schema, times=times, depth=depth, strings=keys + self._strings(rows))
         self._convert(rows)
         return rows
 
@@ -90,7 +91,7 @@ class RowsDecoder:
         if len(given) != 1:
             got = " and ".join(name for name, _ in given) or "none of them"
             raise RequestError(422, f"send one of {', '.join(FORMATS)}; got {got}")
-        if params is not UNSET and bytes(params) != b"null" and _parse(msgspec.json.decode, params) != {}:
+        if params is not UNSET and not _is_empty(bytes(params)):
             raise RequestError(422, "params: the model takes none; leave them out")
         return *given[0], params is not UNSET
 
@@ -191,6 +192,10 @@ def _length(split: Split) -> int:
     """The bytes of its values."""
     parts = [split.columns, split.data] if split.index is UNSET else [split.columns, split.data, split.index]
     return sum(memoryview(part).nbytes for part in parts)
+
+
+def _is_empty(params: bytes) -> bool:
+    return params == b"null" or (params[:1] == b"{" and not params[1:-1].strip())
 
 
 def _check_utf8(body: bytes) -> None:

@@ -2,7 +2,8 @@
 
 It says less than is answered in four places that it cannot express: a dataframe_split may have its columns in any order
 and more of them than are known, objects of columns may bring more than one row, a whole number may not be written 3.0,
-and no name may be given twice. Descriptions say so.
+and no name may be given twice. Descriptions say so. A category that no training row had is allowed here, also where the
+pipeline's definition refuses it.
 """
 
 from collections.abc import Collection, Mapping, Sequence

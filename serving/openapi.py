@@ -9,10 +9,11 @@ from serving.decoding import MAX_ROWS
 from serving.json_schema import Json, request_schemas
 
 _ERRORS = {
-    400: "The body is no JSON; send what this document shows.",
+    400: "The body is no JSON, or the request no HTTP; send what this document shows.",
     401: "A good token is missing.",
     408: "The body did not come in time.",
     413: "The body is too long; send fewer rows at a time, or land a file for batch scoring.",
+    414: "The path is too long.",
     415: "The body's content-type or content-encoding is not read here.",
     422: "The rows do not keep the pipeline's contract; the sentence names column and row.",
     431: "The request's head is too long.",
@@ -131,7 +132,7 @@ def _common(*, secured: bool) -> Json:
 def _get(summary: str, schema: Json, *, secured: bool, may_be_down: bool = False, content: Json | None = None) -> Json:
     told = {
         **({503: _ERRORS[503]} if may_be_down else {}),
-        **{status: _ERRORS[status] for status in (401, 408, 431, 500)},
+        **{status: _ERRORS[status] for status in (400, 401, 408, 414, 431, 500)},
     }
     answer = {"description": "The answer", "content": content or {"application/json": {"schema": schema}}}
     responses = {"200": answer, **_refusals({**told, **_METHOD}, secured=secured)}

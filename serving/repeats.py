@@ -1,42 +1,39 @@
 """Names that a body gives twice: decoders keep the last of them in silence, so they are looked for here.
 
-Cheap proofs that there are none come first; only what they leave open is parsed a second time.
+Bodies come that were decoded already: they are JSON, and one of the formats. Cheap proofs that nothing is given twice
+come first; what they leave open is gone through string by string, without making values of it.
 """
 
 import json
-from collections import Counter
+import re
 from collections.abc import Collection
-from typing import Any
 
-from serving.refusals import NotJsonError, RequestError
+from serving.refusals import RequestError
+
+IN_ROWS, IN_LISTS = 3, 2  # how deep the names of columns stand, in records and in an object of columns
 
 _SPLIT_WITHOUT_VALUES = len('{"dataframe_split":{"columns":,"data":}}')
 _INDEX = len(',"index":')
 _SHORTEST_REPETITION = len('"data":0,')
+_OF_SPLIT = ("columns", "index", "data")
 _PROTOCOL = tuple(
-    b'"%b"' % name
-    for name in (
-        *(b"dataframe_split", b"dataframe_records", b"inputs", b"instances", b"params"),
-        *(b"columns", b"index", b"data"),
-    )
+    f'"{name}"'.encode()
+    for name in ("dataframe_split", "dataframe_records", "inputs", "instances", "params", *_OF_SPLIT)
 )
+_NAME_OR_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:("(?:[^"\\]++|\\.)*+")\s*+(:)?|([{\[])|[}\]])', re.DOTALL)
 
 
-class _Object(list[tuple[str, Any]]):
-    """A JSON object with all its names, also those that it gives twice."""
+def refuse_repeated(body: bytes, names: Collection[str], *, times: int, depth: int, strings: int) -> None:
+    """RequestError 422 when an object `depth` deep gives one of `names` twice, or the body a name of the protocol.
 
-
-def refuse_repeated(body: bytes, names: Collection[str], *, times: int, strings: int) -> None:
-    """RequestError 422 when a row, or an object of columns, gives one of `names` twice; or the body one of its own.
-
-    `times`: how often each name may stand there. `strings`: how many there would be, keys included, if nothing were
-    given twice and nothing were unknown. Where no quote is escaped each string takes two of them; so when there are no
-    more, there is nothing else.
+    `times`: how many such objects there are. `strings`: how many there would be, keys included, if nothing were given
+    twice and nothing were unknown. Where no quote is escaped each string takes two of them; so when there are no more,
+    there is nothing else.
     """
     if body.count(b'"') == 2 * strings and b'\\"' not in body:
         return
-    if not (_only_once(body) and all(body.count(b'"%b"' % name.encode()) == times for name in names)):
-        _refuse(body, names)
+    if not (_only_once(body) and all(body.count(b'"%b"' % name.encode()) <= times for name in names)):
+        _refuse(body, names, depth=depth)
 
 
 def refuse_repeated_in_split(body: bytes, *, values: int, index: bool) -> None:
@@ -44,7 +41,7 @@ def refuse_repeated_in_split(body: bytes, *, values: int, index: bool) -> None:
     around = _SPLIT_WITHOUT_VALUES + _INDEX * index
     if len(body) - values < around + _SHORTEST_REPETITION or _only_once(body):
         return
-    _refuse(body, ())
+    _refuse(body, _OF_SPLIT, depth=IN_LISTS)
 
 
 def _only_once(body: bytes) -> bool:
@@ -52,32 +49,34 @@ def _only_once(body: bytes) -> bool:
     return b"\\" not in body and all(body.count(name) <= 1 for name in _PROTOCOL)
 
 
-def _refuse(body: bytes, names: Collection[str]) -> None:
-    try:
-        top: _Object = json.loads(body, object_pairs_hook=_Object, parse_int=str, parse_float=str)
-    except RecursionError:
-        raise RequestError(400, "the JSON is nested too deeply; send rows of plain values") from None
-    except ValueError as error:
-        raise NotJsonError(error) from None
-    if twice := _repeated(top):
-        raise RequestError(422, f"{twice!r} is given twice; send it once")
-    for key, value in top:
-        _refuse_in(key, value, names)
+def _refuse(body: bytes, names: Collection[str], *, depth: int) -> None:
+    known = {f'"{name}"'.encode(): name for name in names}
+    level, top, seen = 0, set[str](), set[str]()
+    for token in _NAME_OR_BRACKET.finditer(body):
+        string, colon, opening = token.groups()
+        if string is None:
+            level += 1 if opening else -1
+            if level == depth and opening:
+                seen = set()
+        elif colon and level == depth:
+            name = known.get(string) or (_read(string) if b"\\" in string else "")
+            if name in seen:
+                raise RequestError(422, _given_twice(name, depth=depth, names=names))
+            if name in names:
+                seen.add(name)
+        elif colon and level == 1:
+            if (name := _read(string)) in top:
+                raise RequestError(422, f"{name!r} is given twice; send it once")
+            top.add(name)
 
 
-def _refuse_in(key: str, value: Any, names: Collection[str]) -> None:
-    if key == "dataframe_split" and (twice := _repeated(value)):
-        raise RequestError(422, f"{twice!r} is given twice in dataframe_split; send it once")
-    if isinstance(value, _Object) and (twice := _repeated(value, names)):
-        raise RequestError(422, f"column {twice!r} is given twice; send each column once")
-    for row in value if type(value) is list else ():
-        if isinstance(row, _Object) and (twice := _repeated(row, names)):
-            raise RequestError(422, f"column {twice!r} is given twice in a row; send each column once")
+def _read(string: bytes) -> str:
+    name: str = json.loads(string)
+    return name
 
 
-def _repeated(pairs: _Object, names: Collection[str] | None = None) -> str | None:
-    """The first name (of `names`, if given) that stands in the object more than once."""
-    if len(pairs) == len({name for name, _ in pairs}):
-        return None
-    counts = Counter(name for name, _ in pairs)
-    return next((name for name, count in counts.items() if count > 1 and (names is None or name in names)), None)
+def _given_twice(name: str, *, depth: int, names: Collection[str]) -> str:
+    if names is _OF_SPLIT:
+        return f"{name!r} is given twice in dataframe_split; send it once"
+    where = " in a row" if depth == IN_ROWS else ""
+    return f"column {name!r} is given twice{where}; send each column once"

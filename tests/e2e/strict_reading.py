@@ -178,7 +178,7 @@ def _string(value: str, dtype: pl.DataType) -> Any:
         return _moment(value, dtype.time_unit)
     if dtype == pl.Date:
         return _day(value)
-    if dtype in (pl.String, pl.Categorical) or (isinstance(dtype, pl.Enum) and value in dtype.categories):
+    if dtype in (pl.String, pl.Categorical) or (isinstance(dtype, pl.Enum) and value in dtype.categories.to_list()):
         return value
     raise RefusedError("a string")
 

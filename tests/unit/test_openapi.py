@@ -144,7 +144,7 @@ def test_the_document_tells_every_path_with_its_answers() -> None:
     ]
     asked = DOCUMENT["paths"]["/trips/invocations"]["post"]
     assert list(asked["responses"]) == [
-        *("200", "400", "401", "405", "408", "413", "415", "422", "431", "500", "503"),
+        *("200", "400", "401", "405", "408", "413", "414", "415", "422", "431", "500", "503"),
     ]
     assert list(asked["responses"]["200"]["headers"]) == [
         *("x-andon-model-version", "x-andon-prediction-id", "x-andon-hint"),
