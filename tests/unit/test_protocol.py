@@ -209,6 +209,17 @@ def test_a_client_that_does_not_read_its_answers_is_ended() -> None:
             assert raw.send(post(BODY)).answer().body == ANSWER
 
 
+def test_a_body_that_nobody_reads_is_bounded_as_well() -> None:
+    limits = Limits(body_bytes=10_000)
+    with listening(slots(served()), auth=Auth([TOKEN]), limits=limits) as (port, _), Raw(port) as raw:
+        raw.send(b"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n")
+        assert raw.answer().status == 401
+        raw.send(b" " * 10_000)
+        with suppress(ConnectionError):
+            raw.send(b" ")
+        assert raw.ended()
+
+
 def until(happens: Any, seconds: float = 10) -> None:
     end = time.monotonic() + seconds
     while not happens():
@@ -217,13 +228,14 @@ def until(happens: Any, seconds: float = 10) -> None:
 
 
 def test_what_a_slow_model_makes_wait_is_no_slow_client() -> None:
-    gate = threading.Event()
-    with listening(slots(served(model=Twice(is_direct=True, gate=gate))), limits=SMALL) as (port, _), Raw(port) as raw:
+    """The second body is so long that it is not read on before the first request is answered."""
+    gate, limits = threading.Event(), Limits(head_seconds=0.2, body_seconds=0.2, take_seconds=0.2)
+    with listening(slots(served(model=Twice(gate=gate))), limits=limits) as (port, _), Raw(port) as raw:
         many = json.dumps({"dataframe_records": [row(number) for number in range(60)]}).encode()
-        raw.send(post(many) + GET)
         threading.Timer(1.0, gate.set).start()
+        raw.send(post(many) + post(BODY + b" " * 300_000)[:-1])
         assert raw.answer().status == 200
-        assert raw.answer().status == 200
+        assert raw.send(b" ").answer().body == ANSWER
 
 
 def test_more_connections_than_there_may_be_are_told_so() -> None:
