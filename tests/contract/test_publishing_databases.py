@@ -54,7 +54,7 @@ def ask(world: Postgres | Sqlite, sql: str) -> list[tuple[object, ...]]:
 def test_the_view_has_the_newest_row_of_each_key_of_a_pipeline(world: Postgres | Sqlite) -> None:
     """By when it was scored; of those that were scored at once, the greater sequence."""
     later = pl.col("scored_at") + timedelta(hours=1)
-    early, late, other = run("r1", "day 1"), run("r2", "day 2"), run("r3", "day 3", pipeline="flights")
+    early, late, other = run("r1", "day 1", 5), run("r2", "day 2"), run("r3", "day 3", pipeline="flights")
     for one, moved in ((late, True), (early, False), (other, False)):
         rows = rows_of(one, 2).with_columns(scored_at=later if moved else pl.col("scored_at"))
         world.channel().publish(one, Frames([rows]))
@@ -212,6 +212,12 @@ def test_a_server_that_cannot_be_reached_is_told_and_no_secret_is(
     shown = "".join(traceback.format_exception(failed.value)) + caplog.text
     assert SECRET not in shown
     assert password not in shown
+
+
+def test_a_password_is_told_nowhere_even_where_the_servers_words_hold_it(url: str) -> None:
+    same = url.replace(url.partition("andon:")[2].partition("@")[0], "andon")
+    with pytest.raises(RefusedError, match=r'password authentication failed for user "\*\*\*"'):
+        channel(same, seconds=10).publish(run(), predictions(run()))
 
 
 def test_whoever_waits_for_another_publisher_gives_up_in_time(url: str) -> None:

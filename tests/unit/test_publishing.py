@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -196,6 +197,19 @@ def test_a_partition_is_replaced_in_a_file_that_upkeep_has_made_of_many(delivere
     assert delivered.runs() == [(name, 2) for name in names]
     assert delivered.send(again(0, partition="batch 2")).repeated
     assert list(delivered.work.iterdir()) == []
+
+
+def test_upkeep_in_the_middle_of_a_publish_doubles_and_loses_no_row(delivered: Delivered) -> None:
+    class Compacting(Frames):
+        def parts(self) -> Iterator[pl.DataFrame]:
+            tables.maintain(delivered.place, LOCAL, work=delivered.work, min_files=2)
+            yield from super().parts()
+
+    for number in range(3):
+        delivered.send(again(0, partition=f"batch {number}"))
+    newer = again(1, partition="batch 1")
+    TableChannel(delivered.place, LOCAL, delivered.work).publish(newer, Compacting(frames(newer).frames))
+    assert delivered.runs() == [(name, 2) for name in ("flights-batch 0-0", "flights-batch 1-1", "flights-batch 2-0")]
 
 
 def test_a_table_of_before_partitions_gains_the_columns_and_keeps_its_rows(delivered: Delivered) -> None:
