@@ -7,6 +7,7 @@ ANDON_SCORER_URL one scorer must answer, with all its workers; figures of severa
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -62,12 +63,18 @@ def scorer_status(site: Site) -> str | None:
     """How the scorer stands with the pipeline: "ready", "no champion", "refused: why" or "degraded: why"; None when
     no scorer says it.
     """
+    status = (described(site) or {}).get("status")
+    return status if isinstance(status, str) else None
+
+
+def described(site: Site) -> Mapping[str, Any] | None:
+    """What the scorer tells of the pipeline (/version); None when none does, or not to who has this token."""
     answer = _ask(site, f"{site.name}/version")
     try:
-        status = None if answer is None else answer.json().get("status")
-    except (ValueError, AttributeError):  # another program answers there
+        told = None if answer is None or answer.status_code == httpx.codes.UNAUTHORIZED else answer.json()
+    except ValueError:  # another program answers there
         return None
-    return status if isinstance(status, str) else None
+    return told if isinstance(told, dict) else None
 
 
 def _ask(site: Site, path: str) -> httpx.Response | None:

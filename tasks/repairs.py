@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-import httpx
 from prefect import task
 
 from registry.ledger import Intent, Lease
 from registry.promotion import moved_alias, repair_alias
 from tasks.approval import AWAITING, open_question
 from tasks.leases import holding
+from tasks.live import described
 from tasks.policies import PLAIN
 from tasks.site import Site
 from tasks.telling import log, note
@@ -183,13 +183,11 @@ def _lagging_scorer(site: Site) -> Iterator[Finding]:
     champion = site.ledger.champion(site.name)
     if champion is None or site.ledger.now() - champion.recorded_at < _SCORER_LAG:
         return
-    try:
-        answer = httpx.get(f"{site.settings.scorer_url.rstrip('/')}/{site.name}/version", timeout=2.0, trust_env=False)
-        serving = answer.json().get("version")
-    except (httpx.HTTPError, ValueError):
+    told = described(site)
+    if told is None:
         log.info("%s: no scorer answers at %s", site.name, site.settings.scorer_url)
         return
-    if serving != champion.change.version:
+    if (serving := told.get("version")) != champion.change.version:
         why = f"the scorer serves version {serving}, the champion is {champion.change.version}; see its log, restart it"
         yield Finding(subject="scorer", why=why)
 

@@ -102,7 +102,7 @@ def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
         since=champion.change.data_time if champion else None,
         trained_until=champion.change.trained_until if champion else None,
         why=champion.change.why if champion else "",
-        scorer=_scorer_version(name, place.scorer_url),
+        scorer=_scorer_version(name, place),
         paused="; ".join(cord.reasons) if cord and cord.outcome == "paused" else None,
         batch=_newest_batch(ledger, name),
         window=max(windows, key=lambda found: found.seq, default=None),
@@ -134,11 +134,15 @@ def _newest_batch(ledger: "Ledger", name: str) -> str:
     )
 
 
-def _scorer_version(name: str, url: str) -> str:
+def _scorer_version(name: str, place: Settings) -> str:
+    url, token = place.scorer_url, place.scorer_token.get_secret_value()
+    headers = {"authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = httpx.get(f"{url}/{name}/version", timeout=1.0, trust_env=False)
+        answer = httpx.get(f"{url}/{name}/version", headers=headers, timeout=1.0, trust_env=False)
     except httpx.HTTPError:
         return "not running"
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        return f"running at {url}, and asks for a token that it takes: ANDON_SCORER_TOKEN"
     try:
         version = answer.json()["version"]
     except (ValueError, KeyError, TypeError):

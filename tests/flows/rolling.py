@@ -76,6 +76,7 @@ class Scorer:
     url: str = ""
     status: str | None = "ready"
     text: str = ""
+    token: str = ""  # that it asks for
     asked: list[Mapping[str, str]] = field(default_factory=list)
 
     def count(
@@ -111,10 +112,12 @@ def scoring() -> Iterator[Scorer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            scorer.asked.append({"path": self.path, "authorization": self.headers.get("authorization", "")})
+            given = self.headers.get("authorization", "")
+            scorer.asked.append({"path": self.path, "authorization": given})
             told = self.path == "/metrics" or scorer.status is not None
+            refused = scorer.token and given != f"Bearer {scorer.token}"
             body = scorer.text if self.path == "/metrics" else json.dumps({"status": scorer.status, "version": "1"})
-            self.send_response(200 if told else 404)
+            self.send_response(401 if refused else 200 if told else 404)
             self.end_headers()
             self.wfile.write(body.encode())
 

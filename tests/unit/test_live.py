@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from andon.settings import Settings
-from tasks.live import Silent, read_figures, scorer_status
+from tasks.live import Silent, described, read_figures, scorer_status
 from tasks.rollout_memo import HOUR, Memo, read_memo, write_memo
 from tasks.site import Site
 from tests.flows.rolling import Scorer, scoring
@@ -58,6 +58,15 @@ def test_the_token_is_sent_where_there_is_one(scorer: Scorer, tmp_path: Path) ->
     read_figures(at(scorer.url, tmp_path))
     read_figures(at(scorer.url, tmp_path, scorer_token="hush"))  # noqa: S106 - of a test
     assert [asked["authorization"] for asked in scorer.asked] == ["", "Bearer hush"]
+
+
+def test_to_whom_the_token_is_not_known_nothing_is_told(scorer: Scorer, tmp_path: Path) -> None:
+    scorer.count({2: (200, 0)})
+    scorer.token = "hush"  # noqa: S105
+    stranger, friend = at(scorer.url, tmp_path), at(scorer.url, tmp_path, scorer_token="hush")  # noqa: S106
+    assert (read_figures(stranger), described(stranger), scorer_status(stranger)) == (None, None, None)
+    assert described(friend) == {"status": "ready", "version": "1"}
+    assert read_figures(friend) is not None
 
 
 @pytest.mark.parametrize("text", ["<html>", 'andon_requests_total{pipeline="rides"} 3\n', "a b c"])
