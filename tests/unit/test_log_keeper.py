@@ -14,12 +14,12 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from storage.compaction import is_kept, sync
+from storage.compaction import is_kept
 from storage.log_keeper import MAX_UNSCORED, LogKeeper, Shadow, ShadowFigures, read_shadow
 from storage.logged import _parts
 from storage.masking import LogPolicy
 from storage.prediction_log import MAX_WAITING, PredictionLog, read_predictions
-from tests.unit.test_segment import dirty_bytes
+from tests.unit.test_segment import dirty_bytes, on_a_disk
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SCHEMA: dict[str, pl.DataType] = {"id": pl.Int64(), "at": pl.Datetime("us", "UTC"), "x": pl.Float64()}
@@ -304,22 +304,13 @@ def test_a_keeper_outlives_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
         wait_until(lambda: is_kept(folder))
 
 
-def on_a_disk(folder: Path) -> bool:
-    """What lies in memory is never brought anywhere."""
-    with PredictionLog(folder, SCHEMA, compacting=False) as log:
-        answer(log, 0)
-        (segment,) = folder.glob("*.segment")
-        sync(folder)
-        return dirty_bytes(segment) == 0
-
-
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("who", ["keeper", "log"])
 def test_what_is_answered_is_on_the_disk_soon_without_a_word_of_the_writer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
     """A host that dies loses what was answered since; a file system cannot be killed here, its debts can be read."""
-    if not on_a_disk(tmp_path / "trial"):
+    if not on_a_disk(tmp_path):
         pytest.skip("the folder for temporary files lies in memory")
     monkeypatch.setattr("storage.prediction_log.SYNC_SECONDS", 0.0)
     folder = tmp_path / "predictions"
