@@ -73,7 +73,13 @@ def test_a_left_out_value_never_reaches_the_disk_nor_does_a_hashed_one(tmp_path:
         assert keyed_hash(KEY, "DE89370400440532013000").encode() in content
         return [secret for secret in secrets if secret in content]
 
-    row: list[list[Any]] = [[1], ["Rosa Luxemburg"], ["DE89370400440532013000"], [datetime(1871, 3, 5, tzinfo=UTC).date()], [61234.5678]]
+    row: list[list[Any]] = [
+        [1],
+        ["Rosa Luxemburg"],
+        ["DE89370400440532013000"],
+        [datetime(1871, 3, 5, tzinfo=UTC).date()],
+        [61234.5678],
+    ]
     frame = pl.DataFrame(row, schema=SCHEMA, orient="col")
     log = PredictionLog(tmp_path, SCHEMA, keep=POLICY, compacting=False)
     log.append("7", row, [0.5], prediction_id="x", at_us=1)
