@@ -20,6 +20,12 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def database(postgres: str) -> str:
+    """One for all who make a schema of their own in it."""
+    return create_database(postgres)
+
+
+@pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
     with s3_server() as url:
         yield url

@@ -20,7 +20,7 @@ from storage.publishing.table import TableChannel
 from storage.remote import Remote
 from storage.tables import scan
 from tests.contract.publisher_promises import KEY, PublisherPromises, World
-from tests.postgres import create_database
+from tests.postgres import create_schema
 from tests.s3 import create_bucket
 
 SECONDS = 20
@@ -84,7 +84,8 @@ class Postgres:
 
     def rows(self, sql: str = "SELECT * FROM scores") -> Rows:
         try:
-            with psycopg.connect(self.url, options="-c timezone=UTC") as connection:
+            with psycopg.connect(self.url) as connection:
+                connection.execute("SET TIME ZONE 'UTC'")
                 found = connection.execute(sql)
                 names = [column.name for column in found.description or ()]
                 return ordered([dict(zip(names, row, strict=True)) for row in found])
@@ -148,8 +149,8 @@ class TestTable(PublisherPromises):
 
 class TestPostgres(PublisherPromises):
     @pytest.fixture
-    def world(self, postgres: str) -> World:
-        return Postgres(create_database(postgres))
+    def world(self, database: str) -> World:
+        return Postgres(create_schema(database))
 
 
 class TestSqlite(PublisherPromises):

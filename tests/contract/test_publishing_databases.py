@@ -21,7 +21,7 @@ from storage.publishing.database import DatabaseChannel, open_database
 from storage.publishing.port import Frames
 from tests.contract.publisher_promises import KEY, predictions, rows_of, run, told
 from tests.contract.test_publishers import Postgres, Sqlite
-from tests.postgres import create_database
+from tests.postgres import create_schema
 from validation.errors import AndonError, DefinitionError, RefusedError, ServiceDownError
 
 SECRET = "T0PS3CRET"  # noqa: S105
@@ -32,15 +32,15 @@ def channel(url: str, *, table: str = "scores", seconds: float = 1) -> DatabaseC
 
 
 @pytest.fixture
-def url(postgres: str) -> str:
-    return create_database(postgres)
+def url(database: str) -> str:
+    return create_schema(database)
 
 
 @pytest.fixture(params=["postgres", "sqlite"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Postgres | Sqlite:
     if request.param == "sqlite":
         return Sqlite(tmp_path / "delivery.db")
-    return Postgres(create_database(request.getfixturevalue("postgres")))
+    return Postgres(create_schema(request.getfixturevalue("database")))
 
 
 def ask(world: Postgres | Sqlite, sql: str) -> list[tuple[object, ...]]:
@@ -105,9 +105,8 @@ def test_a_view_gains_new_columns_and_keeps_its_readers(url: str) -> None:
     other = run("r2", "day 2")
     world.channel().publish(other, Frames([rows_of(other).with_columns(band=pl.lit("high"))]))
     assert ask(world, "SELECT DISTINCT band FROM scores_latest") == [("high",)]
-    assert ask(world, "SELECT relacl::text LIKE '%=r/andon%' FROM pg_class WHERE relname = 'scores_latest'") == [
-        (True,)
-    ]
+    readers = "SELECT relacl::text LIKE '%=r/andon%' FROM pg_class WHERE oid = 'scores_latest'::regclass"
+    assert ask(world, readers) == [(True,)]
 
 
 def test_a_column_of_a_persons_own_is_left_alone(url: str) -> None:
@@ -181,15 +180,14 @@ def test_names_that_a_database_would_mistake_are_refused(tmp_path: Path, name: s
 
 
 def wrong(url: str, kind: str) -> str:
-    user, _, rest = url.partition("://")[2].partition(":")
-    host = rest.partition("@")[2]
-    name = host.partition("/")[2]
+    base = url.partition("?")[0]
+    server, _, name = base.rpartition("@")[2].partition("/")
     return {
-        "password": f"postgresql://{user}:{SECRET}@{host}",
-        "database": url.replace(name, "elsewhere"),
-        "port": f"postgresql://{user}:{SECRET}@127.0.0.1:{free_port()}/{name}",
-        "option": f"{url}?sslpassword={SECRET}&sslmode=nonsense",
-        "ssl": f"{url}?sslmode=require",
+        "password": f"postgresql://andon:{SECRET}@{server}/{name}",
+        "database": base.replace(name, "elsewhere"),
+        "port": f"postgresql://andon:{SECRET}@127.0.0.1:{free_port()}/{name}",
+        "option": f"{base}?sslpassword={SECRET}&sslmode=nonsense",
+        "ssl": f"{base}?sslmode=require",
     }[kind]
 
 
