@@ -118,7 +118,8 @@ class Member:
 
     def _signal(self, number: signal.Signals) -> None:
         if self.alive:  # the number of one that was waited for may be somebody else's
-            self._process.send_signal(number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)  # NOTE: the process's own send_signal would take its exit code away
 
     async def _answer(self, key: _Key, *, seconds: float) -> ToSupervisor:
         future = self._waiting.setdefault(key, asyncio.get_running_loop().create_future())
@@ -138,7 +139,9 @@ class Member:
                 future = self._waiting.setdefault(_key(message), asyncio.get_running_loop().create_future())
                 if not future.done():
                     future.set_result(message)
-        except (OSError, ValueError, msgspec.MsgspecError):  # what does not speak as agreed is not needed
+        except OSError:  # it was killed: `ended` says so
+            pass
+        except (ValueError, msgspec.MsgspecError):  # what does not speak as agreed is not needed
             self.kill()
 
     async def _end(self) -> str:

@@ -6,6 +6,7 @@ the supervisor's affair.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -85,6 +86,8 @@ class Orders:
             case Ping(number):
                 self._say(Pong(number))
             case Listen():
+                gc.collect()
+                gc.freeze()  # imports and models are not looked through again while requests wait
                 self.listen = True
 
     def close(self) -> None:
