@@ -19,6 +19,7 @@ import polars as pl
 from rich.table import Table
 
 from benchmarks.show import CONSOLE
+from modelling.inputs import frame_of
 from serving.decoding import RowsDecoder
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -75,7 +76,7 @@ def _value(dtype: pl.DataType, dice: random.Random) -> Any:
 
 def _ours(*, frame: bool) -> Read:
     decoder = RowsDecoder(SCHEMA, required=())
-    return (lambda text: decoder.decode(text).frame(SCHEMA)) if frame else decoder.decode
+    return (lambda text: frame_of(decoder.decode(text).columns, SCHEMA)) if frame else decoder.decode
 
 
 def _mlflow() -> Read:

@@ -1,10 +1,7 @@
-"""The rows of one request as plain Python values, checked against the contract: a frame is made only where needed."""
+"""The rows of one request as plain Python values, checked against the contract; modelling/inputs.py makes a frame of them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import polars as pl
 
 
 @dataclass(slots=True)
@@ -18,16 +15,3 @@ class Rows:
     columns: list[list[Any]]
     height: int
     absent: tuple[str, ...] = field(default=())
-
-    def frame(self, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-        """The same as a frame of these columns, in their types."""
-        return pl.DataFrame(
-            [_series(name, values, dtype) for (name, dtype), values in zip(schema.items(), self.columns, strict=True)]
-        )
-
-
-def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:
-    if not isinstance(dtype, pl.Datetime):
-        return pl.Series(name, values, dtype, strict=True)
-    moments = pl.Series(name, values, pl.Datetime("us", "UTC"))
-    return (moments if dtype.time_zone else moments.dt.replace_time_zone(None)).cast(dtype)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelling.inputs import frame_of
 from serving.decoding import RequestError, RowsDecoder
 from serving.rows import Rows
 from tests.e2e.mutation import NAMES, bodies, text
@@ -83,7 +84,7 @@ def check(decoding: RowsDecoder, body: bytes, *, frames: bool) -> int:
         assert wanted in (None, "unknown"), f"refused, though it keeps the contract: {body[:2000]!r}"
         return status
     assert wanted in ("unknown", rows.columns), f"read as something else: {body[:2000]!r}"
-    made = rows.frame(SCHEMA)
+    made = frame_of(rows.columns, SCHEMA)
     assert dict(made.schema) == SCHEMA
     if frames and isinstance(wanted, list):
         assert made.equals(frame(wanted, SCHEMA)), f"another frame: {body[:2000]!r}"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelling.inputs import frame_of
 from serving.decoding import MAX_ROWS, RequestError, RowsDecoder
 from validation.errors import DefinitionError
 
@@ -52,7 +53,7 @@ FORMS = [records, split, inputs, instances]
 
 
 def decoded(body: bytes) -> pl.DataFrame:
-    return DECODER.decode(body).frame(SCHEMA)
+    return frame_of(DECODER.decode(body).columns, SCHEMA)
 
 
 def message(body: bytes, status: int = 422, *, decoder: RowsDecoder = DECODER) -> str:
@@ -314,7 +315,7 @@ def test_looked_up_columns_may_be_left_out_together(form: Any) -> None:
         rows = GROUPED.decode(form(without(*names), without(*names)))
         assert rows.absent == names
         expected = decoded(form(ROW, ROW)).with_columns(pl.lit(None, SCHEMA[name]).alias(name) for name in names)
-        assert rows.frame(SCHEMA).equals(expected)
+        assert frame_of(rows.columns, SCHEMA).equals(expected)
         left_out = [rows.columns[list(SCHEMA).index(name)] for name in names]
         assert len({id(column) for column in left_out}) == len(names), "whoever fills one column must not fill another"
     told = message(form(without("size", "day")), decoder=GROUPED)
@@ -372,7 +373,7 @@ def test_a_value_is_held_as_its_column_holds_it_or_refused(dtype: pl.DataType, s
         return
     rows = decoder.decode(body)
     assert rows.columns == [[None, expected]]
-    held = rows.frame({"a": dtype})["a"]
+    held = frame_of(rows.columns, {"a": dtype})["a"]
     assert held.dtype == dtype
     if isinstance(dtype, pl.Datetime):
         held = held.dt.replace_time_zone("UTC") if dtype.time_zone is None else held.dt.convert_time_zone("UTC")

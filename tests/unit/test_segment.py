@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from modelling.inputs import frame_of
 from serving.rows import Rows
 from storage.compaction import sync
 from storage.entries import head
@@ -76,7 +77,9 @@ def test_plain_values_are_read_back_as_the_frame_of_the_same_rows(
         (segment,) = folder.glob("*.segment")
         found = read_segment(segment)
     assert found is not None
-    assert_frame_equal(found.select([*SCHEMA]), pl.concat([rows.frame(SCHEMA) for rows in answered]), check_exact=True)
+    assert_frame_equal(
+        found.select([*SCHEMA]), pl.concat([frame_of(rows.columns, SCHEMA) for rows in answered]), check_exact=True
+    )
     assert found["prediction_id"].to_list() == [
         f"{number}-{row}" for number, rows in enumerate(answered) for row in range(rows.height)
     ]
@@ -91,13 +94,15 @@ def test_plain_values_are_read_back_as_the_frame_of_the_same_rows(
 def test_a_frame_and_its_plain_values_are_kept_alike(tmp_path: Path) -> None:
     rows = Rows(columns=[["a", None], [NOON, NOON], [NOON] * 2, [NOON] * 2, [date(2013, 1, 1)] * 2, [1, 0.5],
                          [0.5, None], [2**64 - 1, 0], [True, None], ["s", "m"], ["AA", None]], height=2)  # fmt: skip
-    frame = rows.frame(SCHEMA).with_columns((pl.col("fine") + timedelta(microseconds=1)).cast(SCHEMA["fine"]))
+    frame = frame_of(rows.columns, SCHEMA).with_columns(
+        (pl.col("fine") + timedelta(microseconds=1)).cast(SCHEMA["fine"])
+    )
     with PredictionLog(tmp_path, SCHEMA) as log:
         log.append("7", rows.columns, [[0.25, 0.75], [0.5, 0.5]], prediction_id="x", at_us=1)
         log.write("7", frame, np.array([[0.25, 0.75], [0.5, 0.5]]), prediction_id="y", at=NOON, first=10)
     found = read_predictions(tmp_path, SCHEMA, key=("prediction_id",), time="at")
     assert found["prediction_id"].to_list() == ["x-0", "x-1", "y-10", "y-11"]
-    assert_frame_equal(found.select([*SCHEMA]), pl.concat([rows.frame(SCHEMA), frame]))
+    assert_frame_equal(found.select([*SCHEMA]), pl.concat([frame_of(rows.columns, SCHEMA), frame]))
     assert found["prediction"].to_list() == [[0.25, 0.75], [0.5, 0.5]] * 2
 
 
