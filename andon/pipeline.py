@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from andon.places import Delivery, Labels, Lookup, Source, Table
+from andon.places import STAMPED, Delivery, Labels, Lookup, Source, Table
 from andon.schemas import check_lookup, check_moment, check_table, looked_up_schema, typed_columns
 from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task
 from validation.behaviour import check_columns
@@ -111,6 +111,14 @@ class Pipeline:
             raise DefinitionError(f"contract: {', '.join(taken)}: Andon's own columns have such names; rename them")
         check_limits(self.quarantine, self.contract, key=self.source.key, time=self.source.time)
         self._check_log()
+        if taken := [name for name in (*self.source.key, self.source.time) if name in STAMPED and self._delivers]:
+            raise DefinitionError(
+                f"{taken[0]!r} is what a delivered row says of its origin; rename the key or time column"
+            )
+
+    @property
+    def _delivers(self) -> bool:
+        return any((self.delivery.files, self.delivery.table, self.delivery.database))
 
     def _check_log(self) -> None:
         kept = {*self.source.key, self.source.time}

@@ -15,6 +15,10 @@ OnRepeat = Literal["first", "last", "refuse"]
 
 _TABLE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _TAKEN_NAMES = ("rows", "labels")
+# What each delivered row says of where it comes from (storage/publishing/stamp.py gives them their types).
+STAMPED = (
+    "prediction_id", "run_id", "pipeline", "partition", "sequence", "model_version", "epoch", "snapshot", "scored_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

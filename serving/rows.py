@@ -1,4 +1,4 @@
-"""The rows of one request as plain Python values, checked against the contract; modelling/inputs.py makes a frame of them."""
+"""The rows of one request as plain Python values that keep the contract; modelling/inputs.py makes frames of such."""
 
 from dataclasses import dataclass, field
 from typing import Any

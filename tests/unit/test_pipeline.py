@@ -25,6 +25,8 @@ from andon import (
     Source,
 )
 from andon.pipeline import _RESERVED
+from andon.places import STAMPED
+from storage.publishing.stamp import STAMP
 from storage.segment import META
 from tests.unit.definitions import LABELS, SOURCE, define, features
 
@@ -39,6 +41,12 @@ class Leaky(pa.DataFrameModel):
     trip_id: str
     started_at: Annotated[pl.Datetime, "us", "UTC"]
     late: bool
+
+
+class Stamped(pa.DataFrameModel):
+    trip_id: str
+    started_at: Annotated[pl.Datetime, "us", "UTC"]
+    partition: str
 
 
 class Reserved(pa.DataFrameModel):
@@ -74,6 +82,15 @@ def labels(**changes: Any) -> Labels:
         (lambda: define(features=lambda trips: trips.with_columns(late=1)), "features returns 'late', the target: it"),
         (lambda: define(features=lambda trips: trips.with_columns(prediction=1)), "features returns 'prediction'"),
         (lambda: define(features=lambda trips: trips.collect()), "features must return a LazyFrame, got a DataFrame"),
+        (
+            lambda: define(
+                contract=Stamped,
+                features=lambda trips: trips.with_columns(hour=1),
+                source=source(key=("trip_id", "partition")),
+                delivery=Delivery(database="trip_scores"),
+            ),
+            "'partition' is what a delivered row says of its origin; rename the key or time column",
+        ),
         (lambda: define(name=7), "name must be a text, got 7"),
         (lambda: define(source="landing/*.parquet"), "source must be a Source, got 'landing"),
         (lambda: define(gate=None), "gate must be a Gate, got None"),
@@ -258,3 +275,7 @@ def test_bundled_features_need_a_file() -> None:
     exec("def features(trips):\n    return trips", space)  # noqa: S102 - as typed at a prompt
     with pytest.raises(DefinitionError, match="features must be defined in a file"):
         _ = define(features=space["features"]).module_source
+
+
+def test_the_names_that_a_delivery_takes_are_those_of_its_stamp() -> None:
+    assert tuple(STAMP) == STAMPED
