@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.show import CONSOLE
 from modelling.inputs import frame_of
-from serving.decoding import RowsDecoder
+from serving.requests.decoding import RowsDecoder
 
 SCHEMA: dict[str, pl.DataType] = {
     **{f"number_{number}": pl.Float64() for number in range(24)},

@@ -58,7 +58,7 @@ class Bundle:
     def predict_values(self, columns: Sequence[Sequence[Any]]) -> Answers:
         """Predictions for plain values: `columns` in the order of `raw_schema`, each with one value per row (n >= 1).
 
-        Values are as `serving.rows.Rows` has them, and certain to fit their column's type. UnknownLevelError where the
+        Values are as a request's Rows have them, and certain to fit their column's type. UnknownLevelError where the
         definition refuses levels that are not the model's. Any thread may call it.
         """
         return self.plain.predict(columns, refuse=self.refuses)

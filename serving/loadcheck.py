@@ -23,10 +23,10 @@ import numpy as np
 from modelling.encoding import UnknownLevelError
 from modelling.loadcheck import LoadCheck
 from registry.ledger import Champion, Change
-from serving.app import App, Message
-from serving.auth import Auth
-from serving.desk import AT_ONCE_BYTES, INLINE_ROWS
-from serving.metrics import Metrics
+from serving.http.app import App, Message
+from serving.http.auth import Auth
+from serving.http.desk import AT_ONCE_BYTES, INLINE_ROWS
+from serving.http.metrics import Metrics
 from serving.slot import Served, Slot
 from validation.errors import RegistryError
 

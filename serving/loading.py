@@ -11,9 +11,9 @@ from andon.settings import Settings
 from modelling import bundle
 from modelling.golden import from_json
 from registry.ledger import Champion
-from serving.decoding import RowsDecoder
 from serving.ledger_link import LedgerLink
 from serving.lookups import LookupTables
+from serving.requests.decoding import RowsDecoder
 from serving.slot import Log, Lookups, Served
 from storage.lake import open_lake
 from storage.masking import LogPolicy

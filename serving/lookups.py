@@ -18,7 +18,7 @@ import polars as pl
 from andon.places import Lookup
 from modelling.bundle import Bundle
 from registry.ledger import Ledger
-from serving.rows import Rows
+from serving.requests.rows import Rows
 from storage import tables
 from storage.lake import Lake
 from storage.lookup_index import Asked, LookupIndex

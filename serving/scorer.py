@@ -20,9 +20,9 @@ from pathlib import Path
 
 from andon.catalogue import find, loadable
 from andon.settings import Settings
-from serving.auth import auth_of, check_exposure
 from serving.follower import memory_of, remembered
-from serving.limits import Limits
+from serving.http.auth import auth_of, check_exposure
+from serving.http.limits import Limits
 from serving.options import WorkerOptions
 from validation.errors import AndonError, DefinitionError, ServiceDownError
 

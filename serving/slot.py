@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from registry.ledger import Champion
-from serving.metrics import LogFigures
-from serving.openapi import Described
-from serving.rows import Rows
+from serving.http.metrics import LogFigures
+from serving.requests.openapi import Described
+from serving.requests.rows import Rows
 
 
 class Decoder(Described, Protocol):
-    """From a body to rows (serving/decoding.py)."""
+    """From a body to rows (serving/requests/decoding.py)."""
 
     def decode(self, body: bytes) -> Rows:
         """The rows of the body; RequestError when it does not keep the contract."""

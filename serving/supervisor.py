@@ -23,10 +23,10 @@ from registry.ledger import Champion
 from registry.store import ModelStore
 from serving.fleet import LOOK_SECONDS, Fleet, Hooks
 from serving.follower import Follower, memory_of
+from serving.http.metrics import Metrics, forget_worker
 from serving.ledger_link import LedgerLink
 from serving.member import Member, worker_environment
 from serving.messages import Status
-from serving.metrics import Metrics, forget_worker
 from serving.options import WorkerOptions
 from serving.phases import Serving
 from serving.shadows import Shadows

@@ -23,9 +23,11 @@ import uvicorn
 
 import andon  # noqa: F401  # what definitions import: not while requests wait
 from andon.settings import Settings
-from serving.app import App
-from serving.auth import auth_of
-from serving.limits import Limits
+from serving.http.app import App
+from serving.http.auth import auth_of
+from serving.http.limits import Limits
+from serving.http.metrics import Metrics
+from serving.http.protocol import http_protocol
 from serving.loading import Loader
 from serving.messages import (
     LONGEST_LINE,
@@ -46,9 +48,7 @@ from serving.messages import (
     line,
     to_worker,
 )
-from serving.metrics import Metrics
 from serving.options import WorkerOptions
-from serving.protocol import http_protocol
 from serving.slot import Served, Slot
 from validation.failpoints import reached
 

@@ -89,8 +89,8 @@ class PredictionLog:
     ) -> bool:
         """Keep the rows of one request; row i gets the id `prediction_id`-i. False when they had to be dropped.
 
-        `columns`: plain values (serving/rows.py), one sequence for each column of the schema; `predictions`: floats,
-        or lists of them; `at_us`: microseconds since 1970.
+        `columns`: plain values, as a request's Rows have them, one sequence for each column of the schema;
+        `predictions`: floats, or lists of them; `at_us`: microseconds since 1970.
         """
         if self._samples and not self._keep.keeps(prediction_id):
             return self._sample_out(len(predictions))

@@ -212,7 +212,8 @@ class PublisherPromises:
         assert told(world) == []
 
     def test_all_kinds_of_columns_arrive_as_they_are(self, world: World) -> None:
-        named: dict[str, list[Any]] = {'a"b; --': ["x", 'ü"', None], "select": [1, -(2**62), None], "Tag ä": [date(2013, 1, 1)] * 3}
+        named: dict[str, list[Any]] = {'a"b; --': ["x", 'ü"', None], "select": [1, -(2**62), None]}
+        named["Tag ä"] = [date(2013, 1, 1)] * 3
         values = {
             "share": pl.Series([0.1 + 0.2, float("inf"), None]),
             "wall": pl.Series([datetime(2013, 1, 1, 2, 3, 4, 567_890)] * 3),  # noqa: DTZ001

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelling.inputs import frame_of
-from serving.decoding import RequestError, RowsDecoder
-from serving.rows import Rows
+from serving.requests.decoding import RequestError, RowsDecoder
+from serving.requests.rows import Rows
 from tests.e2e.mutation import NAMES, bodies, text
 from tests.e2e.strict_reading import Contract, RefusedError, frame, read
 

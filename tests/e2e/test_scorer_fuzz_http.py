@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
-from serving.decoding import RequestError, RowsDecoder
+from serving.requests.decoding import RequestError, RowsDecoder
 from tests.e2e.mutation import bodies
 from tests.e2e.strict_reading import Contract
 from tests.flows.test_scorer import World, bundles, scorer, status, trips, until, world

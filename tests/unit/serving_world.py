@@ -18,13 +18,13 @@ import uvicorn
 
 from modelling.encoding import UnknownLevelError
 from registry.ledger import Champion, Change
-from serving.app import App
-from serving.auth import Auth
-from serving.decoding import RowsDecoder
-from serving.limits import Limits
-from serving.metrics import Metrics
-from serving.protocol import http_protocol
-from serving.rows import Rows
+from serving.http.app import App
+from serving.http.auth import Auth
+from serving.http.limits import Limits
+from serving.http.metrics import Metrics
+from serving.http.protocol import http_protocol
+from serving.requests.decoding import RowsDecoder
+from serving.requests.rows import Rows
 from serving.slot import Served, Slot
 
 NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from serving.app import App
-from serving.auth import Auth
-from serving.desk import INLINE_BYTES, INLINE_ROWS
-from serving.lane import HINT_ROWS
-from serving.limits import Limits
-from serving.metrics import Metrics
+from serving.http.app import App
+from serving.http.auth import Auth
+from serving.http.desk import INLINE_BYTES, INLINE_ROWS
+from serving.http.lane import HINT_ROWS
+from serving.http.limits import Limits
+from serving.http.metrics import Metrics
 from serving.slot import Served, Slot
 from tests.unit.serving_world import TOKEN, Answer, Asking, Kinds, ListLog, Twice, asking, row, served, slots
 

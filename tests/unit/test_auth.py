@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from andon.settings import Settings
-from serving.auth import LOOK_SECONDS, MOST_TOKENS, SHORTEST_TOKEN, Auth, auth_of, check_exposure
+from serving.http.auth import LOOK_SECONDS, MOST_TOKENS, SHORTEST_TOKEN, Auth, auth_of, check_exposure
 from validation.errors import DefinitionError
 
 OLD, NEW, OTHER = "old-token-of-a-good-length", "new-token-of-a-good-length", "another-token-of-good-length"

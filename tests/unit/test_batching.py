@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.batching import Batcher
-from serving.rows import Rows
+from serving.http.batching import Batcher
+from serving.requests.rows import Rows
 from tests.unit.serving_world import Asking, Twice, asking, row, served, slots
 
 

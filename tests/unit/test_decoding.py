@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelling.inputs import frame_of
-from serving.decoding import MAX_ROWS, RequestError, RowsDecoder
+from serving.requests.decoding import MAX_ROWS, RequestError, RowsDecoder
 from validation.errors import DefinitionError
 
 SCHEMA: dict[str, pl.DataType] = {

@@ -15,10 +15,10 @@ from modelling.encoding import UnknownLevelError
 from modelling.loadcheck import LoadCheck, check_in_fresh_process
 from modelling.training import fit
 from registry.ledger import Champion, Change
-from serving.decoding import RowsDecoder
-from serving.desk import INLINE_ROWS
+from serving.http.desk import INLINE_ROWS
 from serving.loadcheck import AnswerError, Client, NoLog, _ask, check
-from serving.rows import Rows
+from serving.requests.decoding import RowsDecoder
+from serving.requests.rows import Rows
 from serving.slot import Served
 from tests.unit.modelling_world import FAST, pipeline_in, rides
 from tests.unit.test_bundle import written

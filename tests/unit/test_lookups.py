@@ -16,9 +16,9 @@ from modelling.bundle import Bundle, load, write
 from modelling.training import fit
 from registry.ledger import Ledger
 from registry.memory import MemoryLedger
-from serving.decoding import RowsDecoder
 from serving.lookups import LookupTables
-from serving.rows import Rows
+from serving.requests.decoding import RowsDecoder
+from serving.requests.rows import Rows
 from storage.lake import Lake as Places
 from tasks.lookups import looked_up
 from tasks.site import Site
@@ -202,9 +202,9 @@ def test_a_batch_counts_when_it_is_accepted_and_is_read_once(lake: Lake, bundle:
 
 
 def test_the_thread_follows_and_ends_with_the_last_reference(lake: Lake, bundle: Bundle) -> None:
-    others = set(threading.enumerate())
+    others = _following()
     held = [opened(bundle, lake, every_seconds=0.01)]
-    (thread,) = set(threading.enumerate()) - others
+    (thread,) = _following() - others
     lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
     _until(lambda: temps(held[0])[0] == 6.0)
     held.clear()
@@ -214,9 +214,9 @@ def test_the_thread_follows_and_ends_with_the_last_reference(lake: Lake, bundle:
 
 def test_close_ends_the_thread_and_answers_go_on(lake: Lake, bundle: Bundle) -> None:
     lake.weather(Seen("north", day(1), temp=6.0), came=day(2))
-    others = set(threading.enumerate())
+    others = _following()
     tables = opened(bundle, lake)
-    (thread,) = set(threading.enumerate()) - others
+    (thread,) = _following() - others
     tables.close()
     thread.join(10)
     assert not thread.is_alive()
@@ -299,3 +299,8 @@ def _until(condition: Callable[[], bool]) -> None:
             return
         time.sleep(0.02)
     pytest.fail("it did not come about in 10 s")
+
+
+def _following() -> set[threading.Thread]:
+    """The threads that follow reference tables; other tests' own may come and go meanwhile."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("lookups of ")}

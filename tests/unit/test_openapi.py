@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.decoding import RequestError, RowsDecoder
-from serving.json_schema import day_pattern, moment_pattern, request_schemas
-from serving.openapi import openapi
+from serving.requests.decoding import RequestError, RowsDecoder
+from serving.requests.json_schema import day_pattern, moment_pattern, request_schemas
+from serving.requests.openapi import openapi
 from tests.e2e.mutation import NUMBERS, OTHERS, TEXTS, bodies
 from tests.e2e.strict_reading import FORMATS, Contract
 

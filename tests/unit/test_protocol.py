@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from serving.auth import Auth
-from serving.desk import AT_ONCE_BYTES
-from serving.limits import Limits
+from serving.http.auth import Auth
+from serving.http.desk import AT_ONCE_BYTES
+from serving.http.limits import Limits
 from tests.unit.serving_world import TOKEN, ListLog, Raw, Twice, listening, post, row, served, slots
 
 BODY = json.dumps({"dataframe_records": [row()]}).encode()

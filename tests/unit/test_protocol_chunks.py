@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from serving.app import App
-from serving.auth import Auth
-from serving.limits import Limits
-from serving.metrics import Metrics
-from serving.protocol import http_protocol
+from serving.http.app import App
+from serving.http.auth import Auth
+from serving.http.limits import Limits
+from serving.http.metrics import Metrics
+from serving.http.protocol import http_protocol
 from tests.unit.serving_world import Twice, post, row, served, slots
 
 LIMITS = Limits(header_bytes=2_000, url_bytes=500, body_bytes=5_000)

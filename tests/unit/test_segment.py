@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from modelling.inputs import frame_of
-from serving.rows import Rows
+from serving.requests.rows import Rows
 from storage.compaction import sync
 from storage.entries import head
 from storage.log_check import unreadable

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.metrics import SECONDS, Metrics
+from serving.http.metrics import SECONDS, Metrics
 from tests.unit.serving_world import ListLog
 
 # One worker: counts as told on the command line, says so, and lives until its input ends.
 WORKER = """
 import sys
-from serving.metrics import Metrics
+from serving.http.metrics import Metrics
 metrics = Metrics()
 tally = metrics.tally("trips", "7", "3")
 for _ in range(int(sys.argv[1])):
@@ -24,7 +24,7 @@ sys.stdin.read()
 """
 READER = """
 import os, sys
-from serving.metrics import Metrics, forget_worker
+from serving.http.metrics import Metrics, forget_worker
 for pid in sys.argv[1:]:
     forget_worker(int(pid))
 sys.stdout.buffer.write(Metrics().text())

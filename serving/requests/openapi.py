@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from serving.decoding import MAX_ROWS
-from serving.json_schema import Json, request_schemas
+from serving.requests.decoding import MAX_ROWS
+from serving.requests.json_schema import Json, request_schemas
 
 _ERRORS = {
     400: "The body is no JSON, or the request no HTTP; send what this document shows.",
@@ -24,7 +24,7 @@ _METHOD = {405: "The path does not answer this method; the header allow names th
 
 
 class Described(Protocol):
-    """What is known of a pipeline's requests (serving/decoding.py: RowsDecoder)."""
+    """What is known of a pipeline's requests (serving/requests/decoding.py: RowsDecoder)."""
 
     @property
     def schema(self) -> Mapping[str, pl.DataType]:

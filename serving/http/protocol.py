@@ -14,12 +14,12 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from serving.app import App
-from serving.desk import AT_ONCE_BYTES
-from serving.lane import Reply, sentence
-from serving.limits import Limits
-from serving.overdue import ANSWER, BODY, HEAD, IDLE, LINGER, Watch
-from serving.wire import answer, without_offer
+from serving.http.app import App
+from serving.http.desk import AT_ONCE_BYTES
+from serving.http.lane import Reply, sentence
+from serving.http.limits import Limits
+from serving.http.overdue import ANSWER, BODY, HEAD, IDLE, LINGER, Watch
+from serving.http.wire import answer, without_offer
 
 _LOG = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from serving.head import Headers
-from serving.lane import Reply
+from serving.http.head import Headers
+from serving.http.lane import Reply
 
 _OFFER = (b"connection", b"upgrade", b"http2-settings")
 

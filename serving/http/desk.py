@@ -9,10 +9,10 @@ from typing import Any
 
 import polars as pl
 
-from serving.decoding import RequestError
-from serving.lane import Lane, Reply, refusal, sentence
-from serving.limits import KB, Held, Limits, Share
-from serving.metrics import Metrics
+from serving.http.lane import Lane, Reply, refusal, sentence
+from serving.http.limits import KB, Held, Limits, Share
+from serving.http.metrics import Metrics
+from serving.requests.decoding import RequestError
 from serving.slot import Log, Slot
 
 INLINE_ROWS = 50  # more rows are predicted in a thread, so that other requests need not wait

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from serving.limits import Limits
+from serving.http.limits import Limits
 
 HEAD, BODY, ANSWER, IDLE, LINGER, TAKE = range(6)  # what a client is at, or is waited for
 
@@ -18,7 +18,7 @@ _NO_PROGRESS = 4  # looks in the time of the shortest limit
 
 
 class Connection(Protocol):
-    """What the watch sees of a connection (serving/protocol.py)."""
+    """What the watch sees of a connection (serving/http/protocol.py)."""
 
     phase: int
     turn: int

@@ -11,9 +11,9 @@ import msgspec
 import polars as pl
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from serving.columns import json_type
-from serving.refusals import RequestError
-from serving.row_limit import has_commas
+from serving.requests.columns import json_type
+from serving.requests.refusals import RequestError
+from serving.requests.row_limit import has_commas
 
 FORMATS = ("dataframe_split", "dataframe_records", "inputs", "instances")
 MAX_COLUMNS = 1_000

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from serving.auth import Auth
-from serving.decoding import RequestError
+from serving.http.auth import Auth
+from serving.requests.decoding import RequestError
 
 Headers = Iterable[tuple[bytes, bytes]]
 

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Collection
 
-from serving.refusals import RequestError
+from serving.requests.refusals import RequestError
 
 IN_ROWS, IN_LISTS = 3, 2  # how deep the names of columns stand, in records and in an object of columns
 

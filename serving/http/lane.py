@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from modelling.encoding import UnknownLevelError
-from serving.batching import Batcher
-from serving.decoding import RequestError
-from serving.metrics import Tally
-from serving.rows import Rows
+from serving.http.batching import Batcher
+from serving.http.metrics import Tally
+from serving.requests.decoding import RequestError
+from serving.requests.rows import Rows
 from serving.slot import Served
 
 HINT_ROWS = 1_000  # as many are cheaper by a scoring run

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from serving.columns import wanted
+from serving.requests.columns import wanted
 from validation.errors import ContractError
 
 _LONGEST_MESSAGE = 1_000  # messages quote names that the caller chose

@@ -13,12 +13,12 @@ import msgspec
 import polars as pl
 from msgspec import UNSET, Struct
 
-from serving.columns import TEXTS, Convert, UnfitError, converter
-from serving.formats import FORMATS, MAX_COLUMNS, Layout, Split
-from serving.refusals import NotJsonError, RequestError, in_column, in_request, in_split, without_constants
-from serving.repeats import IN_LISTS, IN_ROWS, refuse_repeated, refuse_repeated_in_split
-from serving.row_limit import MAX_ROWS, RowLimit, too_many
-from serving.rows import Rows
+from serving.requests.columns import TEXTS, Convert, UnfitError, converter
+from serving.requests.formats import FORMATS, MAX_COLUMNS, Layout, Split
+from serving.requests.refusals import NotJsonError, RequestError, in_column, in_request, in_split, without_constants
+from serving.requests.repeats import IN_LISTS, IN_ROWS, refuse_repeated, refuse_repeated_in_split
+from serving.requests.row_limit import MAX_ROWS, RowLimit, too_many
+from serving.requests.rows import Rows
 
 __all__ = ["MAX_COLUMNS", "MAX_ROWS", "RequestError", "RowsDecoder"]
 

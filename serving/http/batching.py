@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
-from serving.rows import Rows
+from serving.requests.rows import Rows
 
 MOST_ROWS = 256  # in one prediction: about 10 ms in which nothing else is answered
 

@@ -11,7 +11,7 @@ from itertools import islice
 import msgspec
 from msgspec import Raw, Struct, UnsetType
 
-from serving.refusals import RequestError
+from serving.requests.refusals import RequestError
 
 MAX_ROWS = 10_000
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from serving.columns import FLOAT32_MAX, integer_bounds
+from serving.requests.columns import FLOAT32_MAX, integer_bounds
 
 FLOAT64_MAX = 1.7976931348623157e308
 MOST_GROUPS = 3  # of looked-up columns, told in all combinations; of more, only all and none

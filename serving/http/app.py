@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from serving.auth import Auth
-from serving.decoding import RequestError
-from serving.desk import ALL_ERRORS, Desk, DisconnectedError, Message, Receive, no_champion
-from serving.head import Headers, body_bytes, check_token
-from serving.health import condition, health
-from serving.lane import JSON, Reply, sentence
-from serving.limits import Limits
-from serving.metrics import CONTENT_TYPE, Metrics
+from serving.http.auth import Auth
+from serving.http.desk import ALL_ERRORS, Desk, DisconnectedError, Message, Receive, no_champion
+from serving.http.head import Headers, body_bytes, check_token
+from serving.http.health import condition, health
+from serving.http.lane import JSON, Reply, sentence
+from serving.http.limits import Limits
+from serving.http.metrics import CONTENT_TYPE, Metrics
+from serving.requests.decoding import RequestError
 from serving.slot import Slot
 
 __all__ = ["App", "Message", "Receive", "Send"]
@@ -130,7 +130,7 @@ class App:
         return _json(health(self._slots, now=datetime.now(UTC), tokens=tokens), status)
 
     def _openapi(self) -> bytes:
-        from serving.openapi import openapi
+        from serving.requests.openapi import openapi
 
         served = {name: slot.served for name, slot in self._slots.items()}
         described = {name: each.decoder if each else None for name, each in served.items()}
