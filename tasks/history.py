@@ -28,6 +28,12 @@ class Undelivered:
     since: datetime
     why: tuple[str, ...]
 
+    @property
+    def sentence(self) -> str:
+        """What waits for what, and why."""
+        waits = f"batch {self.batch} waits for {', '.join(self.channels)} since {self.since:%Y-%m-%d %H:%M}"
+        return f"{waits}: {'; '.join(self.why)}"
+
 
 def history(ledger: Ledger, pipeline: str, snapshot: "Snapshot | None" = None) -> History:
     """The pipeline's history for a request to retrain on `snapshot`; without one nothing is said of its rows."""

@@ -41,6 +41,7 @@ class Status:
     gate: "Recorded | None"
     intents: "tuple[Intent, ...]"
     incidents: tuple[str, ...] = ()
+    undelivered: tuple[str, ...] = ()
     rollout: tuple[str, ...] = ()
 
 
@@ -91,6 +92,7 @@ def show(
 def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
     """How the pipeline `name` stands, by the ledger and by the scorer itself."""
     from registry.rollout_words import standing_words
+    from tasks.history import undelivered
 
     champion = ledger.champion(name)
     cord = _newest(ledger, name, "cord")
@@ -109,6 +111,7 @@ def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
         gate=_newest(ledger, name, "gate"),
         intents=ledger.intents(name, states=("open", "claimed", "deferred")),
         incidents=_open_incidents(ledger, name),
+        undelivered=tuple(run.sentence for run in undelivered(ledger, name)),
         rollout=standing_words(_newest(ledger, name, "shadow"), _newest(ledger, name, "probation"), champion),
     )
 
@@ -171,6 +174,8 @@ def _print_status(item: Status) -> None:
     for line in item.rollout:
         table.add_row("rollout", Text(line))
     table.add_row("last batch", Text(item.batch))
+    for line in item.undelivered:
+        table.add_row("undelivered", Text(line, style="yellow"))
     table.add_row("last window", _verdict_line(item.window, f"none judged yet: andon monitor {item.pipeline}"))
     table.add_row("last gate", _verdict_line(item.gate, "no challenger was judged yet"))
     for intent in item.intents:

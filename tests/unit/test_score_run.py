@@ -1,6 +1,7 @@
 """A run of scoring, part by part: the predictions are LightGBM's own for all rows at once, whatever came in between."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -187,7 +188,9 @@ def test_an_outbox_that_nobody_waits_for_is_cleared_away(site: Site) -> None:
     site.ledger.record(told_of(run, batch, waiting, through="engine"), actor="test")
     clear(site)
     assert runs_in(site.lake, NAME) == (f"{NAME}-1",), "a channel waits for it"
-    assert [(item.batch, item.channels) for item in undelivered(site.ledger, NAME)] == [(1, ("database",))]
+    (item,) = undelivered(site.ledger, NAME)
+    assert (item.batch, item.channels) == (1, ("database",))
+    assert re.fullmatch(r"batch 1 waits for database since 20\d\d-.*: .*database waits: it is away.*", item.sentence)
     site.ledger.record(told_of(run, batch, replace(waiting, pending=()), through="engine"), actor="test")
     clear(site)
     assert (runs_in(site.lake, NAME), undelivered(site.ledger, NAME)) == ((), ())
