@@ -5,6 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
 from modelling import bundle
 from registry.rollout import InShadow
 from serving.vetting import Vetter
@@ -58,6 +62,12 @@ class Shadows:
 
 
 def _shadow(version: str, loaded: bundle.Bundle) -> Shadow:
-    spec = loaded.model.spec
-    needs = needed_columns(spec.features, loaded.raw_schema, loaded.manifest.encoding.names)
-    return Shadow(version=version, predict=loaded.predict, needs=needs)
+    """NOTE: the rows are what the champion's log holds, whose contract may lack columns of this version's."""
+    spec, schema = loaded.model.spec, loaded.raw_schema
+    needs = needed_columns(spec.features, schema, loaded.manifest.encoding.names)
+
+    def predict(rows: pl.DataFrame) -> NDArray[np.float64]:
+        absent = [name for name in schema if name not in rows.columns and name not in needs]
+        return loaded.predict(rows.with_columns(pl.lit(None, schema[name]).alias(name) for name in absent))
+
+    return Shadow(version=version, predict=predict, needs=needs)

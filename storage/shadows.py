@@ -40,7 +40,7 @@ class Shadow:
     """A version that answers in the shadow: `predict` takes the logged raw columns and returns (n,) or (n, k).
 
     `needs`: the raw columns that its predictions rest on (masking.needed_columns); None: all of them. Rows of a log
-    that masks one of them cannot be scored truly, and are not.
+    that masks or lacks one of them cannot be scored truly, and are not; others `predict` must do without.
     """
 
     version: str
@@ -51,7 +51,7 @@ class Shadow:
 @dataclass(kw_only=True, eq=False)
 class ShadowFigures:
     """What became of the rows for one version since the keeper started. `skipped`: they could not be scored truly
-    (masked columns), or the log would have had to wait.
+    (masked or absent columns), or the log would have had to wait.
     """
 
     scored: int = 0
@@ -106,7 +106,7 @@ class ShadowScores:
     def _ask(self, shadow: Shadow, content: Logged, *, since: int) -> pl.DataFrame:
         """`prediction` and `outcome` of the rows from `since` on."""
         rows = content.raw[since:]
-        hidden = content.masked if shadow.needs is None else content.masked & shadow.needs
+        hidden = _hidden(shadow, content)
         if hidden or self.busy:
             why = f"the log does not hold {', '.join(sorted(hidden))}" if hidden else "too many segments wait"
             self._tell(shadow, f"rows are not scored: {why}")
@@ -168,6 +168,13 @@ def read_shadow(
         found = found.cast({"prediction": pl.Float64})
     first = found.with_row_index("_row").sort("logged_at", "_row").unique("prediction_id", keep="first")
     return first.sort("logged_at", "_row").drop("_row")
+
+
+def _hidden(shadow: Shadow, content: Logged) -> frozenset[str]:
+    """The columns that it needs, and of which these rows do not hold the values."""
+    if shadow.needs is None:
+        return content.masked
+    return (content.masked & shadow.needs) | (shadow.needs - {*content.raw.columns})
 
 
 def _read(path: Path) -> pl.DataFrame:

@@ -242,6 +242,18 @@ def test_where_the_log_masks_what_a_shadow_needs_it_is_not_asked(tmp_path: Path)
     assert found == [(None, "skipped"), (None, "skipped"), (1.0, "scored")]
 
 
+def test_where_the_log_lacks_what_a_shadow_needs_it_is_not_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A challenger that asks for a column more than the champion did: that proves nothing against it."""
+    with PredictionLog(tmp_path, SCHEMA, compacting=False) as log:
+        answer(log, 1)
+    needs_more = Shadow(version="8", predict=failing, needs=frozenset({"x", "more"}))
+    figures = look(tmp_path, needs_more)["8"]
+    assert (figures.scored, figures.failed, figures.skipped) == (0, 0, 1)
+    assert "rows are not scored: the log does not hold more" in caplog.text
+
+
 def test_a_shadow_that_is_too_slow_is_left_out_until_the_log_has_caught_up(tmp_path: Path) -> None:
     with PredictionLog(tmp_path, SCHEMA, rotate_rows=1, compacting=False) as log:
         for number in range(MAX_UNSCORED + 4):

@@ -15,10 +15,10 @@ from registry.store import ModelStore
 from serving import shadows, vetting
 from serving.shadows import Shadows
 from serving.vetting import Vetter
-from tests.unit.modelling_world import rides
+from tests.unit.modelling_world import pipeline_in, rides
 from tests.unit.test_fleet import NOON, champion
 from tests.unit.test_loadcheck import bundled
-from validation.errors import RegistryError, ServiceDownError
+from validation.errors import ContractError, RegistryError, ServiceDownError
 
 
 class World:
@@ -114,6 +114,18 @@ def test_a_shadow_that_cannot_be_loaded_harms_nobody_and_is_not_tried_all_the_ti
     for _ in range(3):
         assert [one.version for one in answering()] == ["1"]
     assert caplog.text.count("version 2 cannot answer in the shadow: MLflow does not answer") == 1
+
+
+def test_a_shadow_scores_rows_that_lack_a_column_on_which_nothing_rests(tmp_path: Path) -> None:
+    """The champion's contract, and so its log, may not know it."""
+    whole = pipeline_in(tmp_path).module_source
+    bundled(tmp_path / "bundle", whole.replace('"ride", "stop"', '"stop"'))
+    shadow = shadows._shadow("2", bundle.load(tmp_path / "bundle"))
+    rows = rides().head(3)
+    assert shadow.needs == frozenset({"at", "stop", "day", "wind"})
+    assert shadow.predict(rows.drop("ride")).tolist() == shadow.predict(rows).tolist()
+    with pytest.raises(ContractError, match="column 'wind'"):
+        shadow.predict(rows.drop("wind"))
 
 
 def changed(world: World, folder: Path, model: str) -> Champion:
