@@ -154,6 +154,9 @@ class Fleet:
         except MemberError as error:
             if not self._stopping:
                 await replaced(member, error)
+        except Exception:  # noqa: BLE001 - whatever fails here, its place must be filled again
+            _LOG.exception("worker %s is killed: looking after it failed", member.name)
+            member.kill()
         finally:
             await asyncio.wait([member.ended])
             self._bury(member)
@@ -194,12 +197,23 @@ class Fleet:
             if why := await prepared(member, replace(serving, folder=folder), ticket, seconds=self._ready_seconds):
                 raise why
         except (AndonError, OSError) as error:
-            if self._members or not member.alive or isinstance(error, LateError):
+            if not member.alive or isinstance(error, LateError):
+                raise MemberError(f"{pipeline}: {error}") from error
+            await self._give_up(serving.champion, error)
+        else:
+            ready[pipeline] = ticket, serving
+
+    async def _give_up(self, champion: Champion, error: Exception) -> None:
+        """Serve it no more, unless others do: then MemberError, and the worker is replaced."""
+        pipeline = champion.change.pipeline
+        async with self._swapping:
+            serving = self._serving.get(pipeline)
+            if serving is None or serving.champion != champion:
+                return  # another worker gave it up already, or a swap has replaced it
+            if self._members:
                 raise MemberError(f"{pipeline}: {error}") from error
             del self._serving[pipeline]
             self._hooks.lost(pipeline, str(error))
-        else:
-            ready[pipeline] = ticket, serving
 
     async def _admit(self, member: Member, tickets: Mapping[str, int]) -> None:
         """The swap lock is held: what is served does not change meanwhile."""

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -81,6 +82,8 @@ class World:
         self.lost: list[tuple[str, str]] = []
         self.buried: list[int] = []
         self.broken = ""
+        self.odd: Exception | None = None
+        self.together: threading.Barrier | None = None  # repairs wait for one another
         hooks = Hooks(spawn=self.spawn, repair=self.repair, lost=lambda *told: self.lost.append(told),
                       buried=self.buried.append)  # fmt: skip
         self.fleet = Fleet(hooks, count=count, ready_seconds=READY_SECONDS)
@@ -95,6 +98,10 @@ class World:
         return Member(process, *await asyncio.open_connection(sock=ours, limit=LONGEST_LINE))
 
     def repair(self, champion: Champion) -> Path:
+        if self.together:
+            self.together.wait(5)
+        if self.odd:
+            raise self.odd
         if self.broken:
             raise RegistryError(self.broken)
         return self.folder / champion.change.version
@@ -225,6 +232,58 @@ def test_a_bundle_that_was_lost_on_this_machine_stops_only_its_pipeline(tmp_path
         assert world.living() == [["listen"]]
         world.broken = ""
         assert await world.swap(1) == 1
+
+    running(tmp_path, count=1)(act)
+
+
+def test_two_new_workers_that_fail_one_pipeline_together_lose_it_once_and_both_are_up(tmp_path: Path) -> None:
+    async def whole() -> None:
+        world = World(tmp_path, [], count=2)
+        world.broken, world.together = "no store", threading.Barrier(2)
+        await world.swap(1)
+        task = asyncio.create_task(world.fleet.run())
+        try:
+            await asyncio.wait_for(world.fleet.up.wait(), 10)
+            assert world.living() == [["listen"]] * 2
+            assert (world.lost, world.buried) == ([("trips", "no store")], [])
+        finally:
+            world.fleet.kill()
+            await task
+
+    asyncio.run(whole())
+
+
+def test_who_fails_what_a_swap_has_replaced_meanwhile_gives_up_nothing(tmp_path: Path) -> None:
+    async def whole() -> None:
+        world, both = World(tmp_path, ["1:fails"], count=1), threading.Barrier(2)
+        world.together = both
+        await world.swap(1)
+        task = asyncio.create_task(world.fleet.run())
+        try:
+            await until(lambda: both.n_waiting)
+            await world.swap(2)
+            world.together = None
+            await asyncio.to_thread(both.wait, 5)
+            await asyncio.wait_for(world.fleet.up.wait(), 10)
+            assert world.living() == [["prepare 1", "prepare 2", "commit 2", "listen"]]
+            assert world.lost == []
+        finally:
+            world.fleet.kill()
+            await task
+
+    asyncio.run(whole())
+
+
+def test_an_error_that_nobody_expected_costs_one_worker_and_not_its_place(tmp_path: Path) -> None:
+    async def act(world: World) -> None:
+        await world.swap(1)
+        world.odd = ValueError("a defect")
+        (only,) = world.fleet.workers.values()
+        only.kill()
+        await until(lambda: len(world.buried) == 2)
+        world.odd = None
+        await until(lambda: world.fleet.workers)
+        assert world.living() == [["prepare 1", "commit 1", "listen"]]
 
     running(tmp_path, count=1)(act)
 
