@@ -36,7 +36,7 @@ from typing import Annotated
 import pandera.polars as pa
 import polars as pl
 
-from andon import Delivery, Drift, Gate, Governor, Labels, Monitor, Pipeline, Retrain, Search, Source
+from andon import Delivery, Drift, Gate, Governor, Labels, Monitor, Pipeline, Retrain, Rollout, Search, Source
 
 
 class Parcels(pa.DataFrameModel):
@@ -67,6 +67,7 @@ PIPELINE = Pipeline(
     drift=Drift(min_windows=20),
     governor=Governor(cooldown="1d", max_per_month=50),
     delivery=Delivery(files="scores/parcels", table="parcel_scores"),
+    rollout=Rollout(watch=None),  # its verdicts come at moments of their own: tests/flows/test_rollout_flow.py
 )
 '''
 
