@@ -25,6 +25,10 @@ class Sample(msgspec.Struct, frozen=True):
     requests: int
     failed: int
 
+    def goes_on_from(self, before: Self) -> bool:
+        """Was it counted on? No count falls, unless the scorer has started anew."""
+        return self.failed >= before.failed and self.requests - self.failed >= before.requests - before.failed
+
 
 class Memo(msgspec.Struct, frozen=True):
     """Of the reign `epoch`: samples of its figures, oldest first; in how many blocks of time its labels were looked at.
@@ -47,8 +51,11 @@ class Memo(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, looked=blocks)
 
     def with_sample(self, live: Live, now: datetime) -> Self:
-        """With the figures of now; what is older than an hour is left out, but for the newest of it."""
-        kept = [*self.samples, Sample(at=now, requests=live.requests, failed=live.failed)]
+        """With the figures of now; what is older than an hour is left out, but for the newest of it, and all that was
+        counted before the scorer started anew.
+        """
+        sample = Sample(at=now, requests=live.requests, failed=live.failed)
+        kept = [*(self.samples if self.samples and sample.goes_on_from(self.samples[-1]) else ()), sample]
         old = sum(sample.at <= now - HOUR for sample in kept)
         return msgspec.structs.replace(self, samples=tuple(kept[max(old - 1, 0) :][-_MOST:]))
 
@@ -60,12 +67,11 @@ class Memo(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, answered_at=at, degraded_since=since)
 
     def recent(self) -> Live | None:
-        """What was counted in the last hour, or since the first sweep; None when the scorer has started anew since."""
+        """What was counted in the last hour, or since the scorer started anew; None when that is not known yet."""
         if len(self.samples) < 2:
             return None
         first, last = self.samples[0], self.samples[-1]
-        requests, failed = last.requests - first.requests, last.failed - first.failed
-        return Live(requests=requests, failed=failed, span=_SPAN) if 0 <= failed <= requests else None
+        return Live(requests=last.requests - first.requests, failed=last.failed - first.failed, span=_SPAN)
 
 
 def read_memo(site: Site) -> Memo:

@@ -115,6 +115,17 @@ def test_a_scorer_that_has_started_anew_says_nothing_of_the_last_hour() -> None:
     assert memo.with_sample(Live(requests=10, failed=0), NOW).recent() is None
 
 
+@pytest.mark.parametrize("anew", [(50, 0), (900, 4), (905, 20)])
+def test_what_was_counted_before_the_scorer_started_anew_is_never_compared_with_what_came_after(
+    anew: tuple[int, int],
+) -> None:
+    memo = Memo().with_sample(Live(requests=900, failed=5), NOW)
+    for requests, failed in (anew, (1_200, 24)):
+        memo = memo.with_sample(Live(requests=requests, failed=failed), NOW)
+    recent = Live(requests=1_200 - anew[0], failed=24 - anew[1], span="in the last hour")
+    assert memo.recent() == recent, "not 300 requests, and 19 failures of them"
+
+
 def test_since_when_it_is_degraded_and_when_it_was_seen_last() -> None:
     memo = Memo().seen("degraded: no ledger", NOW)
     assert (memo.answered_at, memo.degraded_since) == (NOW, NOW)
