@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from registry.ledger import Recorded
 from registry.rollout_words import WATCH
+from tasks.history import paused
 from tasks.incidents import open_incidents
 from tasks.live import scorer_status
 from tasks.rollout_memo import Memo, read_memo, write_memo
@@ -39,21 +40,25 @@ def _of_the_champion(site: Site) -> Iterator[Finding]:
         return
     back = champion.epoch == int(row.body["epoch"]) + 1 and champion.change.actor == WATCH
     if back or champion.epoch == row.body["epoch"]:
-        yield _found(row, back=back)
+        yield _found(row, back=back, cord=paused(site.ledger, site.name))
 
 
-def _found(row: Recorded, *, back: bool) -> Finding:
+def _found(row: Recorded, *, back: bool, cord: str | None) -> Finding:
     version, before = row.subject, str(row.body["previous"])
-    told = row.outcome == "told"
-    doing = f"it is to be rolled back to version {before}, and the next sweep tries again"
+    told, doing = row.outcome == "told", f"it is to be rolled back to version {before}, and the next sweep tries again"
     if told:
         doing = row.reasons[-1]
     elif back:
         doing = f"version {before} serves again; version {version} is not promoted any more for a while"
+    elif cord is not None:
+        doing = (
+            f"the cord is pulled ({cord}), so a person must act: andon rollback {row.pipeline} --why ...; once it is "
+            f"released, the next sweep rolls back to version {before}"
+        )
     return Finding(
         kind="rollout",
         about=f"version {version}, epoch {row.body['epoch']}",
-        title=f"version {version} is worse than it was proven to be: {'it still serves' if told else 'rolled back'}",
+        title=f"version {version} is worse than it was proven to be: {'rolled back' if back else 'it still serves'}",
         lines=row.reasons[:1],
         names=(str(row.body["found"]),),
         cause=_CAUSES.get(str(row.body["found"]), "not known"),

@@ -205,7 +205,10 @@ def _worded(
 
 
 def _roll_back(site: Site, champion: Champion, word: Recorded, as_of: datetime) -> tuple[Verdict, ...]:
-    """Put the predecessor back, unless the reign has ended meanwhile."""
+    """Put the predecessor back, unless the reign has ended meanwhile, or a person has pulled the cord."""
+    if (reason := paused(site.ledger, site.name)) is not None:
+        log.info("%s: nothing is rolled back, as the cord is pulled (%s)", site.name, reason)
+        return ()
     why = f"found {word.body['found']} while it was watched: {word.reasons[0]}"
     try:
         return (roll_back_to(site, str(word.body["previous"]), why, as_of, actor=WATCH, only_epoch=champion.epoch),)

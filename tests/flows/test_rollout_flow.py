@@ -21,7 +21,7 @@ from registry.rollout import in_shadow
 from storage.log_keeper import read_shadow
 from storage.snapshot import Snapshot
 from tasks.approval import answer_question, ask_person, lapse
-from tasks.cord import pull
+from tasks.cord import pull, release
 from tasks.crowning import change_of
 from tasks.deferrals import reexamine
 from tasks.history import history
@@ -38,7 +38,7 @@ from tasks.waiting import awaits
 from tests.flows.deciding import NAME, Deciding, day
 from tests.flows.rolling import SURE, UNSURE, Rolling, Scorer, failing, json_of, rows_of, saying, scoring
 from tests.flows.world import at_once
-from validation.errors import RefusedError
+from validation.errors import RefusedError, ServiceDownError
 from validation.gate import GateVerdict
 from validation.rollout_verdict import ShadowVerdict
 from validation.training_set import Description
@@ -258,6 +258,35 @@ def test_where_a_person_has_decided_people_are_told_and_nothing_is_rolled_back(
     assert (incident.kind, incident.outcome) == ("incident", "opened")
     assert roll_out(rolled.site, day(14, 1)) == []
     assert rolled.ledger.champion(NAME).change.version == version  # type: ignore[union-attr]
+
+
+def test_the_cord_stops_a_rollback_that_was_decided_before_it_was_pulled(
+    rolled: Rolling, scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object, **__: object) -> Verdict:
+        raise ServiceDownError("the model store is away")
+
+    rolled.define(WEEK)
+    roll_out(rolled.site, BEGAN)
+    scorer.count({1: (500, 0), 2: (1_000, 30)})
+    with monkeypatch.context() as away:
+        away.setattr("tasks.rollout_watch.roll_back_to", down)
+        with pytest.raises(ServiceDownError):
+            roll_out(rolled.site, day(14, 1))
+    assert rolled.word("probation") == ("2", "roll back")
+    pull(NAME, "we look into it")
+    roll_out(rolled.site, day(14, 2))
+    assert rolled.reigns()[2:] == []
+    (incident,) = open_incidents(rolled.site, "rollout")
+    assert incident.finding.title.endswith("it still serves")
+    assert incident.finding.severity == "a person must act"
+    assert incident.finding.doing.startswith(
+        "the cord is pulled (we look into it), so a person must act: andon rollback rides --why ..."
+    )
+    assert roll_out(rolled.site, day(14, 3)) == []
+    release(NAME, "we know enough")
+    assert found(roll_out(rolled.site, day(14, 4)))[0] == ("rollback", "1", "rolled_back")
+    assert rolled.reigns()[2:] == [("rollback", "1")]
 
 
 def test_a_champion_that_labels_prove_worse_is_found_when_enough_days_have_them(rolled: Rolling) -> None:
