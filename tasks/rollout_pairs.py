@@ -82,8 +82,10 @@ def pairs(site: Site, pairing: Pairing, as_of: datetime) -> Pairs:
 
 
 def over_by(pairing: Pairing, matured: datetime) -> int:
-    """How many blocks of time are over and mature, if what lies before `matured` is."""
-    return max((min(matured, pairing.until) - pairing.since) // pairing.block, 0)
+    """How many blocks of time are over and mature, if what lies before `matured` is; the last may be a shorter one."""
+    if matured >= pairing.until:
+        return -(-(pairing.until - pairing.since) // pairing.block)
+    return max((matured - pairing.since) // pairing.block, 0)
 
 
 def _answered(site: Site, pairing: Pairing, said: pl.DataFrame) -> pl.DataFrame:

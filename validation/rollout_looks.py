@@ -52,10 +52,10 @@ class Looks:
 
 def block_of(span: timedelta, *, least: int) -> timedelta:
     """How long a block of time is: a day, or of a short span such a part that it has `least` of them."""
-    return min(DAY, span / max(least, 1))
+    return min(DAY, -(-span // max(least, 1)))
 
 
 def looks_of(policy: Rollout, span: timedelta, *, least: int) -> Looks:
     """The looks at a champion that is watched for so long."""
-    planned = max(ceil(span / block_of(span, least=least)), 1)
+    planned = max(-(-span // block_of(span, least=least)), 1)
     return Looks(alpha=policy.alpha, least=min(max(least, 2), planned), planned=planned)

@@ -1,16 +1,19 @@
 """What speaks against a challenger in the shadow, and a champion that is watched: each limit, equality included."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from math import inf
+from typing import cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry.ledger import Change
+from tasks.rollout_pairs import Pairing, over_by
 from validation.intervals import Interval, paired_interval
 from validation.rollout import Rollout
-from validation.rollout_looks import CAUTION, Looks, block_of, looks_of
+from validation.rollout_looks import CAUTION, DAY, Looks, block_of, looks_of
 from validation.rollout_rules import (
     Live,
     ShadowFacts,
@@ -136,6 +139,18 @@ def test_looks_come_at_half_as_many_blocks_again_and_at_the_end() -> None:
     assert Looks(alpha=0.01, least=5, planned=28).counts == (5, 8, 12, 18, 27, 28)
     assert Looks(alpha=0.01, least=5, planned=5).counts == (5,)
     assert [LOOKS.at(over) for over in (0, 4, 5, 6, 7, 30)] == [0, 0, 5, 5, 7, 7]
+
+
+@given(st.timedeltas(timedelta(microseconds=1), timedelta(days=60)), st.integers(1, 30))
+def test_all_planned_blocks_are_over_with_the_span_and_not_a_moment_before(length: timedelta, least: int) -> None:
+    since, block = datetime(2013, 4, 14, tzinfo=UTC), block_of(length, least=least)
+    nobody = cast("Change", None)
+    pairing = Pairing(began=since, live=nobody, shadow=nobody, since=since, until=since + length, block=block)
+    planned = looks_of(Rollout(watch=length), length, least=least).planned
+    assert over_by(pairing, since + length) == over_by(pairing, since + length + DAY) == planned
+    assert over_by(pairing, since + length - timedelta(microseconds=1)) == planned - 1
+    assert over_by(pairing, since + block / 2) == (planned if block / 2 >= length else 0)
+    assert over_by(pairing, since - DAY) == 0
 
 
 @settings(deadline=None, max_examples=30)
