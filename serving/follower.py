@@ -21,7 +21,7 @@ import msgspec
 
 from registry.ledger import Champion
 from storage.lake import write_whole
-from validation.errors import ServiceDownError
+from validation.errors import RegistryError, ServiceDownError
 from validation.failpoints import reached
 
 POLL_SECONDS = 0.5
@@ -34,12 +34,18 @@ _Identity = tuple[int, str, str]
 class Stage(Protocol):
     """Where champions serve (serving/supervisor.py)."""
 
-    def serve(self, champion: Champion, trouble: str) -> None:
-        """Return when all serve it, and `trouble` is told of it; raises, and nothing has changed, when none can."""
+    def serve(self, champion: Champion, trouble: str) -> int:
+        """Return when all workers serve it, and `trouble` is told of it: how many they are. None, and those that come
+        will try it. Raises, and nothing has changed, when there are some and none can.
+        """
         ...
 
     def serving(self, pipeline: str) -> Champion | None:
-        """What serves now."""
+        """What serves now, or is to be served by the first worker that comes. None, too, when that one could not."""
+        ...
+
+    def workers(self) -> int:
+        """How many take requests now: each has loaded all that serves."""
         ...
 
     def tell(self, pipeline: str, trouble: str, looked_at: datetime | None) -> None:
@@ -72,6 +78,7 @@ class Follower:
         self._stage, self._champion_of = stage, champion_of
         self._memory, self._poll_seconds = memory, poll_seconds
         self._failures: dict[_Identity, _Failure] = {}
+        self._untaken: Champion | None = None  # swapped in while there was no worker: whether one can load it is open
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"follow-{pipeline}", daemon=True)
 
@@ -86,6 +93,7 @@ class Follower:
 
     def step(self) -> None:
         """Look once, and swap if there is a new champion that can be served."""
+        self._settle()
         try:
             champion, trouble = self._champion_of(self.pipeline), ""
             self._looked_at = datetime.now(UTC)
@@ -109,6 +117,19 @@ class Follower:
             self.looked.set()
             self._stopping.wait(self._poll_seconds)
 
+    def _settle(self) -> None:
+        """Remember what was swapped in without a worker once one has loaded it; when none could, it has failed."""
+        if (champion := self._untaken) is None:
+            return
+        workers = self._stage.workers()  # NOTE: asked first; else it might be one that came after all gave it up
+        serving = self._stage.serving(self.pipeline)
+        if serving is None or _identity(serving) != _identity(champion):
+            self._untaken = None
+            self._note_failure(champion, RegistryError("no worker could load it; the scorer's log says why"))
+        elif workers > 0:
+            self._untaken = None
+            self._remember(champion)
+
     def _serve(self, champion: Champion, trouble: str = "") -> str:
         """Swap the champion in unless it serves already; returns why it could not be, else nothing. `trouble` is what
         is told of the pipeline from the swap on, so that a new version is not seen with the old one's.
@@ -121,13 +142,13 @@ class Follower:
             return failure.why
         reached("scorer.seen")
         try:
-            self._stage.serve(champion, trouble)
+            workers = self._stage.serve(champion, trouble)
         except Exception as error:  # noqa: BLE001 - no defect of a bundle may stop the scorer
             return self._note_failure(champion, error)
         reached("scorer.swapped")
-        self._failures.clear()
-        self._remember(champion)
-        reached("scorer.remembered")
+        self._untaken = champion if workers == 0 else None
+        if workers > 0:
+            self._remember(champion)
         return ""
 
     def _note_failure(self, champion: Champion, error: Exception) -> str:
@@ -143,10 +164,13 @@ class Follower:
         return why
 
     def _remember(self, champion: Champion) -> None:
+        """Some worker serves it: a scorer that starts without ledger, or with a bad champion, falls back on it."""
+        self._failures.pop(_identity(champion), None)
         try:
             write_whole(self._memory, lambda beside: beside.write_bytes(msgspec.json.encode(champion)))
         except OSError as error:
             _LOG.warning("%s: cannot remember what serves: %s", self.pipeline, error)
+        reached("scorer.remembered")
 
 
 def memory_of(home: Path, pipeline: str) -> Path:

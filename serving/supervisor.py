@@ -147,7 +147,7 @@ class _Stage:
         self.loop: asyncio.AbstractEventLoop | None = None
         self._fleet, self._vetter, self._metrics = fleet, vetter, metrics
 
-    def serve(self, champion: Champion, trouble: str) -> None:
+    def serve(self, champion: Champion, trouble: str) -> int:
         """See Stage."""
         pipeline, version = champion.change.pipeline, champion.change.version
         try:
@@ -162,11 +162,16 @@ class _Stage:
             "%s: version %s serves now (epoch %d, %d workers, since %s)",
             pipeline, version, champion.epoch, swapped.workers, swapped.at.isoformat(),
         )  # fmt: skip
+        return swapped.workers
 
     def serving(self, pipeline: str) -> Champion | None:
         """See Stage."""
         serving = self._fleet.serving(pipeline)
         return None if serving is None else serving.champion
+
+    def workers(self) -> int:
+        """See Stage."""
+        return len(self._fleet.workers)
 
     def tell(self, pipeline: str, trouble: str, looked_at: datetime | None) -> None:
         """See Stage."""

@@ -19,6 +19,7 @@ class World:
         self.down: Exception | None = None
         self.bad: dict[str, Exception] = {}
         self.loads: list[str] = []
+        self.crew = 2  # so many workers take requests
         self.now: Champion | None = None
         self.told: list[tuple[str | None, str]] = []  # what is served, and what is said of it
         self.looked_at: datetime | None = None
@@ -30,12 +31,16 @@ class World:
             raise self.down
         return self.champion
 
-    def serve(self, champion: Champion, trouble: str) -> None:
+    def serve(self, champion: Champion, trouble: str) -> int:
         self.loads.append(champion.change.version)
         if error := self.bad.get(champion.change.version):
             raise error
         self.now = champion
         self.told.append((champion.change.version, trouble))
+        return self.crew
+
+    def workers(self) -> int:
+        return self.crew
 
     def serving(self, pipeline: str) -> Champion | None:
         assert pipeline == "trips"
@@ -136,6 +141,31 @@ def test_a_start_with_a_champion_that_cannot_be_loaded_serves_what_served_last(w
     world.follower().step()
     world.champion, world.bad = champion(2, "2"), {"2": RegistryError("bad")}
     assert seen(world, world.again()) == ("1", "refused: bad")
+
+
+def test_what_no_worker_has_loaded_yet_is_remembered_when_one_has(world: World) -> None:
+    follower, world.champion, world.crew = world.follower(), champion(1, "1"), 0
+    assert seen(world, follower) == seen(world, follower) == ("1", "")
+    assert remembered(memory_of(world.home, "trips")) is None
+    world.crew = 1
+    assert seen(world, follower) == ("1", "")
+    assert remembered(memory_of(world.home, "trips")) == world.champion
+    assert world.loads == ["1"]
+
+
+@pytest.mark.parametrize("down", [None, OSError("no route")])
+def test_a_champion_that_the_first_worker_cannot_load_gives_way_to_what_served_last(
+    world: World, down: Exception | None
+) -> None:
+    world.champion = last = champion(1, "1")
+    world.follower().step()
+    follower, world.champion, world.crew = world.again(), champion(2, "2"), 0
+    assert seen(world, follower) == ("2", "")
+    world.now, world.crew, world.down = None, 1, down
+    trouble = "degraded: no route" if down else "refused: no worker could load it; the scorer's log says why"
+    assert seen(world, follower) == seen(world, follower) == ("1", trouble)
+    assert world.loads == ["1", "2", "1"]
+    assert remembered(memory_of(world.home, "trips")) == last
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
