@@ -30,25 +30,33 @@ class Sample(msgspec.Struct, frozen=True):
         return self.failed >= before.failed and self.requests - self.failed >= before.requests - before.failed
 
 
+class Look(msgspec.Struct, frozen=True):
+    """A look at the labels: of how many blocks of time, with how many accepted batches of labels, and the newest."""
+
+    blocks: int = 0
+    batches: int = 0
+    newest: int = 0
+
+
 class Memo(msgspec.Struct, frozen=True):
-    """Of the reign `epoch`: samples of its figures, oldest first; in how many blocks of time its labels were looked at.
+    """Of the reign `epoch`: samples of its figures, oldest first; the last look at its labels.
 
     Of the scorer: when it was last seen to answer, and since when it is degraded.
     """
 
     epoch: int = 0
     samples: tuple[Sample, ...] = ()
-    looked: int = 0
+    looked: Look = Look()
     answered_at: datetime | None = None
     degraded_since: datetime | None = None
 
     def of(self, epoch: int) -> Self:
         """The memo for this reign."""
-        return self if self.epoch == epoch else msgspec.structs.replace(self, epoch=epoch, samples=(), looked=0)
+        return self if self.epoch == epoch else msgspec.structs.replace(self, epoch=epoch, samples=(), looked=Look())
 
-    def with_look(self, blocks: int) -> Self:
+    def with_look(self, look: Look) -> Self:
         """With the newest look at the labels."""
-        return msgspec.structs.replace(self, looked=blocks)
+        return msgspec.structs.replace(self, looked=look)
 
     def with_sample(self, live: Live, now: datetime) -> Self:
         """With the figures of now; what is older than an hour is left out, but for the newest of it, and all that was

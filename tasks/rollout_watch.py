@@ -12,11 +12,12 @@ from datetime import datetime
 from registry.ledger import Champion, Recorded
 from registry.promotion import previous
 from registry.rollout_words import WATCH
+from storage.snapshot import LABELS
 from tasks.history import paused
 from tasks.leases import holding
 from tasks.live import Figures, read_figures
 from tasks.promote import roll_back_to
-from tasks.rollout_memo import Memo, read_memo, write_memo
+from tasks.rollout_memo import Look, Memo, read_memo, write_memo
 from tasks.rollout_pairs import Pairing, Pairs, over_by, pairs
 from tasks.rows import as_verdict
 from tasks.site import Site
@@ -64,13 +65,17 @@ def watch_champion(site: Site, as_of: datetime) -> tuple[Verdict, ...]:
         return begin_watch(site, as_of)
     if row.outcome == "roll back":
         return _roll_back(site, champion, row, as_of)
-    verdict = _looked(site, champion, row, as_of) if row.outcome in STANDING else None
+    if row.outcome not in STANDING:
+        return ()
+    verdict, memo = _looked(site, champion, row, as_of)
     if verdict is None:
+        write_memo(site, memo)
         return ()
     try:
         word = site.ledger.answer(row.seq, verdict, actor=site.actor)
     except RefusedError:  # another sweep has said it, and does what follows from it
         return ()
+    write_memo(site, memo)  # not before: a look whose finding is lost must be had again
     log.info("%s", verdict)
     reached("watch.judged")
     return (verdict, *(_roll_back(site, champion, word, as_of) if verdict.outcome == "roll back" else ()))
@@ -111,8 +116,8 @@ def _started(site: Site, champion: Champion, since: datetime) -> ProbationVerdic
     )
 
 
-def _looked(site: Site, champion: Champion, row: Recorded, as_of: datetime) -> ProbationVerdict | None:
-    """What is to be said of the champion now; None: no news."""
+def _looked(site: Site, champion: Champion, row: Recorded, as_of: datetime) -> tuple[ProbationVerdict | None, Memo]:
+    """What is to be said of the champion now (None: no news), and what is to be remembered once it is said."""
     known, policy = as_verdict(row, ProbationVerdict), site.pipeline.rollout
     length = known.until - known.since
     looks = looks_of(policy, length, least=site.pipeline.gate.min_blocks)
@@ -129,13 +134,19 @@ def _looked(site: Site, champion: Champion, row: Recorded, as_of: datetime) -> P
         labels_over=labels_over,
     )
     look = looks.at(over)
-    if look > memo.looked or facts.is_over:
+    seen = _look(site, look)
+    if (look and seen != memo.looked) or facts.is_over:
         found = pairs(site, pairing, as_of)
         facts = replace(facts, gain=_gain(found, look, looks), look=look, unlabelled=found.unlabelled)
-        memo = memo.with_look(look)
+        memo = memo.with_look(seen)
     decision = decide_watch(facts, policy, looks)
-    write_memo(site, memo)
-    return None if decision is None else _worded(known, facts, decision, as_of)
+    return (None if decision is None else _worded(known, facts, decision, as_of)), memo
+
+
+def _look(site: Site, blocks: int) -> Look:
+    """A look with the labels that Andon has now: those of a block may come later than they are mature."""
+    numbers = [batch.number for batch in site.ledger.batches(site.name, kind=LABELS, states=("accepted",))]
+    return Look(blocks=blocks, batches=len(numbers), newest=max(numbers, default=0))
 
 
 def _pairing(site: Site, champion: Champion, known: ProbationVerdict) -> Pairing:

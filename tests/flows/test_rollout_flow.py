@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import cast
 
 import httpx
+import polars as pl
 import pytest
 
 from andon.processes import PROJECT, free_port, start_scorer
@@ -303,6 +304,43 @@ def test_a_champion_that_labels_prove_worse_is_found_when_enough_days_have_them(
     assert "higher than its predecessor's on the 240 rows in 5 blocks of time" in told.reasons[0]
     body = rolled.ledger.verdicts(NAME, kind="probation")[-1].body
     assert (body["found"], body["labelled"], body["blocks"]) == ("quality", 240, 5)
+
+
+@pytest.fixture
+def worse(rolled: Rolling) -> pl.DataFrame:
+    """A week of rows that the champion answered worse than its predecessor; nothing is rolled back, to save time."""
+    rolled.define(WEEK, matures="1d")
+    pull(NAME, "so that nothing is rolled back")
+    roll_out(rolled.site, BEGAN)
+    rows = rows_of(BEGAN, days=7)
+    rolled.log(rows, live=("2", saying(UNSURE)), shadow=("1", saying(SURE)))
+    return rows
+
+
+def test_labels_that_come_later_than_they_are_mature_are_looked_at_when_they_come(
+    rolled: Rolling, worse: pl.DataFrame
+) -> None:
+    assert roll_out(rolled.site, day(20)) == []
+    assert roll_out(rolled.site, day(20)) == []
+    rolled.label(worse, as_of=day(20, 1))
+    (told, *_) = roll_out(rolled.site, day(20, 1))
+    assert (told.kind, told.outcome) == ("probation", "told")
+    assert "on the 240 rows in 5 blocks of time" in told.reasons[0]
+
+
+def test_a_look_whose_finding_the_ledger_did_not_take_is_had_again(
+    rolled: Rolling, worse: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object, **__: object) -> None:
+        raise ServiceDownError("the ledger is away")
+
+    rolled.label(worse, as_of=day(20))
+    with monkeypatch.context() as away:
+        away.setattr(type(rolled.ledger), "answer", down)
+        with pytest.raises(ServiceDownError):
+            roll_out(rolled.site, day(20))
+    assert rolled.word("probation") == ("2", "started")
+    assert found(roll_out(rolled.site, day(20, 1)))[0] == ("probation", "2", "told")
 
 
 def test_an_equal_champion_is_fine_once_its_labels_have_come(rolled: Rolling) -> None:

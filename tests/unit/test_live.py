@@ -10,7 +10,7 @@ import pytest
 
 from andon.settings import Settings
 from tasks.live import Silent, described, read_figures, scorer_status
-from tasks.rollout_memo import HOUR, Memo, read_memo, write_memo
+from tasks.rollout_memo import HOUR, Look, Memo, read_memo, write_memo
 from tasks.site import Site
 from tests.flows.rolling import Scorer, scoring
 from validation.rollout_rules import Live
@@ -91,7 +91,13 @@ def test_how_it_stands_is_read_from_version(scorer: Scorer, tmp_path: Path) -> N
 def test_a_memo_is_kept_and_a_broken_or_missing_one_is_empty(tmp_path: Path) -> None:
     site = at("http://127.0.0.1:9", tmp_path)
     assert read_memo(site) == Memo()
-    memo = Memo().of(3).with_sample(Live(requests=10, failed=1), NOW).with_look(5).seen("ready", NOW)
+    memo = (
+        Memo()
+        .of(3)
+        .with_sample(Live(requests=10, failed=1), NOW)
+        .with_look(Look(blocks=5, batches=3, newest=4))
+        .seen("ready", NOW)
+    )
     write_memo(site, memo)
     assert read_memo(site) == memo
     (tmp_path / "rollout" / "rides.json").write_text("{")
