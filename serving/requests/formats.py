@@ -3,6 +3,7 @@
 A field of a record is named by its position, since column names need not be identifiers.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -118,7 +119,7 @@ class Layout:
         if len(columns) > most:
             raise RequestError(422, f"got {len(columns)} columns; send only {', '.join(self.schema)}")
         if len(set(columns)) < len(columns):
-            twice = next(name for name in columns if columns.count(name) > 1)
+            twice = next(name for name, count in Counter(columns).items() if count > 1)
             raise RequestError(422, f"column {twice[:100]!r} is given twice; send each column once")
         return columns
 
