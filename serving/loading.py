@@ -10,6 +10,7 @@ from andon.schemas import looked_up_schema
 from andon.settings import Settings
 from modelling import bundle
 from modelling.golden import from_json
+from modelling.spec import Task
 from registry.ledger import Champion
 from serving.ledger_link import LedgerLink
 from serving.lookups import LookupTables
@@ -20,7 +21,7 @@ from storage.masking import LogPolicy
 from storage.prediction_log import PredictionLog
 
 _WARM_ROWS = 8
-_LogKey = tuple[str, LogPolicy, tuple[tuple[str, pl.DataType], ...]]
+_LogKey = tuple[str, Task, LogPolicy, tuple[tuple[str, pl.DataType], ...]]
 
 
 class Loader:
@@ -55,9 +56,12 @@ class Loader:
         return LookupTables.of(loaded, ledger=self._link.ledger, lake=self._lake, like=like)
 
     def _log(self, pipeline: str, loaded: bundle.Bundle) -> PredictionLog:
-        """One log for each schema and policy; an earlier one stays open for requests that are still under way."""
+        """One log for each task, schema and policy; an earlier one stays open for requests that are still under way.
+
+        NOTE: the answers of a segment are one column, which cannot hold a number and a list of them.
+        """
         policy = LogPolicy.of(loaded.serving, self._settings)
-        key = (pipeline, policy, tuple(loaded.raw_schema.items()))
+        key = (pipeline, loaded.manifest.task, policy, tuple(loaded.raw_schema.items()))
         with self._lock:
             if key not in self._logs:
                 self._logs[key] = PredictionLog(

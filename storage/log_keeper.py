@@ -11,8 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
-from storage.compaction import SYNC_SECONDS, closed_segments, compact_one, keeping, sync
-from storage.segment import SUFFIX, read_logged
+from storage.compaction import SYNC_SECONDS, closed_segments, compact_one, keeping, sync, tell_once
+from storage.segment import read_logged, segments
 from storage.shadows import Shadow, ShadowFigures, ShadowScores, read_shadow
 
 __all__ = ["LogKeeper", "Shadow", "ShadowFigures", "read_shadow"]
@@ -101,13 +101,15 @@ class LogKeeper:
     def _score_open_ones(self) -> None:
         """NOTE: a segment only grows, so what is scored of it now is a first part of what will be."""
         self._scores.busy = False
-        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+        for path in segments(self._folder):
             try:
                 content = read_logged(path)
+                if content is not None:
+                    self._scores.complete(path, content)
             except FileNotFoundError:
                 continue
-            if content is not None:
-                self._scores.complete(path, content)
+            except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - the others are scored
+                tell_once(path, error, what="is not scored for now")
 
     def _safely(self, work: Callable[[], object], *, what: str) -> None:
         """NOTE: the thread must outlive whatever happens: without it the writers' disk fills up."""

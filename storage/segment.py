@@ -25,13 +25,21 @@ import polars as pl
 from storage.entries import META, Logged, logged
 from validation.failpoints import reached
 
-__all__ = ["META", "SEGMENT_BYTES", "SUFFIX", "Segment", "read_logged", "read_segment", "taken"]
+__all__ = [
+    "ASIDE", "META", "SEGMENT_BYTES", "SUFFIX", "Segment", "UnreadableSegmentError", "read_logged", "read_segment",
+    "segments", "taken",
+]  # fmt: skip
 
 SUFFIX = ".segment"
+ASIDE = f".unreadable{SUFFIX}"  # of those that nobody tries to compact any more; they still belong to the log
 SEGMENT_BYTES = 8 * 1024 * 1024  # room for 20,000 rows of 30 columns
 
 _LOG = logging.getLogger(__name__)
 _HEAD = struct.Struct("<II")  # length and crc32 of the payload that follows
+
+
+class UnreadableSegmentError(ValueError):
+    """Whole records that make no frame; no later attempt will do better."""
 
 
 class Segment:
@@ -72,15 +80,30 @@ class Segment:
         os.close(self._file)
 
 
+def segments(folder: Path) -> list[Path]:
+    """Those of the folder by name, without those that were set aside."""
+    return [path for path in sorted(folder.glob(f"*{SUFFIX}")) if not path.name.endswith(ASIDE)]
+
+
 def read_segment(path: Path) -> pl.DataFrame | None:
-    """All whole records as one frame: META, `prediction`, then the raw columns; None when there is not one row."""
+    """All whole records as one frame: META, `prediction`, then the raw columns; None when there is not one row.
+
+    UnreadableSegmentError when the records do not fit together; OSError when the file cannot be read just now.
+    """
     found = read_logged(path)
     return None if found is None else found.rows
 
 
 def read_logged(path: Path) -> Logged | None:
     """The same with what the log's policy did not keep."""
-    return logged(list(_payloads(path)))
+    payloads = list(_payloads(path))
+    try:
+        return logged(payloads)
+    except MemoryError:
+        raise
+    except (Exception, pl.exceptions.PanicException) as error:
+        why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise UnreadableSegmentError(f"the records of {path.name} make no frame ({why})") from error
 
 
 @contextmanager

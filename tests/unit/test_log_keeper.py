@@ -14,11 +14,14 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from storage.compaction import is_kept
+from storage.compaction import compact, is_kept
+from storage.entries import Logged
+from storage.log_check import log_files, unreadable
 from storage.log_keeper import MAX_UNSCORED, LogKeeper, Shadow, ShadowFigures, read_shadow
 from storage.logged import _parts
 from storage.masking import LogPolicy
 from storage.prediction_log import MAX_WAITING, PredictionLog, read_predictions
+from storage.segment import taken
 from tests.unit.test_segment import dirty_bytes, on_a_disk
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -291,6 +294,59 @@ def test_a_keeper_that_was_killed_after_the_scores_or_after_parquet_doubles_noth
         assert look(tmp_path, DOUBLE) == {}, "nothing was left to be scored"
         assert (ids(tmp_path), names(tmp_path, ".segment")) == (["r1-0"], [])
         assert read_shadow(tmp_path, "8")["prediction"].to_list() == [2.0]
+
+
+def unreadable_segment(folder: Path) -> Path:
+    """Of one writer's, in which answers have two shapes; its name is the first."""
+    with PredictionLog(folder, SCHEMA, compacting=False) as log:
+        answer(log, 0)
+        log.append("8", [[1], [EPOCH], [1.0]], [[0.5, 0.5]], prediction_id="list", at_us=1)
+    (segment,) = folder.glob("*.segment")
+    return segment.rename(folder / f"0-dead{segment.suffix}")
+
+
+def test_a_segment_that_cannot_be_read_is_set_aside_told_and_stops_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = unreadable_segment(tmp_path)
+    content = bad.read_bytes()
+    with PredictionLog(tmp_path, SCHEMA, compacting=False) as log:
+        answer(log, 1)
+        assert log.waiting == 1
+    figures = look(tmp_path, DOUBLE)
+    look(tmp_path, DOUBLE)
+    assert (figures["8"].scored, len(names(tmp_path, ".parquet"))) == (1, 1)
+    (aside,) = tmp_path.glob("*.segment")
+    assert (aside.name, aside.read_bytes()) == ("0-dead.unreadable.segment", content)
+    assert [(one.name, one.why[:62]) for one in unreadable(log_files(tmp_path))] == [
+        (aside.name, "cannot be read: the records of 0-dead.unreadable.segment make ")
+    ]
+    assert caplog.text.count("cannot be read and is set aside") == 1
+    with PredictionLog(tmp_path, SCHEMA) as later:
+        assert later.waiting == 0, "nobody waits for it"
+
+
+def test_a_segment_that_cannot_be_read_and_is_still_written_keeps_no_other_from_its_scores(tmp_path: Path) -> None:
+    bad = unreadable_segment(tmp_path)
+    with taken(bad) as ours, kept(tmp_path, DOUBLE), PredictionLog(tmp_path, SCHEMA, compacting=False) as log:
+        assert ours
+        answer(log, 1)
+        wait_until(lambda: read_shadow(tmp_path, "8").height)
+    assert read_shadow(tmp_path, "8")["prediction"].to_list() == [2.0]
+
+
+@pytest.mark.parametrize("trouble", [TypeError, pl.exceptions.PanicException, OSError])
+def test_whatever_is_in_the_way_of_a_segment_it_stays_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, trouble: type[BaseException]
+) -> None:
+    def beforehand(_path: Path, _content: Logged) -> None:
+        raise trouble("not now")
+
+    with PredictionLog(tmp_path, SCHEMA, compacting=False) as log:
+        answer(log, 1)
+    assert [compact(tmp_path, beforehand=beforehand) for _ in range(3)] == [1, 1, 1]
+    assert caplog.text.count(f"stays a segment for now: {trouble.__name__}: not now") == 1
+    assert (compact(tmp_path), ids(tmp_path), names(tmp_path, ".segment")) == (0, ["r1-0"], [])
 
 
 def test_scores_that_cannot_be_read_are_made_again(tmp_path: Path) -> None:
