@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from serving.http.head import Headers
 from serving.http.lane import Reply
 
-_OFFER = (b"connection", b"upgrade", b"http2-settings")
+_OFFER = (b"upgrade", b"http2-settings")
 
 
 def answer(reply: Reply, common: Iterable[tuple[bytes, bytes]], *, last: bool) -> bytes:
@@ -22,7 +23,14 @@ def answer(reply: Reply, common: Iterable[tuple[bytes, bytes]], *, last: bool) -
     return b"".join(parts)
 
 
-def without_offer(method: bytes, url: bytes, headers: Headers) -> bytes:
-    """The head of a request as if it had offered no other protocol."""
-    kept = (b"%b: %b\r\n" % (name, value) for name, value in headers if name not in _OFFER)
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, url, b"".join(kept))
+def without_offer(parser: httptools.HttpRequestParser, url: bytes, headers: Headers) -> bytes:
+    """The head of the request that was parsed as if it had offered no other protocol; all else is as it was."""
+    kept = (b"%b: %b\r\n" % (name, _kept(name, value)) for name, value in headers if name not in _OFFER)
+    version = parser.get_http_version().encode()
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (parser.get_method(), url, version, b"".join(kept))
+
+
+def _kept(name: bytes, value: bytes) -> bytes:
+    if name != b"connection":
+        return value
+    return b", ".join(option for each in value.split(b",") if (option := each.strip()).lower() not in _OFFER)
