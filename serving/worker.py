@@ -25,6 +25,7 @@ import andon  # noqa: F401  # what definitions import: not while requests wait
 from andon.settings import Settings
 from serving.http.app import App
 from serving.http.auth import auth_of
+from serving.http.batching import ALL_ERRORS
 from serving.http.limits import Limits
 from serving.http.metrics import Metrics
 from serving.http.protocol import http_protocol
@@ -101,7 +102,7 @@ class Orders:
             served = await loop.run_in_executor(
                 self._thread, lambda: self._loader.load(asked.champion, Path(asked.folder), before=before)
             )
-        except Exception as error:  # noqa: BLE001 - whatever a bundle does, what serves goes on
+        except (*ALL_ERRORS, SystemExit) as error:  # whatever a bundle does, what serves goes on
             self._say(Failed(asked.ticket, f"{type(error).__name__}: {error}"[:500]))
             return
         self._prepared[asked.ticket] = served

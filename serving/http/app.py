@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from serving.http.auth import Auth
-from serving.http.desk import ALL_ERRORS, Desk, DisconnectedError, Message, Receive, no_champion
+from serving.http.batching import ALL_ERRORS
+from serving.http.desk import Desk, DisconnectedError, Message, Receive, no_champion
 from serving.http.head import Headers, body_bytes, check_token
 from serving.http.health import condition, health
 from serving.http.lane import JSON, Reply, sentence

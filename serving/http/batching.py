@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
+import polars as pl
+
 from serving.requests.rows import Rows
 
 MOST_ROWS = 256  # in one prediction: about 10 ms in which nothing else is answered
+ALL_ERRORS = (Exception, pl.exceptions.PanicException)  # a panic in Polars is no Exception
 
 Predict = Callable[[Sequence[Sequence[Any]]], Sequence[Any]]
 _Waiting = tuple[Rows, asyncio.Future[Sequence[Any]]]
@@ -44,7 +47,12 @@ class Batcher:
         del self._waiting[: len(batch)]
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._settle([each for each in batch if not each[1].cancelled()])
+        try:
+            self._settle([each for each in batch if not each[1].cancelled()])
+        finally:
+            for _, answer in batch:
+                if not answer.done():  # whoever waits for it would wait for ever
+                    answer.set_exception(RuntimeError("the prediction was broken off"))
 
     def _settle(self, batch: list[_Waiting]) -> None:
         """Answer all of them; when they fail together, each half by itself, down to those that fail alone."""
@@ -52,7 +60,7 @@ class Batcher:
             return
         try:
             predictions = self._predict(_together([rows for rows, _ in batch]))
-        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to the request that causes it alone
+        except ALL_ERRORS as error:  # whatever it is, it belongs to the request that causes it alone
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
                 return

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-import polars as pl
-
+from serving.http.batching import ALL_ERRORS
 from serving.http.lane import Lane, Reply, refusal, sentence
 from serving.http.limits import KB, Held, Limits, Share
 from serving.http.metrics import Metrics
@@ -18,7 +18,6 @@ from serving.slot import Log, Slot
 INLINE_ROWS = 50  # more rows are predicted in a thread, so that other requests need not wait
 INLINE_BYTES = 64 * KB  # longer bodies are decoded there, too
 AT_ONCE_BYTES = 8 * KB  # a body up to so long holds few enough rows to be answered where it is received
-ALL_ERRORS = (Exception, pl.exceptions.PanicException)  # a panic in Polars is no Exception
 
 Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -161,10 +160,12 @@ class Desk:
             raise RequestError(503, _BUSY)
 
     def _tell(self, error: BaseException, lane: Lane | None) -> None:
+        """NOTE: an exception's message may quote a request's values, and with them lines of the log; it is not told."""
         if (now := time.monotonic()) >= self._tell_at:
             self._tell_at = now + _TELL_SECONDS
             where = "a request" if lane is None else f"a request to {lane.served.champion.change.pipeline}"
-            _LOG.error("%s failed", where, exc_info=error)
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            _LOG.error("%s failed with %s\n%s", where, type(error).__qualname__, frames)
 
 
 def no_champion(slot: Slot) -> str:

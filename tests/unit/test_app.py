@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import polars as pl
 import pytest
 
 from serving.http.app import App
@@ -369,3 +370,29 @@ def test_the_short_way_answers_what_needs_no_waiting_and_leaves_the_rest() -> No
             assert app.at_once(f"/{name}/invocations".encode(), head, body()) is None
         assert app.at_once(b"/trips/invocations", [], body()) is None, "the application refuses who may not ask"
         assert app.at_once(b"/trips/invocations", head, BIG) is None, "many rows are worked on in a thread"
+
+
+class Panics(Twice):
+    def predict_values(self, columns: Any) -> list[float]:
+        if any(wind < 0 for wind in columns[1]):
+            raise pl.exceptions.PanicException(f"wind is\n2026-01-01 ERROR forged {columns[1]}")
+        return super().predict_values(columns)
+
+
+@pytest.mark.parametrize("rows", [1, INLINE_ROWS + 1])
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_a_panic_is_answered_and_leaves_its_place_and_the_log_without_values(
+    rows: int,
+    is_direct: bool,  # noqa: FBT001
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sent = body(*(row(wind=-777.0) for _ in range(rows)))
+    with asking(slots(served(model=Panics(is_direct=is_direct))), limits=Limits(requests=1, waiting=1)) as client:
+        for _ in range(3):
+            answer = asyncio.run(asyncio.wait_for(client.ask("POST", "/invocations", sent), 5))
+            assert error(answer) == (500, "the scorer failed on this request; its log says why")
+        assert asyncio.run(client.ask("POST", "/invocations", body())).status == 200
+    assert "PanicException" in caplog.text
+    assert "in predict_values" in caplog.text
+    assert "777" not in caplog.text
+    assert "\n2026-01-01" not in caplog.text

@@ -2,6 +2,7 @@ import asyncio
 from typing import Any
 
 import msgspec
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,3 +120,42 @@ def test_requests_to_a_pipeline_with_expressions_are_answered_from_one_predictio
         answers = asyncio.run(all_at_once(ask))
     assert answers == [b'{"predictions":[%.1f]}' % (2 * number) for number in range(requests)]
     assert model.asked == [requests]
+
+
+def panics(columns: Any) -> list[float]:
+    if any(number < 0 for number in columns[0]):
+        raise pl.exceptions.PanicException("called unwrap on\nnothing")
+    return [float(number) for number in columns[0]]
+
+
+def test_a_panic_in_polars_is_the_failure_of_the_request_that_causes_it_alone() -> None:
+    async def ask() -> list[Any]:
+        batcher = Batcher(panics)
+        async with asyncio.timeout(5):
+            answers: list[Any] = await asyncio.gather(
+                *map(batcher.ask, (rows(1), rows(-1), rows(2))), return_exceptions=True
+            )
+        return answers
+
+    first, failed, last = asyncio.run(ask())
+    assert (first, type(failed), last) == ([1.0], pl.exceptions.PanicException, [2.0])
+
+
+def test_nobody_waits_for_what_was_broken_off() -> None:
+    """Whatever `predict` raises or returns; here no predictions at all, and something that is no Exception."""
+
+    class Stop(BaseException):
+        pass
+
+    def stop(_: Any) -> list[float]:
+        raise Stop
+
+    async def ask(predict: Any) -> list[Any]:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        batcher = Batcher(predict)
+        async with asyncio.timeout(5):
+            answers: list[Any] = await asyncio.gather(*map(batcher.ask, (rows(1), rows(2))), return_exceptions=True)
+        return answers
+
+    for predict in (stop, lambda _: None):
+        assert [str(answer) for answer in asyncio.run(ask(predict))] == ["the prediction was broken off"] * 2
