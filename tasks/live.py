@@ -53,7 +53,7 @@ def read_figures(site: Site) -> Figures | None:
         return None
     try:
         samples = [sample for sample in _samples(answer.text) if sample[1].get("pipeline") == site.name]
-        return Figures(reigns=dict(_reigns(samples)), shadows=dict(_shadows(samples)))
+        return Figures(reigns=dict(_reigns(_own(site, samples))), shadows=dict(_shadows(samples)))
     except (ValueError, KeyError) as error:  # another program answers there
         log.info("%s: what %s/metrics tells is not understood: %s", site.name, site.settings.scorer_url, error)
         return None
@@ -96,13 +96,23 @@ def _samples(text: str) -> Iterator[Sample]:
             yield sample.name, sample.labels, sample.value
 
 
+def _own(site: Site, samples: list[Sample]) -> list[Sample]:
+    """Those of no reign but this ledger's: where scorers share an address, another home's may answer."""
+    versions = {str(champion.epoch): champion.change.version for champion in site.ledger.champions(site.name)}
+    return [
+        sample
+        for sample in samples
+        if sample[0] in (_REQUESTS, _BUCKETS) and versions.get(sample[1]["epoch"]) == sample[1]["version"]
+    ]
+
+
 def _reigns(samples: list[Sample]) -> Iterator[tuple[int, Live]]:
     counts: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     buckets: dict[int, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     for name, labels, value in samples:
-        if name == _REQUESTS and labels["epoch"].isdigit():
+        if name == _REQUESTS:
             counts[int(labels["epoch"])][labels["status"]] += value
-        elif name == _BUCKETS and labels["epoch"].isdigit():
+        else:
             buckets[int(labels["epoch"])][float(labels["le"])] += value
     for epoch, by_status in counts.items():
         slow = quantile(sorted(buckets[epoch].items()), TAIL)

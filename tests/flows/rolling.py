@@ -86,8 +86,12 @@ class Scorer:
         shadows: Mapping[str, tuple[int, int, float]] | None = None,
         seconds: float = 0.002,
         pipeline: str = NAME,
+        versions: Mapping[int, str] | None = None,
     ) -> None:
-        """By epoch: answers that were right, and that failed. By version in the shadow: scored, failed, seconds."""
+        """By epoch: answers that were right, and that failed. By version in the shadow: scored, failed, seconds.
+
+        `versions`: of the reigns whose version is not the same number.
+        """
         registry = CollectorRegistry()
         of_reign, of_shadow = ["pipeline", "version", "epoch"], ["pipeline", "version"]
         requests = Counter("andon_requests", "n", [*of_reign, "status"], registry=registry)
@@ -95,10 +99,11 @@ class Scorer:
         rows = Counter("andon_shadow_rows", "n", [*of_shadow, "outcome"], registry=registry)
         spent = Counter("andon_shadow_seconds", "s", of_shadow, registry=registry)
         for epoch, (fine, failed) in reigns.items():
+            of = (pipeline, (versions or {}).get(epoch, str(epoch)), str(epoch))
             for status, many in (("2xx", fine), ("5xx", failed), ("4xx", 1_000)):
-                requests.labels(pipeline, str(epoch), str(epoch), status).inc(many)
+                requests.labels(*of, status).inc(many)
             for _ in range(fine + failed):
-                took.labels(pipeline, str(epoch), str(epoch)).observe(seconds)
+                took.labels(*of).observe(seconds)
         for version, (scored, failed, total) in (shadows or {}).items():
             rows.labels(pipeline, version, "scored").inc(scored)
             rows.labels(pipeline, version, "failed").inc(failed)

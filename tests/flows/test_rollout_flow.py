@@ -249,7 +249,7 @@ def test_where_a_person_has_decided_people_are_told_and_nothing_is_rolled_back(
     else:
         version = "4"
         rolled.ledger.crown(replace(change_of(rolled.site, rolled.judge("4")), kind="forced"), expected_epoch=2)
-    scorer.count({2: (10, 30)} if who == "cord" else {2: (100, 0), 3: (10, 30)})
+    scorer.count({2: (10, 30)} if who == "cord" else {2: (100, 0), 3: (10, 30)}, versions={3: "4"})
     roll_out(rolled.site, BEGAN)
     (told, incident) = roll_out(rolled.site, BEGAN)
     assert (told.kind, told.subject, told.outcome) == ("probation", version, "told")

@@ -1,7 +1,7 @@
 """What a scorer tells of itself is read as it is meant, or not at all; and what a sweep remembers of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from andon.settings import Settings
+from registry.ledger import Champion, Change
 from tasks.live import Silent, described, read_figures, scorer_status
 from tasks.rollout_memo import HOUR, Look, Memo, read_memo, write_memo
 from tasks.site import Site
@@ -19,12 +20,33 @@ about: Any = pytest.approx
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
+class Reigns:
+    """A ledger in which versions 1 and 2 were champion, and then 1 again."""
+
+    def champions(self, pipeline: str) -> list[Champion]:
+        known = Change(
+            pipeline=pipeline,
+            kind="adoption",
+            version="",
+            bundle_sha256="",
+            trained_until=NOW,
+            why="so",
+            data_time=NOW,
+            actor="bob",
+        )
+        return [
+            Champion(change=replace(known, version=version), epoch=epoch, from_version=None, recorded_at=NOW)
+            for epoch, version in ((1, "1"), (2, "2"), (3, "1"))
+        ]
+
+
 @dataclass
 class Place:
     """What is asked of a site here."""
 
     settings: Settings
     name: str = "rides"
+    ledger: Reigns = field(default_factory=Reigns)
 
 
 @pytest.fixture
@@ -52,6 +74,14 @@ def test_figures_are_those_of_the_pipeline_by_reign_and_by_shadow(scorer: Scorer
     other = read_figures(at(scorer.url, tmp_path))
     assert other is not None
     assert (other.reigns, other.shadows) == ({}, {})
+
+
+def test_a_reign_is_not_charged_with_what_another_homes_champion_did(scorer: Scorer, tmp_path: Path) -> None:
+    scorer.count({1: (30, 1), 2: (200, 90), 3: (40, 2), 4: (50, 3)}, versions={2: "7", 3: "1"})
+    figures = read_figures(at(scorer.url, tmp_path))
+    assert figures is not None
+    told = {epoch: (live.requests, live.failed) for epoch, live in figures.reigns.items()}
+    assert told == {1: (31, 1), 3: (42, 2)}
 
 
 def test_the_token_is_sent_where_there_is_one(scorer: Scorer, tmp_path: Path) -> None:
