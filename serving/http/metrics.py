@@ -1,7 +1,8 @@
 """What Prometheus is told. With PROMETHEUS_MULTIPROC_DIR each process writes files there, and all of them are told.
 
 The variable must be set before the first Metrics of a process is made, and a directory has one scorer: counters of dead
-workers stay in it, what only living ones have goes by `forget_worker`. A request costs two numbers (about 3 us).
+workers stay in it, what only living ones have goes by `forget_worker`. A request costs two numbers (about 3 us). On a
+full disk numbers are lost, and nothing else (metric_files.py).
 """
 
 import os
@@ -65,6 +66,9 @@ class Metrics:
     def __init__(self) -> None:
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram  # chooses its storage when imported
 
+        from serving.http.metric_files import allocate_first
+
+        allocate_first()
         self._registry = registry = CollectorRegistry()
         of = ("pipeline", "version", "epoch")
         self._requests = Counter("andon_requests", "Requests by outcome", (*of, "status"), registry=registry)
