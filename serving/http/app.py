@@ -11,7 +11,7 @@ import msgspec
 from serving.http.auth import Auth
 from serving.http.batching import ALL_ERRORS
 from serving.http.desk import Desk, DisconnectedError, Message, Receive, no_champion
-from serving.http.head import Headers, body_bytes, check_token
+from serving.http.head import Headers, body_bytes, check_token, has_token
 from serving.http.health import condition, health
 from serving.http.lane import JSON, Reply, sentence
 from serving.http.limits import Limits
@@ -126,7 +126,7 @@ class App:
         tokens = self._auth.trouble
         told = condition(self._slots, tokens=tokens)
         status = 503 if told == "unready" else 200
-        if not self._auth.allows(dict(headers).get(b"authorization")):
+        if not has_token(headers, self._auth):
             return _json({"status": told}, status)
         return _json(health(self._slots, now=datetime.now(UTC), tokens=tokens), status)
 
