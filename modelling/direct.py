@@ -57,7 +57,7 @@ class Direct:
         for position, name, levels in self.categories:
             for row, value in enumerate(columns[position]):
                 if value is not None and value not in levels:
-                    refuse_level(name, row, value)
+                    refuse_level(name, row)
 
 
 def direct(spec: Spec, encoding: Encoding) -> Direct | None:

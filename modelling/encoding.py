@@ -17,7 +17,6 @@ from validation.errors import ContractError, DefinitionError
 
 # A level with fewer training rows says more about chance than about the level: it is encoded like an unseen one.
 MIN_LEVEL_ROWS = 20
-SHOWN = 50  # characters of a level in an error
 
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
@@ -70,15 +69,14 @@ class Encoding:
             if column.levels is not None and column.name in inputs.columns:
                 values = inputs[column.name].cast(pl.String)
                 for row in (values.is_not_null() & ~values.is_in(list(column.levels))).arg_true().head(1):
-                    refuse_level(column.name, row, values[row])
+                    refuse_level(column.name, row)
 
 
-def refuse_level(name: str, row: int, level: str) -> NoReturn:
-    """UnknownLevelError that names the first 50 characters of the level; rows count from 0."""
-    shown = level if len(level) <= SHOWN else f"{level[:SHOWN]}..."
+def refuse_level(name: str, row: int) -> NoReturn:
+    """UnknownLevelError that names column and row, but not the level, which is the caller's; rows count from 0."""
     raise UnknownLevelError(
-        f"column {name!r}, row {row}: the model knows no {shown!r}, or too few rows of it; send a level that it was "
-        'trained on, or null, or set Serving(on_unknown="missing")'
+        f"column {name!r}, row {row}: a level that the model does not know, or too few rows of it; send one that it "
+        'was trained on, or null, or set Serving(on_unknown="missing")'
     )
 
 

@@ -254,9 +254,12 @@ def test_a_level_that_the_model_does_not_know_is_refused_where_the_definition_sa
     found.verify()
     assert (found.is_direct, found.serving) == (WAYS[features], Serving(on_unknown="refuse"))
     assert len(found.predict_values(asked("north", None))) == 2
-    with pytest.raises(UnknownLevelError, match=r"column 'stop', row 1: the model knows no 'x{50}\.\.\.', or too few"):
+    with pytest.raises(
+        UnknownLevelError, match=r"column 'stop', row 1: a level that the model does not know"
+    ) as caught:
         found.predict_values(asked("north", LONG))
-    with pytest.raises(UnknownLevelError, match="column 'stop', row 0: the model knows no '', or too few"):
+    assert "xxx" not in str(caught.value), "an answer and a log quote no values"
+    with pytest.raises(UnknownLevelError, match=r"column 'stop', row 0: a level that the model does not know"):
         found.predict_values(asked(""))
     assert np.isfinite(found.predict(rides(5).with_columns(stop=pl.lit(LONG)))).all()  # a batch is never refused
 
