@@ -49,6 +49,15 @@ class Status(Struct, frozen=True, tag=True):
     workers: Mapping[str, str]
 
 
+class Tokens(Struct, frozen=True, tag=True):
+    """The digests of the token file's last good tokens: for a worker that starts while the file is no good."""
+
+    digests: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        return f"Tokens({len(self.digests)})"
+
+
 class Listen(Struct, frozen=True, tag=True):
     """Take connections: what serves was committed."""
 
@@ -92,7 +101,7 @@ class Pong(Struct, frozen=True, tag=True):
     number: int
 
 
-ToWorker = Prepare | Commit | Abandon | Status | Listen | Ping
+ToWorker = Prepare | Commit | Abandon | Status | Tokens | Listen | Ping
 ToSupervisor = Started | Ready | Failed | Committed | Listening | Pong
 
 _TO_WORKER = msgspec.json.Decoder(ToWorker)

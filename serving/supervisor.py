@@ -23,10 +23,11 @@ from registry.ledger import Champion
 from registry.store import ModelStore
 from serving.fleet import LOOK_SECONDS, Fleet, Hooks
 from serving.follower import Follower, memory_of
+from serving.http.auth import auth_of
 from serving.http.metrics import Metrics, forget_worker
 from serving.ledger_link import LedgerLink
 from serving.member import Member, worker_environment
-from serving.messages import Status
+from serving.messages import Status, Tokens
 from serving.options import WorkerOptions
 from serving.phases import Serving
 from serving.shadows import Shadows
@@ -58,7 +59,7 @@ class Supervisor:
     def __init__(self, settings: Settings, listener: socket.socket, shape: Shape, *, metrics: Path) -> None:
         home, names = settings.home.absolute(), shape.options.pipelines
         self._settings, self._listener, self._shape = settings, listener, shape
-        self._env = worker_environment(str(metrics))
+        self._env, self._auth = worker_environment(str(metrics)), auth_of(settings)
         self._link, lake = LedgerLink(settings.ledger), open_lake(settings)
         self._vetter = Vetter(bundles=home / "bundles", store=self._store)
         hooks = Hooks(spawn=self._spawn, repair=self._repair, lost=_tell_lost, buried=forget_worker)
@@ -108,9 +109,10 @@ class Supervisor:
         threading.Thread(target=self._warm, name="warm", daemon=True).start()
 
     async def _tick(self) -> None:
-        """Once a second, what is known here alone is written down for /metrics."""
+        """Once a second, what is known here alone is written down for /metrics, and good tokens are kept."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
+            self._auth.look()
             for name, keeper in self._keepers.items():
                 self._metrics.waiting(name, keeper.waiting)
                 for version, figures in list(keeper.figures.items()):
@@ -118,7 +120,9 @@ class Supervisor:
 
     async def _spawn(self) -> Member:
         options = msgspec.json.encode(self._shape.options).decode()
-        return await Member.spawn(self._listener, [options], self._env)
+        member = await Member.spawn(self._listener, [options], self._env)
+        member.tell(Tokens(self._auth.of_file))
+        return member
 
     def _repair(self, champion: Champion) -> Path:
         return self._vetter.folder(champion.change)

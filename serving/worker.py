@@ -24,7 +24,7 @@ import uvicorn
 import andon  # noqa: F401  # what definitions import: not while requests wait
 from andon.settings import Settings
 from serving.http.app import App
-from serving.http.auth import auth_of
+from serving.http.auth import Auth, auth_of
 from serving.http.batching import ALL_ERRORS
 from serving.http.limits import Limits
 from serving.http.metrics import Metrics
@@ -44,6 +44,7 @@ from serving.messages import (
     Ready,
     Started,
     Status,
+    Tokens,
     ToSupervisor,
     ToWorker,
     line,
@@ -51,6 +52,7 @@ from serving.messages import (
 )
 from serving.options import WorkerOptions
 from serving.slot import Served, Slot
+from validation.errors import AndonError, DefinitionError
 from validation.failpoints import reached
 
 GRACE_SECONDS = 30
@@ -61,11 +63,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class Orders:
-    """Carries out what the supervisor asks for. `listen`, `ended`: what the server is to do."""
+    """Carries out what the supervisor asks for. `listen`: what the server is to do."""
 
-    def __init__(self, slots: dict[str, Slot], loader: Loader, say: Callable[[ToSupervisor], None]) -> None:
-        self.listen, self.ended = False, False
-        self._slots, self._loader, self._say = slots, loader, say
+    def __init__(
+        self, slots: dict[str, Slot], loader: Loader, say: Callable[[ToSupervisor], None], *, auth: Auth | None = None
+    ) -> None:
+        self.listen = False
+        self._slots, self._loader, self._say, self._auth = slots, loader, say, auth or Auth()
         self._prepared: dict[int, Served] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._preparing: set[asyncio.Task[None]] = set()
@@ -84,6 +88,8 @@ class Orders:
             case Status(pipeline, trouble, looked_at, workers):
                 slot = self._slots[pipeline]
                 slot.trouble, slot.looked_at, slot.workers = trouble, looked_at, workers
+            case Tokens(digests):
+                self._auth.hold(digests)
             case Ping(number):
                 self._say(Pong(number))
             case Listen():
@@ -121,21 +127,26 @@ class Orders:
 class _Server(uvicorn.Server):
     """Listens when it is told to."""
 
-    def __init__(self, config: uvicorn.Config, slots: dict[str, Slot], loader: Loader, app: App) -> None:
+    def __init__(self, config: uvicorn.Config, slots: dict[str, Slot], loader: Loader, app: App, *, auth: Auth) -> None:
         super().__init__(config)
-        self._app = app
+        self._app, self._auth = app, auth
         self._slots, self._loader = slots, loader
         self._reading: asyncio.Task[None] | None = None
         self.control: socket.socket | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say that it has started, do what is asked, and return when it listens, or is to end."""
+        """Say that it has started, do what is asked, and return when it listens, or is to end.
+
+        DefinitionError when it is to listen, but knows no token to let anybody in.
+        """
         reader, writer = await asyncio.open_connection(sock=self.control, limit=LONGEST_LINE)
-        orders = Orders(self._slots, self._loader, lambda message: writer.write(line(message)))
+        orders = Orders(self._slots, self._loader, lambda message: writer.write(line(message)), auth=self._auth)
         self._reading = asyncio.create_task(self._read(reader, orders))
         writer.write(line(Started()))
         while not (orders.listen or self.should_exit):
             await asyncio.sleep(0.02)
+        if orders.listen and self._auth.lets_nobody_in:
+            raise DefinitionError(self._auth.trouble.removeprefix("degraded: "))
         if not self.should_exit:
             await super().startup(sockets)
             writer.write(line(Listening()))
@@ -170,7 +181,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listener, control, options = arguments or sys.argv[1:]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     sys.setswitchinterval(_SWITCH_SECONDS)
-    run(int(listener), int(control), msgspec.json.decode(options, type=WorkerOptions))
+    try:
+        run(int(listener), int(control), msgspec.json.decode(options, type=WorkerOptions))
+    except AndonError as error:
+        sys.stderr.write(f"worker {os.getpid()}: {error}\n")
+        return error.exit_code
     return 0
 
 
@@ -180,8 +195,9 @@ def run(listener: int, control: int, options: WorkerOptions) -> None:
     limits = Limits(connections=options.limit_connections)
     slots, loader = {name: Slot(name) for name in options.pipelines}, Loader(settings)
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="predict") as pool:
-        app = App(slots, pool, auth=auth_of(settings), metrics=Metrics(), limits=limits)
-        server = _Server(_config(app, limits, options), slots, loader, app)
+        auth = auth_of(settings, on_trouble="wait")
+        app = App(slots, pool, auth=auth, metrics=Metrics(), limits=limits)
+        server = _Server(_config(app, limits, options), slots, loader, app, auth=auth)
         server.control = socket.socket(fileno=control)
         server.run(sockets=[socket.socket(fileno=listener)])
         app.update()

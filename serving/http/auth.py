@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 from andon.settings import Settings
 from validation.errors import DefinitionError
@@ -19,6 +20,7 @@ MOST_TOKENS = 100  # each request is compared with all of them
 LOOK_SECONDS = 1.0  # how often the file is looked at, at most
 
 _SCHEME = b"bearer "
+_DEGRADED = "degraded: "
 _REMEDY = "make one: openssl rand -hex 32"
 _Stamp = tuple[int, int, int]
 
@@ -27,28 +29,63 @@ class Auth:
     """Knows the good tokens; without any, everybody may ask. `trouble` says why the file's last tokens still hold."""
 
     def __init__(
-        self, tokens: Iterable[str] = (), *, file: Path | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        tokens: Iterable[str] = (),
+        *,
+        file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        on_trouble: Literal["raise", "wait"] = "raise",
     ) -> None:
-        """DefinitionError when a token is too short, or the file cannot be read or holds none."""
+        """DefinitionError when a token is too short, or the file cannot be read or holds none.
+
+        With `on_trouble="wait"` a file that is no good lets nobody in until it is, or until `hold` is called.
+        """
         self.trouble = ""
         self._fixed = _digests(tokens, where="ANDON_SCORER_TOKENS")
         self._file, self._clock = file, clock
         self._stamp: _Stamp | None = None
         self._look_at = clock() + LOOK_SECONDS
-        self._good = self._fixed
+        self._of_file: tuple[bytes, ...] = ()
         if file is not None:
-            self._stamp, of_file = _read(file)
-            self._good = self._fixed + of_file
+            try:
+                self._stamp, self._of_file = _read(file)
+            except (OSError, DefinitionError) as error:
+                if on_trouble == "raise":
+                    raise
+                self.trouble = f"{_DEGRADED}{error}"
+        self._good = self._fixed + self._of_file
 
     @property
     def required(self) -> bool:
         """Whether a request needs a token."""
         return self._file is not None or bool(self._fixed)
 
-    def allows(self, authorization: bytes | None) -> bool:
-        """Whether the value of the header `authorization` (None: there is none) carries a good token."""
+    @property
+    def of_file(self) -> tuple[bytes, ...]:
+        """The digests of the last good tokens of the file."""
+        return self._of_file
+
+    @property
+    def lets_nobody_in(self) -> bool:
+        """Whether tokens are needed, and none is known."""
+        return self.required and not self._good
+
+    def hold(self, of_file: Iterable[bytes]) -> None:
+        """Let these digests be the last good ones of the file, if it has not been read yet."""
+        told = tuple(of_file)
+        if told and self._file is not None and not self._of_file:
+            self._of_file = told
+            self._good = self._fixed + self._of_file
+            self.trouble = _trouble(self.trouble.removeprefix(_DEGRADED))
+
+    def look(self) -> None:
+        """See whether the file has changed; at most once a second."""
         if self._file is not None and self._clock() >= self._look_at:
             self._look(self._file)
+
+    def allows(self, authorization: bytes | None) -> bool:
+        """Whether the value of the header `authorization` (None: there is none) carries a good token."""
+        self.look()
         if not self.required:
             return True
         if authorization is None or authorization[:7].lower() != _SCHEME:
@@ -63,17 +100,17 @@ class Auth:
         self._look_at = self._clock() + LOOK_SECONDS
         try:
             if _stamp(file) != self._stamp or self.trouble:
-                self._stamp, of_file = _read(file)
-                self._good = self._fixed + of_file
+                self._stamp, self._of_file = _read(file)
+                self._good = self._fixed + self._of_file
                 self.trouble = ""
         except (OSError, DefinitionError) as error:
-            self.trouble = f"degraded: the last good tokens hold on: {error}"
+            self.trouble = _trouble(error)
 
 
-def auth_of(settings: Settings) -> Auth:
-    """The tokens of the settings; DefinitionError when they are no good ones."""
-    listed = settings.scorer_tokens.get_secret_value().split(",")
-    return Auth([token.strip() for token in listed if token.strip()], file=settings.scorer_token_file)
+def auth_of(settings: Settings, *, on_trouble: Literal["raise", "wait"] = "raise") -> Auth:
+    """The tokens of the settings; DefinitionError when they are no good ones (of a file: see Auth)."""
+    tokens = [token.strip() for token in settings.scorer_tokens.get_secret_value().split(",")]
+    return Auth(filter(None, tokens), file=settings.scorer_token_file, on_trouble=on_trouble)
 
 
 def check_exposure(host: str, auth: Auth, *, tls: bool) -> str:
@@ -94,6 +131,10 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _trouble(error: object) -> str:
+    return f"{_DEGRADED}the last good tokens hold on: {error}"
 
 
 def _read(file: Path) -> tuple[_Stamp, tuple[bytes, ...]]:

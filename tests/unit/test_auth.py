@@ -144,3 +144,39 @@ def test_others_need_tokens_and_should_have_tls(host: str) -> None:
         check_exposure(host, Auth(), tls=True)
     assert check_exposure(host, Auth([OLD]), tls=True) == ""
     assert "unencrypted" in check_exposure(host, Auth([OLD]), tls=False)
+
+
+def test_a_start_while_the_file_is_no_good_holds_what_it_is_told_until_the_file_is_good_again(tmp_path: Path) -> None:
+    file, clock = tmp_path / "tokens", Clock()
+    file.write_text(OLD)
+    before = Auth([OTHER], file=file)
+    file.unlink()
+    auth = Auth(file=file, clock=clock, on_trouble="wait")
+    assert auth.lets_nobody_in
+    assert not allows(auth, OLD)
+    assert auth.trouble.startswith("degraded: the token file ")
+    auth.hold(before.of_file)
+    assert [allows(auth, token) for token in (OLD, NEW, OTHER)] == [True, False, False]
+    assert auth.trouble.startswith("degraded: the last good tokens hold on: the token file ")
+    clock.now += LOOK_SECONDS
+    assert allows(auth, OLD)
+    file.write_text(NEW)
+    clock.now += LOOK_SECONDS
+    assert [allows(auth, token) for token in (OLD, NEW)] == [False, True]
+    assert auth.trouble == ""
+
+
+def test_what_a_file_says_is_better_than_what_somebody_tells(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(OLD)
+    auth, open_to_all = Auth(file=file, on_trouble="wait"), Auth()
+    for one in (auth, open_to_all):
+        one.hold(Auth([], file=_written(tmp_path / "others", NEW)).of_file)
+        assert not one.lets_nobody_in
+    assert [allows(auth, token) for token in (OLD, NEW)] == [True, False]
+    assert not open_to_all.required
+
+
+def _written(file: Path, text: str) -> Path:
+    file.write_text(text)
+    return file
