@@ -12,7 +12,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: setup demo test lint test-pure test-real slow slow-loop slow-rest packages lock clean
+.PHONY: setup demo test lint test-pure test-flows test-stores slow slow-loop slow-rest packages lock clean
 
 setup: $(READY)
 
@@ -31,8 +31,8 @@ demo: setup
 
 # Side by side, since the tests with real servers mostly wait; each part is shown when it has ended.
 test: setup packages
-	@echo "Lint and types, pure tests, and tests with real servers: two at a time, some minutes ..."
-	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target test-real lint test-pure
+	@echo "Lint and types, pure tests, and tests with real servers: three at a time, some minutes ..."
+	@$(MAKE) --no-print-directory --keep-going --jobs 3 --output-sync=target test-flows test-stores lint test-pure
 
 lint:
 	$(BIN)/ruff check .
@@ -42,8 +42,11 @@ lint:
 test-pure:
 	$(BIN)/python -m pytest -m "not slow" tests/unit
 
-test-real:
-	$(BIN)/python -m pytest -m "not slow" --ignore tests/unit
+test-flows:
+	$(BIN)/python -m pytest -m "not slow" tests/flows tests/e2e
+
+test-stores:
+	$(BIN)/python -m pytest -m "not slow" tests/contract
 
 # Side by side, too: what lands, and the loop around the champion.
 slow: setup packages
