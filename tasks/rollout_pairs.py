@@ -45,7 +45,7 @@ class Pairs:
     """`rows` that the shadow was given, `failed` of them; `skipped` besides: they could not be given to it.
 
     Of those whose label is mature, in blocks of time that are over: the `live` loss and that of the `shadow`, one each,
-    and its block. `unlabelled`: those that may yet have one.
+    and its block. `unlabelled`: those that may yet have one: young ones, and mature ones within the labels' grace.
     """
 
     rows: int
@@ -109,15 +109,18 @@ def _labelled(site: Site, pairing: Pairing, answered: pl.DataFrame, as_of: datet
     spec, rules = site.pipeline.spec, label_rules(site)
     since = (pl.col(spec.time) - pl.lit(pairing.since)).dt.total_microseconds()
     rows = answered.with_columns(_block=since // int(pairing.block / _TICK))
-    over = pl.col("_block") < over_by(pairing, as_of - rules.matures_after)
+    matured = as_of - rules.matures_after
+    over = pl.col("_block") < over_by(pairing, matured)
+    given_up = over & (pl.col(spec.time) < matured - rules.grace)
     table = tables.scan(site.lake.labels(site.name), site.lake.remote)
     if table is None:
-        return rows.clear().with_columns(pl.lit(None, pl.Float64).alias(spec.target)), rows.height
+        return rows.clear().with_columns(pl.lit(None, pl.Float64).alias(spec.target)), rows.filter(~given_up).height
     taken_in = {LABELS: tuple(accepted(site, LABELS))}
     question = Question(as_of=as_of, as_known_at=as_of, batches=taken_in)
     labels = known_labels(table, rules=rules, as_of=as_of, question=question)
-    labelled = rows.lazy().filter(over).join(labels, on=list(spec.key), how="inner").collect()
-    return labelled, rows.filter(~over).height
+    known = rows.lazy().join(labels, on=list(spec.key), how="left").collect()
+    has = over & pl.col(spec.target).is_not_null()
+    return known.filter(has), known.filter(~has & ~given_up).height
 
 
 def _losses(site: Site, change: Change, rows: pl.DataFrame, column: str) -> Floats:

@@ -21,6 +21,7 @@ from tasks.rollout_memo import Look, Memo, read_memo, write_memo
 from tasks.rollout_pairs import Pairing, Pairs, over_by, pairs
 from tasks.rows import as_verdict
 from tasks.site import Site
+from tasks.taking import label_rules
 from tasks.telling import log, note
 from validation.durations import span
 from validation.errors import RefusedError
@@ -119,25 +120,26 @@ def _started(site: Site, champion: Champion, since: datetime) -> ProbationVerdic
 def _looked(site: Site, champion: Champion, row: Recorded, as_of: datetime) -> tuple[ProbationVerdict | None, Memo]:
     """What is to be said of the champion now (None: no news), and what is to be remembered once it is said."""
     known, policy = as_verdict(row, ProbationVerdict), site.pipeline.rollout
+    rules, started = label_rules(site), row.outcome == "started"
     length = known.until - known.since
     looks = looks_of(policy, length, least=site.pipeline.gate.min_blocks)
-    figures = read_figures(site) if row.outcome == "started" else None
+    figures = read_figures(site) if started else None
     memo = _remembered(site, read_memo(site).of(champion.epoch), figures)
     pairing = _pairing(site, champion, known)
-    over = over_by(pairing, as_of - span(site.pipeline.labels.matures_after))
-    labels_over = over >= looks.planned
+    over, ended = over_by(pairing, as_of - rules.matures_after), as_of >= known.until
+    last = as_of - rules.matures_after - rules.grace >= known.until  # what has no label now will have none
     facts = WatchFacts(
         live=_live(figures, memo),
         before=figures.reigns.get(champion.epoch - 1) if figures else None,
         hands_off=_hands_off(site, champion),
-        is_over=as_of >= known.until and (row.outcome == "started" or labels_over),
-        labels_over=labels_over,
     )
     look = looks.at(over)
     seen = _look(site, look)
-    if (look and seen != memo.looked) or facts.is_over:
+    if (look and seen != memo.looked) or (ended and (started or last)):
         found = pairs(site, pairing, as_of)
+        labels_over = over >= looks.planned and not found.unlabelled
         facts = replace(facts, gain=_gain(found, look, looks), look=look, unlabelled=found.unlabelled)
+        facts = replace(facts, labels_over=labels_over, is_over=ended and (started or labels_over))
         memo = memo.with_look(seen)
     decision = decide_watch(facts, policy, looks)
     return (None if decision is None else _worded(known, facts, decision, as_of)), memo

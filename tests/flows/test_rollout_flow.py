@@ -328,6 +328,24 @@ def test_labels_that_come_later_than_they_are_mature_are_looked_at_when_they_com
     assert "on the 240 rows in 5 blocks of time" in told.reasons[0]
 
 
+def test_labels_are_waited_for_after_the_last_look_until_their_grace_is_over(
+    rolled: Rolling, worse: pl.DataFrame
+) -> None:
+    (waits,) = roll_out(rolled.site, day(22))
+    assert waits.reasons == ("its answers were fine; 336 of them still wait for labels",)
+    assert roll_out(rolled.site, day(28, 23)) == []
+    rolled.label(worse, as_of=day(28, 23))
+    (told, *_) = roll_out(rolled.site, day(28, 23))
+    assert (told.kind, told.outcome) == ("probation", "told")
+    assert "on the 336 rows in 7 blocks of time" in told.reasons[0]
+
+
+@pytest.mark.usefixtures("worse")
+def test_labels_that_never_come_are_given_up_when_their_grace_is_over(rolled: Rolling) -> None:
+    assert found(roll_out(rolled.site, day(22))) == [("probation", "2", "waits for labels")]
+    assert found(roll_out(rolled.site, day(29))) == [("probation", "2", "fine")]
+
+
 def test_a_look_whose_finding_the_ledger_did_not_take_is_had_again(
     rolled: Rolling, worse: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
