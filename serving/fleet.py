@@ -38,13 +38,15 @@ class Hooks:
     """Whom the fleet asks and tells.
 
     `spawn` starts a worker; `repair` makes sure that a champion's bundle lies whole on this machine, in a thread;
-    `lost` hears of a pipeline that no worker can serve any more; `buried` of the process id of each that ended.
+    `lost` hears of a pipeline that no worker can serve any more; `buried` of the process id of each that ended; `taken`,
+    in a thread, of each champion that a new worker has loaded, before it listens.
     """
 
     spawn: Callable[[], Awaitable[Member]]
     repair: Callable[[Champion], Path]
     lost: Callable[[str, str], None]
     buried: Callable[[int], None]
+    taken: Callable[[Champion], None]
 
 
 class Fleet:
@@ -219,6 +221,7 @@ class Fleet:
         """The swap lock is held: what is served does not change meanwhile."""
         for pipeline, serving in self._serving.items():
             await member.commit(Commit(tickets[pipeline], pipeline, serving.trouble), seconds=self._ready_seconds)
+            await asyncio.to_thread(self._hooks.taken, serving.champion)
         for status in self._statuses.values():
             member.tell(status)
         await member.listen(seconds=self._ready_seconds)

@@ -108,6 +108,11 @@ class Follower:
         self.trouble = trouble
         self._stage.tell(self.pipeline, trouble, self._looked_at)
 
+    def taken(self, champion: Champion) -> None:
+        """A new worker has loaded it: so it can be fallen back on, from before its first answer on. In any thread."""
+        if remembered(self._memory) != champion:
+            self._remember(champion)
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:

@@ -62,7 +62,7 @@ class Supervisor:
         self._env, self._auth = worker_environment(str(metrics)), auth_of(settings)
         self._link, lake = LedgerLink(settings.ledger), open_lake(settings)
         self._vetter = Vetter(bundles=home / "bundles", store=self._store)
-        hooks = Hooks(spawn=self._spawn, repair=self._repair, lost=_tell_lost, buried=forget_worker)
+        hooks = Hooks(spawn=self._spawn, repair=self._repair, lost=_tell_lost, buried=forget_worker, taken=self._taken)
         self._fleet = Fleet(hooks, count=shape.workers, ready_seconds=shape.ready_seconds)
         self._metrics = Metrics()
         self._stage = _Stage(self._fleet, self._vetter, self._metrics)
@@ -126,6 +126,11 @@ class Supervisor:
 
     def _repair(self, champion: Champion) -> Path:
         return self._vetter.folder(champion.change)
+
+    def _taken(self, champion: Champion) -> None:
+        for follower in self._followers:
+            if follower.pipeline == champion.change.pipeline:
+                follower.taken(champion)
 
     def _store(self) -> ModelStore:
         with self._opening:

@@ -81,11 +81,12 @@ class World:
         self.folder, self.ways = folder, list(ways)
         self.lost: list[tuple[str, str]] = []
         self.buried: list[int] = []
+        self.taken: list[tuple[str, int]] = []  # the version, and how many took requests by then
         self.broken = ""
         self.odd: Exception | None = None
         self.together: threading.Barrier | None = None  # repairs wait for one another
         hooks = Hooks(spawn=self.spawn, repair=self.repair, lost=lambda *told: self.lost.append(told),
-                      buried=self.buried.append)  # fmt: skip
+                      buried=self.buried.append, taken=self.take)  # fmt: skip
         self.fleet = Fleet(hooks, count=count, ready_seconds=READY_SECONDS)
         self.fleet.looked.set()
 
@@ -105,6 +106,9 @@ class World:
         if self.broken:
             raise RegistryError(self.broken)
         return self.folder / champion.change.version
+
+    def take(self, champion: Champion) -> None:
+        self.taken.append((champion.change.version, len(self.fleet.workers)))
 
     async def swap(self, version: int) -> int:
         new = Serving(champion=champion(version), folder=self.folder / str(version))
@@ -155,6 +159,7 @@ def test_all_prepare_before_any_commits_and_a_new_worker_gets_it_before_it_liste
         one.kill()
         await until(lambda: one.pid in world.buried and len(world.fleet.workers) == 2)
         assert world.living()[-1] == ["prepare 1", "commit 1", "listen"]
+        assert world.taken == [("1", 1)], "told before the new worker takes requests"
 
     running(tmp_path)(act)
 

@@ -88,6 +88,14 @@ def test_a_new_champion_is_loaded_once_and_remembered(world: World) -> None:
     assert remembered(memory_of(world.home, "trips")) == world.champion
 
 
+def test_what_was_served_by_nobody_is_remembered_as_soon_as_a_worker_takes_it(world: World) -> None:
+    follower, world.champion, world.crew = world.follower(), champion(1, "1"), 0
+    follower.step()
+    assert remembered(memory_of(world.home, "trips")) is None
+    follower.taken(world.champion)
+    assert remembered(memory_of(world.home, "trips")) == world.champion
+
+
 def test_a_rollback_is_followed_as_well(world: World) -> None:
     follower = world.follower()
     for epoch, version in ((1, "1"), (2, "2"), (3, "1")):
