@@ -38,8 +38,8 @@ class Hooks:
     """Whom the fleet asks and tells.
 
     `spawn` starts a worker; `repair` makes sure that a champion's bundle lies whole on this machine, in a thread;
-    `lost` hears of a pipeline that no worker can serve any more; `buried` of the process id of each that ended; `taken`,
-    in a thread, of each champion that a new worker has loaded, before it listens.
+    `lost` hears of a pipeline that no worker can serve any more; `buried` of the process id of each that ended;
+    `taken`, in a thread, of each champion that a new worker has loaded, before it listens.
     """
 
     spawn: Callable[[], Awaitable[Member]]
