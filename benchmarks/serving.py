@@ -25,12 +25,12 @@ from benchmarks.show import CONSOLE
 CELLS = ((1, 1), (1, 8), (1, 64), (MANY, 1), (MANY, 8))  # rows, connections
 TREES = (500, 2_000)
 _THREADS: Mapping[str, Mapping[str, str]] = {"own": {}, "one": {"OMP_NUM_THREADS": "1"}}
-_WARM_SECONDS = 1.0
+_WARM_SECONDS = 1
 
 Cells = dict[str, dict[str, Any]]
 
 
-def main(*, seconds: float, only: Sequence[str], quick: bool) -> None:
+def main(*, seconds: int, only: Sequence[str], quick: bool) -> None:
     """Measure in a scratch folder; tables on stderr, one line of JSON on stdout."""
     with tempfile.TemporaryDirectory(prefix="andon-serving-") as folder:
         scratch = Path(folder)
@@ -50,20 +50,20 @@ def main(*, seconds: float, only: Sequence[str], quick: bool) -> None:
     )
 
 
-def _compare(world: World, scratch: Path, seconds: float, only: Sequence[str]) -> dict[str, Cells]:
+def _compare(world: World, scratch: Path, seconds: int, only: Sequence[str]) -> dict[str, Cells]:
     servers = [OURS, TRIVIAL, *PEERS.values()]
     chosen = [server for server in servers if not only or server.name in only]
     return {server.name: _measure(server, world, scratch, seconds, CELLS) for server in chosen}
 
 
-def _compare_features(world: World, scratch: Path, seconds: float, only: Sequence[str]) -> dict[str, Cells]:
+def _compare_features(world: World, scratch: Path, seconds: int, only: Sequence[str]) -> dict[str, Cells]:
     servers = [OURS, MLFLOW_DERIVED]
     chosen = [server for server in servers if not only or server.name in only]
     cells = [cell for cell in CELLS if cell[0] == 1]
     return {server.name: _measure(server, world, scratch, seconds, cells) for server in chosen}
 
 
-def _measure(server: Server, world: World, scratch: Path, seconds: float, cells: Sequence[tuple[int, int]]) -> Cells:
+def _measure(server: Server, world: World, scratch: Path, seconds: int, cells: Sequence[tuple[int, int]]) -> Cells:
     """Every cell; of a peer's two settings the better."""
     settings = _THREADS if server.name in PEERS else {"own": {}}
     best: Cells = {}
@@ -127,7 +127,7 @@ def _rounded(cell: Cell) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each cell")
+    parser.add_argument("--seconds", type=int, default=3, help="of each cell")
     parser.add_argument("--only", default="", help="servers, separated by commas: ours,trivial,mlflow,fastapi,...")
     parser.add_argument("--quick", action="store_true", help="20 trees, to see whether it runs")
     options = parser.parse_args()

@@ -24,7 +24,7 @@ class Cell:
     failed: int
 
 
-def load(url: str, bodies: Path, *, pid: int, connections: int, seconds: float, token: str = "") -> Cell:
+def load(url: str, bodies: Path, *, pid: int, connections: int, seconds: int, token: str = "") -> Cell:
     """One thread of wrk sends the file's bodies in turn, over so many connections."""
     wrk = shutil.which("wrk")
     if wrk is None:
@@ -34,7 +34,7 @@ def load(url: str, bodies: Path, *, pid: int, connections: int, seconds: float, 
         wrk,
         "-t1",
         f"-c{connections}",
-        f"-d{seconds:g}s",
+        f"-d{seconds}s",
         "--timeout",
         "30s",
         "--latency",
