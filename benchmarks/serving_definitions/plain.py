@@ -5,6 +5,7 @@ import polars as pl
 
 from andon import Delivery, Labels, Pipeline, Source
 
+# As in derived.py: a bundle carries its definition's one file, so the two share no module.
 NUMBERS = [f"x{position}" for position in range(24)]
 CATEGORIES = [f"c{position}" for position in range(6)]
 COLUMNS = {
