@@ -16,6 +16,7 @@ import pytest
 from storage.address import Address
 from storage.remote import Remote
 from storage.tables import append, maintain, scan
+from tests import disks
 
 LOCAL = Remote()
 
@@ -174,13 +175,8 @@ def test_a_file_that_cannot_grow_is_an_error_that_leaves_the_table_as_it_was(lab
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root may mount a small disk here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with disks.mounted(tmp_path / "disk", size="4m") as place:
+        yield place
 
 
 @pytest.mark.parametrize("is_copied", [False, True], ids=["written", "copied"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import disks
 from tests.unit.test_serving_metrics import READER, samples
 
 # Counts under so many labels (each takes 2 KB), says what it holds itself, and lives no longer.
@@ -41,13 +42,8 @@ def answered(folder: Path) -> float:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=448k", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with disks.mounted(tmp_path / "disk", size="448k") as place:
+        yield place
 
 
 @pytest.mark.parametrize(("room", "seen"), [(0, 0), (64 * 1024, 1)], ids=["none", "none to grow"])
