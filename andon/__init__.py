@@ -2,7 +2,7 @@
 
 from andon.pipeline import Pipeline
 from andon.places import Delivery, Labels, Lookup, Source, Table
-from modelling.spec import Retrain, Search
+from modelling.spec import Retrain, Search, Training
 from validation.behaviour import Invariant, Monotone
 from validation.contract import Quarantine
 from validation.errors import AndonError, ContractError, DefinitionError, RegistryError
@@ -37,4 +37,5 @@ __all__ = [
     "Source",
     "Suspicion",
     "Table",
+    "Training",
 ]

@@ -18,7 +18,7 @@ import polars as pl
 
 from andon.places import STAMPED, Delivery, Labels, Lookup, Source, Table
 from andon.schemas import check_lookup, check_moment, check_table, looked_up_schema, typed_columns
-from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task
+from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task, Training
 from validation.behaviour import check_columns
 from validation.contract import Quarantine, check_limits
 from validation.definition import check_contract
@@ -56,6 +56,7 @@ class Pipeline:
     suspicion: Suspicion = field(default_factory=Suspicion)
     monitor: Monitor = field(default_factory=Monitor)
     retrain: Retrain = field(default_factory=Retrain)
+    training: Training = field(default_factory=Training)
     search: Search = field(default_factory=Search)
     gate: Gate = field(default_factory=Gate)
     drift: Drift = field(default_factory=Drift)
@@ -197,6 +198,7 @@ class Pipeline:
             target=self.labels.target,
             task=self.task,
             metric=self.metric,
+            training=self.training,
         )
 
     @cached_property

@@ -109,7 +109,7 @@ def loss_model(inputs: pl.DataFrame, predictions: Array, labels: Array, windows:
 
 
 def _fit(matrix: Array, error: Array, encoding: Encoding) -> tuple[str, ...]:
-    from modelling.training import fit_values  # loads lightgbm, which estimates do without
+    from modelling.boosting.growing import fit_values  # loads lightgbm, which estimates do without
 
     return fit_values(matrix, (error, np.square(error)), params=PARAMS, categorical=encoding.categorical, rounds=ROUNDS)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from modelling.spec import Task
 from validation.errors import DefinitionError
@@ -21,10 +22,20 @@ SPACE: Mapping[str, tuple[Number, Number]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """LightGBM's parameters (all of SPACE and nothing else) and the number of trees."""
+    """LightGBM's parameters (all of SPACE and nothing else), the number of trees, and how the rows are used.
+
+    `span_days`: only the newest rows, that many days back from the newest (None: all). `half_life_days`: a row weighs
+    half as much for each such time that it is older than the newest (None: all the same). `way`: "fresh" trees;
+    "continued": `rounds` more of them upon those of the bundle `base` (its sha256); "refit": the trees of `base` with
+    the values of their leaves learned anew.
+    """
 
     params: Mapping[str, Number]
     rounds: int
+    span_days: float | None = None
+    half_life_days: float | None = None
+    way: Literal["fresh", "continued", "refit"] = "fresh"
+    base: str = ""
 
     def __post_init__(self) -> None:
         if set(self.params) != set(SPACE):

@@ -1,7 +1,7 @@
 """What the machine learning needs to know of a pipeline: plain values, so that it never imports the definition."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -16,6 +16,39 @@ Features = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 # The first is the default. All are losses: smaller is better, and a loss of zero is perfect.
 METRICS: dict[str, tuple[str, ...]] = {"binary": ("logloss",), "multiclass": ("logloss",), "regression": ("l2", "l1")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How any model of this pipeline is fitted, by whatever recipe, and within which limits.
+
+    `weight`: a raw numeric column, the weight of each row (above 0); "": all weigh the same. `class_weight`: "balanced"
+    weighs classes as if they were equally frequent. `calibration`: "isotonic" corrects probabilities by a monotone
+    table made of rows that the trees have not seen. `monotone`: input -> 1 (never falls with it) or -1 (never rises).
+    `fixed`: LightGBM parameters that no search changes. `min_level_rows`: a category's level with fewer training rows
+    is taken for an unseen one. `trusted`: inputs that the leak checks do not question. `memory_mb`: most memory that
+    the training process may ask for (0: no limit of ours); `deadline`: after which it is ended.
+    """
+
+    weight: str = ""
+    class_weight: Literal["none", "balanced"] = "none"
+    calibration: Literal["none", "isotonic"] = "none"
+    monotone: Mapping[str, int] = field(default_factory=dict)
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    min_level_rows: int = 20
+    trusted: tuple[str, ...] = ()
+    memory_mb: int = 0
+    deadline: str | timedelta = "1h"
+
+    def __post_init__(self) -> None:
+        check_types(self, part="training")
+        object.__setattr__(self, "deadline", duration(self.deadline, field="training.deadline"))
+        if self.memory_mb < 0:
+            raise DefinitionError(f"training.memory_mb must be 0 (no limit) or more, got {self.memory_mb}")
+        if self.min_level_rows < 1:
+            raise DefinitionError(f"training.min_level_rows must be at least 1, got {self.min_level_rows}")
+        if odd := [name for name, sign in self.monotone.items() if sign not in (1, -1)]:
+            raise DefinitionError(f"training.monotone must be 1 or -1 for each input, got {self.monotone[odd[0]]!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +67,7 @@ class Spec:
     target: str
     task: Task
     metric: str
+    training: Training = field(default_factory=Training)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,21 +93,25 @@ class Retrain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """How long and from where Optuna searches: it ends at `budget_seconds` or after `max_trials`, whichever is first.
+    """How long and where Optuna searches: it ends at `budget_seconds` or after `budget_trials`, whichever is first, or
+    earlier when nothing is to be gained any more.
 
-    `rounds`: most trees of a model; `threads`: LightGBM's threads (1 makes results independent of the machine's load).
+    A search that ends by `budget_trials` finds the same again, whatever the machine's load; one that ends by
+    `budget_seconds` does not. `space`: parameter -> (lowest, highest), in place of the default range. `rounds`: most
+    trees of a model; `threads`: LightGBM's threads.
     """
 
     budget_seconds: float = 60.0
-    max_trials: int = 200
+    budget_trials: int = 200
     seed: int = 7
     rounds: int = 400
     threads: int = 2
+    space: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_types(self, part="search")
         if self.budget_seconds <= 0:
             raise DefinitionError(f"search.budget_seconds must be above 0, got {self.budget_seconds}")
-        for name in ("max_trials", "rounds", "threads"):
+        for name in ("budget_trials", "rounds", "threads"):
             if getattr(self, name) < 1:
                 raise DefinitionError(f"search.{name} must be at least 1, got {getattr(self, name)}")

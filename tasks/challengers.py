@@ -10,9 +10,9 @@ from prefect import task
 from modelling import bundle
 from modelling.bundle import Bundle
 from modelling.recipes import DEFAULT_RECIPES, Recipe
-from modelling.search import search
 from modelling.splits import Split, just_after, split
 from modelling.training import Model, fit
+from modelling.tuning.search import search
 from registry.ledger import Recorded
 from tasks.champions import Incumbent, incumbent
 from tasks.history import searched_at

@@ -41,6 +41,10 @@ class LeaseLostError(RefusedError):
     """The lease expired and another holder took it over, so nothing may be written any more."""
 
 
+class TrainingFailedError(AndonError):
+    """The training process crashed, was killed, asked for too much memory or took too long; the message says which."""
+
+
 class ServiceDownError(AndonError):
     """A service that is needed does not answer; the message names it and how to start it."""
 

@@ -62,7 +62,7 @@ PIPELINE = Pipeline(
     metric="l2",
     monitor=Monitor(every="1d", reference_windows=30, evidence="5d"),
     retrain=Retrain(holdout="5d"),
-    search=Search(budget_seconds=1, max_trials=2, rounds=60, threads=1),
+    search=Search(budget_seconds=1, budget_trials=2, rounds=60, threads=1),
     gate=Gate(min_gain=0.01, min_blocks=4, slices=("carrier",), max_latency_ms=1_000),
     drift=Drift(min_windows=20),
     governor=Governor(cooldown="1d", max_per_month=50),

@@ -22,7 +22,7 @@ from tasks.site import Site, open_sites
 
 ANEW = datetime(2011, 2, 7, tzinfo=UTC)
 POLICIES = """
-    search=Search(budget_seconds=1, max_trials=3, rounds=30, threads=1),
+    search=Search(budget_seconds=1, budget_trials=3, rounds=30, threads=1),
     retrain=Retrain(holdout="3d"),
     monitor=Monitor(evidence="3d", reference_windows=28),
     gate=Gate(min_gain=0.01, alpha=0.3, min_blocks=3),

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from modelling.recipes import DEFAULT_RECIPES
-from modelling.search import search
 from modelling.spec import Search, Spec
+from modelling.tuning.search import search
 from tests.unit.modelling_world import FAST, pipeline_in, rides
 
 
@@ -18,7 +18,7 @@ def spec(tmp_path: Path) -> Spec:
 
 
 def test_the_result_is_at_least_as_good_as_the_start_and_repeatable(spec: Spec) -> None:
-    policy = Search(budget_seconds=600, max_trials=7, rounds=20, threads=1)
+    policy = Search(budget_seconds=600, budget_trials=7, rounds=20, threads=1)
     first, second = (search(spec, rides(), start=FAST, policy=policy, gap="1d") for _ in range(2))
     assert len(first.trials) == 7
     assert min(first.trials) <= first.trials[0]
@@ -28,7 +28,7 @@ def test_the_result_is_at_least_as_good_as_the_start_and_repeatable(spec: Spec) 
 
 def test_a_start_outside_the_space_is_tried_as_it_is(spec: Spec) -> None:
     slow = replace(FAST, params={**FAST.params, "learning_rate": 0.001})
-    found = search(spec, rides(), start=slow, policy=Search(max_trials=2, rounds=30, threads=1), gap="1d")
+    found = search(spec, rides(), start=slow, policy=Search(budget_trials=2, rounds=30, threads=1), gap="1d")
     assert found.trials[1] < found.trials[0]
     assert found.recipe.params == DEFAULT_RECIPES["binary"][0].params
 
@@ -50,7 +50,7 @@ def test_the_deadline_ends_a_trial_in_its_middle_and_the_start_is_kept(spec: Spe
 
 def test_progress_tells_trials_best_loss_and_seconds_left(spec: Spec) -> None:
     told: list[tuple[int, float, float]] = []
-    policy = Search(budget_seconds=600, max_trials=3, rounds=5, threads=1)
+    policy = Search(budget_seconds=600, budget_trials=3, rounds=5, threads=1)
     found = search(
         spec, rides(), start=FAST, policy=policy, gap="1d", progress=lambda *at: told.append(at), clock=lambda: 0.0
     )
@@ -65,5 +65,5 @@ def test_too_few_rows_for_an_inner_split_leave_the_start(spec: Spec, rows: int) 
 
 def test_a_class_that_is_new_in_the_validation_rows_stops_nothing(spec: Spec) -> None:
     kinds = rides().with_columns(late=pl.when(pl.col("ride") > 1_900).then(2).otherwise(pl.col("ride") % 2))
-    policy = Search(budget_seconds=600, max_trials=2, rounds=5, threads=1)
+    policy = Search(budget_seconds=600, budget_trials=2, rounds=5, threads=1)
     assert len(search(replace(spec, task="multiclass"), kinds, start=FAST, policy=policy, gap="1d").trials) == 2

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import polars as pl
 
+from modelling.boosting.dataset import Dataset, dataset
+from modelling.boosting.growing import losses_by_round
+from modelling.boosting.parameters import parameters
 from modelling.encoding import fit_encoding
 from modelling.inputs import inputs_of
 from modelling.labels import classes_of, label_values
 from modelling.recipes import DEFAULT_RECIPES, SPACE, Number, Recipe
 from modelling.spec import Search, Spec
 from modelling.splits import split
-from modelling.training import Dataset, dataset, losses_by_round, parameters
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -58,7 +60,7 @@ def search(
     progress: Progress | None = None,
     clock: Clock = time.monotonic,
 ) -> SearchResult:
-    """Try recipes until `policy.budget_seconds` have passed or `policy.max_trials` are done.
+    """Try recipes until `policy.budget_seconds` have passed or `policy.budget_trials` are done.
 
     The deadline is kept within a trial, to the length of one tree. `progress` is called after each trial with the
     number done, the best loss so far and the seconds left. `gap` is the labels' delay, kept between the two parts.
@@ -75,7 +77,7 @@ def search(
     while True:
         if progress is not None:
             progress(len(losses), min(losses), max(0.0, bench.deadline - clock()))
-        if len(losses) >= policy.max_trials or clock() >= bench.deadline:
+        if len(losses) >= policy.budget_trials or clock() >= bench.deadline:
             return SearchResult(recipe=best, trials=tuple(losses), seconds=clock() - began)
         asked = study.ask(_distributions())
         candidate = Recipe(params=asked.params, rounds=policy.rounds)
