@@ -23,6 +23,7 @@ from modelling.labels import classes_of, label_values
 from modelling.recipes import DEFAULT_RECIPES, SPACE, Number, Recipe
 from modelling.spec import Search, Spec
 from modelling.splits import split
+from modelling.tuning.results import Clock, Incumbent, Place, Progress, SearchResult
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -34,30 +35,17 @@ PATIENCE_ROUNDS = 30  # without a new best loss, a trial ends
 # a trial on 100,000 rows takes about 0.7 s on two threads. Fixed, so that it does not depend on the machine's load.
 ROWS_PER_SECOND = 20_000
 
-Clock = Callable[[], float]
-Progress = Callable[[int, float, float], None]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchResult:
-    """The best recipe, and the loss of each trial on the validation rows; trial 0 is the start.
-
-    Without trials (too few rows for an inner split) the recipe is the start.
-    """
-
-    recipe: Recipe
-    trials: tuple[float, ...]
-    seconds: float
-
-
-def search(
+def search(  # noqa: PLR0913 - what it is told before, and whom it tells meanwhile
     spec: Spec,
     frame: pl.DataFrame,
     *,
     start: Recipe,
     policy: Search,
     gap: str | timedelta,
+    study: Place | None = None,  # noqa: ARG001 - follows
     progress: Progress | None = None,
+    incumbent: Incumbent | None = None,  # noqa: ARG001 - follows
     clock: Clock = time.monotonic,
 ) -> SearchResult:
     """Try recipes until `policy.budget_seconds` have passed or `policy.budget_trials` are done.

@@ -1,0 +1,50 @@
+"""What a search is told and what it tells: plain values, so that nobody who passes them on imports Optuna."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from modelling.recipes import Recipe
+
+Clock = Callable[[], float]
+Progress = Callable[[int, float, float], None]
+Incumbent = Callable[[Recipe, float, Callable[[], str]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a study is kept, so that a killed search goes on: a folder of the caller's, or the URL of a PostgreSQL.
+
+    `name`: of this search; the same name goes on with it. A search whose definition, rows or start has changed
+    needs another name.
+    """
+
+    where: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """The winner's losses of the rows it was grown on (`train`) and of the later ones (`validation`), after each of
+    `rounds`; not every round is measured on the rows it was grown on.
+    """
+
+    rounds: tuple[int, ...] = ()
+    train: tuple[float, ...] = ()
+    validation: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """The best recipe, and the loss of each trial on the validation rows; trial 0 is the start.
+
+    `recipe` is for all rows of the frame: its number of trees is scaled to them. `seconds` by the clock, `cost` by the
+    model of cost (deterministic; in seconds of a usual processor). `ended`: why, as a sentence. Without trials (too few
+    rows for an inner split) the recipe is the start.
+    """
+
+    recipe: Recipe
+    trials: tuple[float, ...]
+    seconds: float
+    cost: float = 0.0
+    ended: str = ""
+    curves: Curves = field(default_factory=Curves)
