@@ -11,6 +11,7 @@ from modelling.encoding import Encoding
 from modelling.engine import Engine
 from modelling.golden import Row, golden
 from modelling.labels import Classes
+from modelling.made import Made
 from modelling.model import Model
 from modelling.recipes import Recipe
 from modelling.schema import dtype_name, parse_dtype
@@ -51,6 +52,7 @@ class Manifest:
     golden_rows: tuple[Row, ...]
     golden_predictions: tuple[tuple[float, ...], ...]
     learned: Description | None = None
+    made: Made | None = None
 
 
 def describe(model: Model, rows: pl.DataFrame, **told: Any) -> Manifest:
@@ -71,6 +73,7 @@ def describe(model: Model, rows: pl.DataFrame, **told: Any) -> Manifest:
         trained_until=model.trained_until,
         golden_rows=golden_rows,
         golden_predictions=golden_predictions,
+        made=model.made,
         **told,
     )
 
@@ -99,6 +102,7 @@ def to_model(manifest: Manifest, *, features: Features, engine: Engine) -> Model
         recipe=manifest.recipe,
         trained_until=manifest.trained_until,
         engine=engine,
+        made=manifest.made,
     )
 
 

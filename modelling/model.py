@@ -11,6 +11,7 @@ from modelling.encoding import Encoding
 from modelling.engine import Engine
 from modelling.inputs import inputs_of, matrix_of
 from modelling.labels import Classes, label_values
+from modelling.made import Made
 from modelling.recipes import Recipe
 from modelling.spec import Spec
 
@@ -25,6 +26,7 @@ class Model:
     recipe: Recipe
     trained_until: datetime
     engine: Engine
+    made: Made | None = None  # not known of what was made before this was kept
 
     def predict(self, raw: pl.DataFrame, *, threads: int = 1) -> NDArray[np.float64]:
         """binary: the probability of 1, (n,); regression: the value, (n,); multiclass: (n, k) in order of `classes`.
