@@ -1,7 +1,7 @@
 """How a model is to be fitted: a recipe, the space in which search looks for better ones, and where it starts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from modelling.spec import Task
@@ -20,14 +20,35 @@ SPACE: Mapping[str, tuple[Number, Number]] = {
 }
 
 
+# What a recipe may say besides; LightGBM's own default where it does not. `max_bin` is fixed with a Dataset.
+OPTIONAL = frozenset(
+    {
+        "lambda_l1",
+        "min_gain_to_split",
+        "path_smooth",
+        "max_depth",
+        "extra_trees",
+        "min_sum_hessian_in_leaf",
+        "cat_smooth",
+        "cat_l2",
+        "max_cat_threshold",
+        "min_data_per_group",
+        "max_cat_to_onehot",
+        "feature_fraction_bynode",
+        "bagging_freq",
+        "max_bin",
+    }
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """LightGBM's parameters (all of SPACE and nothing else), the number of trees, and how the rows are used.
+    """LightGBM's parameters (all of SPACE, some of OPTIONAL), the number of trees, and how the rows are used.
 
     `span_days`: only the newest rows, that many days back from the newest (None: all). `half_life_days`: a row weighs
-    half as much for each such time that it is older than the newest (None: all the same). `way`: "fresh" trees;
-    "continued": `rounds` more of them upon those of the bundle `base` (its sha256); "refit": the trees of `base` with
-    the values of their leaves learned anew.
+    half as much for each such time that it is older than the newest (None: all the same). `way`: "fresh": `rounds`
+    trees; "continued": `more` trees upon those of the bundle `base` (its sha256), and no others; "refit": the trees of
+    `base` with the values of their leaves learned anew.
     """
 
     params: Mapping[str, Number]
@@ -36,12 +57,24 @@ class Recipe:
     half_life_days: float | None = None
     way: Literal["fresh", "continued", "refit"] = "fresh"
     base: str = ""
+    more: int = 0
 
     def __post_init__(self) -> None:
-        if set(self.params) != set(SPACE):
+        unknown, missing = set(self.params) - set(SPACE) - OPTIONAL, set(SPACE) - set(self.params)
+        if unknown or missing:
             raise DefinitionError(f"recipe.params must be exactly {', '.join(SPACE)}, got {', '.join(self.params)}")
         if self.rounds < 1:
             raise DefinitionError(f"recipe.rounds must be at least 1, got {self.rounds}")
+        for name in ("span_days", "half_life_days"):
+            if (days := getattr(self, name)) is not None and not days > 0:
+                raise DefinitionError(f"recipe.{name} must be above 0, got {days}")
+        if self.way == "continued" and self.more < 1:
+            raise DefinitionError(f"recipe.more must be at least 1 tree for a continued model, got {self.more}")
+
+    @property
+    def fresh(self) -> "Recipe":
+        """The same parameters and rows for a model of its own, which needs no base."""
+        return replace(self, way="fresh", base="", more=0)
 
 
 def _recipe(rounds: int, *values: Number) -> Recipe:

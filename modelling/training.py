@@ -16,13 +16,21 @@ from modelling.model import Model
 from modelling.recipes import Recipe
 from modelling.spec import Spec
 from modelling.splits import just_after
-from validation.errors import ContractError
+from validation.errors import ContractError, DefinitionError
 
 __all__ = ["Model", "fit"]
 
 
-def fit(spec: Spec, frame: pl.DataFrame, recipe: Recipe, *, seed: int, threads: int) -> Model:
-    """Train on all rows of `frame` (raw columns and the target). ContractError without rows, or for bad labels."""
+def fit(
+    spec: Spec, frame: pl.DataFrame, recipe: Recipe, *, seed: int, threads: int, base: Model | None = None
+) -> Model:
+    """Train by `recipe` on the rows of `frame` (raw columns and the target) that it asks for, weighted as it and
+    `spec.training` say. `base`: the model whose trees are used, where the recipe's way is not "fresh".
+
+    ContractError without rows, or for bad labels; DefinitionError where `base` is needed and missing.
+    """
+    if recipe.way != "fresh" and base is None:
+        raise DefinitionError(f"a {recipe.way} model needs the model that it is made of; give it, or train afresh")
     until = just_after(frame, time=spec.time)
     if until is None:
         raise ContractError("there are no labelled rows to train on; wait for labels or widen the training span")
