@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from registry.ledger import Change
 from registry.mlflow_store import MlflowStore
 from registry.sql import open_ledger
 from registry.store import Submission
+from tests.ledger_away import ledger_away
 
 NAME, TOKEN, BODIES = "plain", "a-token-of-the-benchmark", 500
 _RECIPE = dict(zip(SPACE, (0.05, 31, 50, 0.8, 0.8, 1.0), strict=True))
@@ -103,17 +104,9 @@ class Home:
             time.sleep(0.02)
         return found[seen]
 
-    @contextmanager
-    def without_ledger(self) -> Iterator[None]:
+    def without_ledger(self) -> AbstractContextManager[None]:
         """As long as this lasts the ledger is not there."""
-        files = sorted(self.settings.home.glob("ledger.db*"))
-        for file in files:
-            file.rename(file.with_name(f"away-{file.name}"))
-        try:
-            yield
-        finally:
-            for file in files:
-                file.with_name(f"away-{file.name}").rename(file)
+        return ledger_away(self.settings.home)
 
     @contextmanager
     def scorer(self, workers: int) -> Iterator[tuple[int, int]]:

@@ -10,9 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,117 +19,43 @@ import httpx
 import numpy as np
 import polars as pl
 
-from andon.catalogue import load as load_pipeline
 from andon.processes import PROJECT, free_port
-from modelling import bundle, training
-from modelling.recipes import SPACE, Recipe
-from registry.ledger import Change, Ledger
-from registry.sql import open_ledger
+from tests import trips_world
 from tests.e2e.world import wait_for
+from tests.ledger_away import ledger_away
+from tests.trips_world import CARRIERS, definition, labelled, train, trips
 
-NAME = "trips"
-NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
-RECIPE = Recipe(params=dict(zip(SPACE, (0.1, 15, 20, 1.0, 1.0, 1.0), strict=True)), rounds=30)
-DEFINITION = """
-from typing import Annotated
-import pandera.polars as pa
-import polars as pl
-from andon import Labels, Pipeline, Source
-
-class Trips(pa.DataFrameModel):
-    trip_id: str
-    at: Annotated[pl.Datetime, "us", "UTC"]
-    distance: float = pa.Field(nullable=True)
-    carrier: str = pa.Field(nullable=True)
-
-def features(trips: pl.LazyFrame) -> pl.LazyFrame:
-    return trips.with_columns(MADE)
-
-PIPELINE = Pipeline(
-    name="trips",
-    source=Source(path="landing/trips/*.parquet", time="at", key="trip_id"),
-    labels=Labels(path="landing/labels/*.parquet", target="late"),
-    contract=Trips,
-    features=features,
-    task="binary",
-)
-"""
+NAME = trips_world.NAME
 MADE = ("hour=pl.col('at').dt.hour()", "hour=pl.col('at').dt.minute(), far=pl.col('distance').log1p()")
-
-
-def trips(rows: int, seed: int = 0) -> pl.DataFrame:
-    """Some rows, with gaps and with a carrier that no model knows."""
-    chance = np.random.default_rng(seed)
-    return pl.DataFrame(
-        {
-            "trip_id": [f"{seed}-{row}" for row in range(rows)],
-            "at": [NOON + timedelta(minutes=7 * row) for row in range(rows)],
-            "distance": [None if row % 10 == 0 else float(x) for row, x in enumerate(chance.uniform(1, 100, rows))],
-            "carrier": chance.choice(["AA", "UA", "WN", "?"] if rows < 200 else ["AA", "UA", "WN"], rows),
-        },
-        schema={"trip_id": pl.String, "at": pl.Datetime("us", "UTC"), "distance": pl.Float64, "carrier": pl.String},
-    )
+MINUTES = 7  # apart, so that rows have more than one minute of the hour
+ASKED = trips(40, seed=9, minutes=MINUTES, carriers=(*CARRIERS, "?"))  # no model knows the last one
 
 
 def body(rows: pl.DataFrame) -> bytes:
     """A request."""
-    plain = rows.with_columns(pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ"))
-    return json.dumps({"dataframe_split": {"columns": plain.columns, "data": plain.rows()}}).encode()
+    return json.dumps(trips_world.body(rows)).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """`digests`: of the bundles of versions "1", "2", ...; `expected`: what their models answer to ASKED."""
+class World(trips_world.World):
+    """`expected`: what the models answer to ASKED."""
 
-    home: Path
-    digests: Sequence[str]
     expected: Sequence[np.ndarray]
-    env: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def ledger(self) -> Ledger:
-        return open_ledger(f"sqlite:///{self.home / 'ledger.db'}")
-
-    def crown(self, version: int, sha256: str = "") -> None:
-        champion = self.ledger.champion(NAME)
-        change = Change(
-            pipeline=NAME, kind="promotion", version=str(version), bundle_sha256=sha256 or self.digests[version - 1],
-            trained_until=NOON, why="test", data_time=NOON, actor="test",
-        )  # fmt: skip
-        self.ledger.crown(change, expected_epoch=champion.epoch if champion else 0)
-
-    @contextmanager
-    def without_ledger(self) -> Iterator[None]:
-        files = sorted(self.home.glob("ledger.db*"))
-        for file in files:
-            file.rename(file.with_name(f"away-{file.name}"))
-        try:
-            yield
-        finally:
-            for file in files:
-                file.with_name(f"away-{file.name}").rename(file)
-
-
-ASKED = trips(40, seed=9)
+    def without_ledger(self) -> AbstractContextManager[None]:
+        return ledger_away(self.home)
 
 
 def build(folder: Path) -> World:
     """The home, in which each version's bundle lies."""
     home, pipelines = folder / "home", folder / "pipelines"
     pipelines.mkdir(parents=True)
+    file = pipelines / f"{NAME}.py"
     digests, expected = [], []
     for number, made in enumerate(MADE, start=1):
-        file = pipelines / f"{NAME}.py"
-        file.write_text(DEFINITION.replace("MADE", made))
-        pipeline = load_pipeline(file)
-        rows = trips(600, number).with_columns(late=(pl.col("distance").fill_null(0) * number % 7 > 3))
-        model = training.fit(pipeline.spec, rows, RECIPE, seed=number, threads=1)
-        sha256 = bundle.write(
-            home / "made", model=model, pipeline=NAME, definition=file.read_text(), definition_hash="", snapshot="",
-            rows=rows, profile_json="{}",
-        )  # fmt: skip
-        (home / "bundles" / NAME).mkdir(parents=True, exist_ok=True)
-        (home / "made").rename(home / "bundles" / NAME / sha256)
+        file.write_text(definition(made))
+        rows = labelled(trips(600, number, minutes=MINUTES), number)
+        sha256, model = train(file, rows, bundles=home / "bundles" / NAME, seed=number)
         digests.append(sha256)
         expected.append(model.predict(ASKED))
     own = {name: value for name, value in os.environ.items() if not name.startswith(("ANDON_", "PROMETHEUS_"))}

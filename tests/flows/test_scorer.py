@@ -6,98 +6,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
 import polars as pl
 import pytest
 
-from andon.catalogue import load as load_pipeline
 from andon.settings import Settings
-from modelling import bundle, training
-from modelling.recipes import Recipe
-from registry.ledger import Change, Ledger
+from modelling import bundle
 from registry.mlflow_store import MlflowStore
-from registry.sql import open_ledger
 from registry.store import Submission
 from storage.prediction_log import read_predictions
+from tests.trips_world import World, body, definition, labelled, scorer, train, trips
 
-RECIPE = Recipe(
-    params={
-        "learning_rate": 0.1, "num_leaves": 15, "min_data_in_leaf": 20,
-        "feature_fraction": 1.0, "bagging_fraction": 1.0, "lambda_l2": 1.0,
-    },
-    rounds=30,
-)  # fmt: skip
-NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
-DEFINITION = """
-from typing import Annotated
-import pandera.polars as pa
-import polars as pl
-from andon import Labels, Pipeline, Source
-
-class Trips(pa.DataFrameModel):
-    trip_id: str
-    at: Annotated[pl.Datetime, "us", "UTC"]
-    distance: float = pa.Field(nullable=True)
-    carrier: str = pa.Field(nullable=True)
-
-def features(trips: pl.LazyFrame) -> pl.LazyFrame:
-    return trips.with_columns(hour=pl.col("at").dt.hour())
-
-PIPELINE = Pipeline(
-    name="trips",
-    source=Source(path="landing/trips/*.parquet", time="at", key="trip_id"),
-    labels=Labels(path="landing/labels/*.parquet", target="late"),
-    contract=Trips,
-    features=features,
-    task="binary",
-)
-"""
-
-
-def trips(rows: int, seed: int = 0) -> pl.DataFrame:
-    random = np.random.default_rng(seed)
-    return pl.DataFrame(
-        {
-            "trip_id": [f"{seed}-{row}" for row in range(rows)],
-            "at": [NOON + timedelta(minutes=row) for row in range(rows)],
-            "distance": [None if row % 10 == 0 else float(x) for row, x in enumerate(random.uniform(1, 100, rows))],
-            "carrier": random.choice(["AA", "UA", "WN"], rows),
-        },
-        schema={"trip_id": pl.String, "at": pl.Datetime("us", "UTC"), "distance": pl.Float64, "carrier": pl.String},
-    )
-
-
-def body(frame: pl.DataFrame, form: str = "dataframe_split") -> dict[str, Any]:
-    plain = frame.with_columns(pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ"))
-    if form == "dataframe_records":
-        return {form: plain.to_dicts()}
-    return {form: {"columns": plain.columns, "data": [list(row) for row in plain.iter_rows()]}}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    home: Path
-    env: dict[str, str]
-    ledger: Ledger
-    digests: tuple[str, ...]  # of the bundles that are versions "1", "2", ...
-
-    def bundle(self, version: int) -> bundle.Bundle:
-        return bundle.load(self.home / "bundles" / "trips" / self.digests[version - 1])
-
-    def crown(self, version: int, sha256: str | None = None) -> None:
-        champion = self.ledger.champion("trips")
-        change = Change(
-            pipeline="trips", kind="promotion", version=str(version), bundle_sha256=sha256 or self.digests[version - 1],
-            trained_until=NOON, why="test", data_time=NOON, actor="test",
-        )  # fmt: skip
-        self.ledger.crown(change, expected_epoch=champion.epoch if champion else 0)
+__all__ = ["World", "scorer", "trips"]  # also for tests/e2e/test_scorer_fuzz_http.py
 
 
 @pytest.fixture(scope="module")
@@ -105,25 +28,10 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, 
     """A pipeline's file and the bundles of two models of it."""
     folder = tmp_path_factory.mktemp("made")
     (folder / "pipelines").mkdir()
-    (folder / "pipelines" / "trips.py").write_text(DEFINITION)
-    pipeline = load_pipeline(folder / "pipelines" / "trips.py")
-    digests = []
-    for seed in (1, 2):
-        rows = trips(500, seed).with_columns(late=(pl.col("distance").fill_null(0) * seed % 7 > 3))
-        model = training.fit(pipeline.spec, rows, RECIPE, seed=seed, threads=1)
-        sha256 = bundle.write(
-            folder / f"{seed}",
-            model=model,
-            pipeline="trips",
-            definition=DEFINITION,
-            definition_hash="",
-            snapshot="",
-            rows=rows,
-            profile_json="{}",
-        )
-        (folder / f"{seed}").rename(folder / sha256)
-        digests.append(sha256)
-    return folder, tuple(digests)
+    file = folder / "pipelines" / "trips.py"
+    file.write_text(definition())
+    made = (train(file, labelled(trips(500, seed), seed), bundles=folder, seed=seed) for seed in (1, 2))
+    return folder, tuple(sha256 for sha256, _ in made)
 
 
 @pytest.fixture
@@ -132,25 +40,10 @@ def world(tmp_path: Path, bundles: tuple[Path, tuple[str, ...]]) -> World:
     home = tmp_path / "home"
     for sha256 in digests:
         shutil.copytree(made / sha256, home / "bundles" / "trips" / sha256)
-    ledger = open_ledger(f"sqlite:///{home / 'ledger.db'}")
     env = {"ANDON_HOME": str(home), "ANDON_PIPELINES": str(made / "pipelines"), "PATH": "/usr/bin:/bin"}
-    return World(home=home, env=env, ledger=ledger, digests=digests)
-
-
-@contextmanager
-def scorer(world: World, *arguments: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    command = [sys.executable, "-m", "serving.scorer", "--port", "0", *arguments]
-    process = subprocess.Popen(command, env=world.env, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("scorer: http://127.0.0.1:"), line
-        with httpx.Client(base_url=line.removeprefix("scorer: ").strip(), trust_env=False, timeout=30) as client:
-            yield client, process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()  # type: ignore[union-attr]
+    found = World(home=home, env=env, digests=digests)
+    assert found.ledger.champion("trips") is None, "it is there, and empty"
+    return found
 
 
 def until(happens: Callable[[], object], seconds: float = 30) -> None:

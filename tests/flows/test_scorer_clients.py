@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,10 @@ import polars as pl
 import pytest
 
 from andon.catalogue import load as load_pipeline
-from modelling import bundle, training
-from registry.ledger import Change
-from registry.sql import open_ledger
-from tests.flows.test_scorer import RECIPE
+from tests.trips_world import NOON, World, scorer, train
 
 TOKEN = "of-the-tests-and-long-enough"  # noqa: S105  # no secret
 EXAMPLES = 40
-NOON = datetime(2013, 1, 1, 12, tzinfo=UTC)
 DEFINITION = """
 from typing import Annotated
 import pandera.polars as pa
@@ -93,55 +89,37 @@ def rows(count: int) -> dict[str, list[object]]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Of a scorer whose champion takes columns of every type."""
-    definition = tmp_path / "pipelines" / "trips.py"
-    definition.parent.mkdir()
-    definition.write_text(DEFINITION)
-    pipeline = load_pipeline(definition)
-    learned = pl.DataFrame(rows(300), schema=pipeline.raw_schema).with_columns(delayed=pl.col("distance") > 8)
-    model = training.fit(pipeline.spec, learned, RECIPE, seed=1, threads=1)
-    folder = tmp_path / "bundles" / "trips" / "new"
-    sha256 = bundle.write(
-        folder,
-        model=model,
-        pipeline="trips",
-        definition=DEFINITION,
-        definition_hash="",
-        snapshot="",
-        rows=learned,
-        profile_json="{}",
-    )
-    folder.rename(folder.with_name(sha256))
-    change = Change(
-        pipeline="trips", kind="promotion", version="1", bundle_sha256=sha256, trained_until=NOON, why="test",
-        data_time=NOON, actor="test",
-    )  # fmt: skip
-    open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}").crown(change, expected_epoch=0)
-    return tmp_path
+def world(tmp_path: Path) -> World:
+    """Its champion takes columns of every type."""
+    file = tmp_path / "pipelines" / "trips.py"
+    file.parent.mkdir()
+    file.write_text(DEFINITION)
+    schema = load_pipeline(file).raw_schema
+    learned = pl.DataFrame(rows(300), schema=schema).with_columns(delayed=pl.col("distance") > 8)
+    sha256, _ = train(file, learned, bundles=tmp_path / "bundles" / "trips", seed=1)
+    env = {"ANDON_HOME": str(tmp_path), "ANDON_PIPELINES": str(file.parent), "PATH": os.environ["PATH"]}
+    made = World(home=tmp_path, env=env, digests=[sha256])
+    made.crown(1)
+    return made
 
 
 @contextmanager
-def scorer(home: Path, **more: str) -> Iterator[str]:
-    """The address of a scorer; `more`: of its environment."""
-    env = {"ANDON_HOME": str(home), "ANDON_PIPELINES": str(home / "pipelines"), "PATH": os.environ["PATH"], **more}
-    command = [sys.executable, "-m", "serving.scorer", "--port", "0"]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().removeprefix("scorer: ").strip()
+def outliving(world: World, **env: str) -> Iterator[str]:
+    """The address of a scorer that is still there when it has been asked, and ends when it is told to."""
+    with scorer(world, **env) as (client, process):
+        yield str(client.base_url)
         assert process.poll() is None
-    finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.wait(timeout=60)
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_no_answer_that_the_document_does_not_tell(home: Path) -> None:
+def test_schemathesis_finds_no_answer_that_the_document_does_not_tell(world: World) -> None:
+    home = world.home
     (home / "hooks.py").write_text(HOOKS)
     program = Path(sys.executable).with_name("schemathesis")
     options = ["--max-examples", str(EXAMPLES), "--generation-deterministic", "--no-color", "--continue-on-failure"]
-    with scorer(home, ANDON_SCORER_TOKENS=TOKEN) as address:
+    with outliving(world, ANDON_SCORER_TOKENS=TOKEN) as address:
         command = [str(program), "run", f"{address}/openapi.json", "-H", f"Authorization: Bearer {TOKEN}", *options]
         env = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(home), "PATH": os.environ["PATH"], "HOME": str(home)}
         found = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=280, check=False)
@@ -154,15 +132,15 @@ def test_schemathesis_finds_no_answer_that_the_document_does_not_tell(home: Path
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning")  # MLflow's import, of its own types
-def test_mlflows_own_client_is_answered(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlflows_own_client_is_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of MLflow's formats, as its client and its documents write them; but NaN, which is no JSON, is refused."""
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    frame = pl.DataFrame(rows(3), schema=load_pipeline(home / "pipelines" / "trips.py").raw_schema)
+    frame = pl.DataFrame(rows(3), schema=load_pipeline(world.home / "pipelines" / "trips.py").raw_schema)
     pandas = frame.to_pandas()
-    model = bundle.load(next((home / "bundles" / "trips").glob("?" * 64)))
-    with scorer(home) as address:
+    model = world.bundle(1)
+    with outliving(world) as address:
         host, _, port = address.removeprefix("http://").rpartition(":")
         client: Any = ScoringServerClient(host, int(port))  # type: ignore[no-untyped-call]
         client.ping()
