@@ -65,8 +65,8 @@ class Tried:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ladder:
     """What was found. `tried`: by all windows, those of earlier ladders too. `cost`: of all its fits, where 1 is one
-    fit of the recipe on all rows of the frame; counted, not timed. `evidence`: the windows' rows, each asked of the rung
-    that the windows before it had chosen. `chosen`: by all windows, for a fit on rows up to the end of the frame.
+    fit of the recipe on all rows of the frame; counted, not timed. `evidence`: the windows' rows, each asked of the
+    rung that the windows before it had chosen. `chosen`: by all windows, for a fit on rows up to the end of the frame.
     """
 
     rungs: tuple[Rung, ...]
