@@ -18,7 +18,8 @@ import polars as pl
 
 from andon.places import STAMPED, Delivery, Labels, Lookup, Source, Table
 from andon.schemas import check_lookup, check_moment, check_table, looked_up_schema, typed_columns
-from modelling.spec import METRICS, Features, Retrain, Search, Spec, Task, Training
+from andon.training_checks import check_training
+from modelling.spec import Features, Retrain, Search, Spec, Task, Training, metric_of
 from validation.behaviour import check_columns
 from validation.contract import Quarantine, check_limits
 from validation.definition import check_contract
@@ -77,15 +78,7 @@ class Pipeline:
         check_types(self, part="")
         if not _NAME.fullmatch(self.name):
             raise DefinitionError("name must be lower-case letters, digits and _, at most 40, starting with a letter")
-        if self.task not in METRICS:
-            raise DefinitionError(f"task must be one of {', '.join(METRICS)}, got {self.task!r}")
-        allowed = METRICS[self.task]
-        if not self.metric:
-            object.__setattr__(self, "metric", allowed[0])
-        if self.metric not in allowed:
-            raise DefinitionError(
-                f"metric of a {self.task} task must be one of {', '.join(allowed)}, got {self.metric!r}"
-            )
+        object.__setattr__(self, "metric", metric_of(self.task, self.metric))
 
     def _check_contract(self) -> None:
         check_contract(self.contract)
@@ -146,6 +139,7 @@ class Pipeline:
                 raise DefinitionError(f"features returns {name!r}, {why}; drop or rename it")
         if self.gate.by == "auc" and self.task != "binary":
             raise DefinitionError(f'gate.by = "auc" needs a binary task, this one is {self.task}; leave it "loss"')
+        check_training(self.training, task=self.task, metric=self.metric, raw=self.raw_schema, inputs=self.inputs)
         check_columns(self.gate.checks, self.raw_schema, task=self.task)
         for name in self.gate.slices:
             if name not in self.raw_schema:

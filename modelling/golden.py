@@ -51,7 +51,7 @@ def from_json(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, pl.DataTyp
 def alone(model: Model, frame: pl.DataFrame) -> NDArray[np.float64]:
     """The predictions of the rows, each asked for by itself and by the path for single rows: shape (n, k)."""
     rows = [model.matrix(row)[0].tolist() for row in frame.iter_slices(1)]
-    return np.array([model.engine.one(row) for row in rows]).reshape(len(rows), -1)
+    return np.array([model.one(row) for row in rows]).reshape(len(rows), -1)
 
 
 def as_table(predictions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from modelling.calibration import Calibration
 from modelling.encoding import Encoding
 from modelling.engine import Engine
 from modelling.golden import Row, golden
@@ -52,6 +53,7 @@ class Manifest:
     golden_rows: tuple[Row, ...]
     golden_predictions: tuple[tuple[float, ...], ...]
     learned: Description | None = None
+    calibration: Calibration | None = None
     made: Made | None = None
 
 
@@ -73,6 +75,7 @@ def describe(model: Model, rows: pl.DataFrame, **told: Any) -> Manifest:
         trained_until=model.trained_until,
         golden_rows=golden_rows,
         golden_predictions=golden_predictions,
+        calibration=model.calibration,
         made=model.made,
         **told,
     )
@@ -102,6 +105,7 @@ def to_model(manifest: Manifest, *, features: Features, engine: Engine) -> Model
         recipe=manifest.recipe,
         trained_until=manifest.trained_until,
         engine=engine,
+        calibration=manifest.calibration,
         made=manifest.made,
     )
 

@@ -15,7 +15,8 @@ Array = NDArray[np.float64]
 def row_losses(task: Task, metric: str, label: ArrayLike, prediction: ArrayLike) -> Array:
     """The loss of each row, shape (n,).
 
-    binary logloss: -log of the probability given to what happened; `prediction` is that of 1, in [0, 1].
+    binary logloss: -log of the probability given to what happened; `prediction` is that of 1, in [0, 1]. binary brier:
+    the square of the probability given to what did not happen, at most 1.
     multiclass logloss: the same; `label` holds class indices (-1: a class that the model does not know, probability
     0), `prediction` is (n, k). l2: squared, l1: absolute error. One prediction for all rows, as `baseline_prediction`
     gives it, is broadcast. Unknown metric: DefinitionError.
@@ -23,7 +24,8 @@ def row_losses(task: Task, metric: str, label: ArrayLike, prediction: ArrayLike)
     _check(task, metric)
     y, p = np.asarray(label, dtype=np.float64), np.asarray(prediction, dtype=np.float64)
     if task == "binary":
-        return _surprise(np.where(y == 1.0, p, 1.0 - p))
+        given = np.where(y == 1.0, p, 1.0 - p)
+        return np.square(1.0 - given) if metric == "brier" else _surprise(given)
     if task == "multiclass":
         return _surprise(_given_to(y.astype(np.int64), p))
     error: Array = y - p

@@ -32,7 +32,7 @@ class Plain:
         rows = len(columns[0])
         if rows <= _ONE_BY_ONE:
             return self._singly([self.way.row(columns, at) for at in range(rows)])
-        answers: Answers = self.model.engine.predict(self.way.matrix(columns)).tolist()
+        answers: Answers = self.model.answers(self.way.matrix(columns)).tolist()
         return answers
 
     def _by_frame(self, columns: Columns, *, refuse: bool) -> Answers:
@@ -42,11 +42,11 @@ class Plain:
         matrix = self.model.matrix(raw)
         if len(matrix) <= _ONE_BY_ONE:
             return self._singly(matrix.tolist())
-        answers: Answers = self.model.engine.predict(matrix).tolist()
+        answers: Answers = self.model.answers(matrix).tolist()
         return answers
 
     def _singly(self, rows: list[list[float]]) -> Answers:
-        one = self.model.engine.one
+        one = self.model.one
         answers: Any = [one(row) for row in rows]  # all numbers, or all lists
         return answers  # type: ignore[no-any-return]
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import polars as pl
 
+from modelling.fixable import check_fixed
 from validation.durations import duration
 from validation.errors import DefinitionError
 from validation.fields import check_types
@@ -15,18 +16,23 @@ Task = Literal["binary", "multiclass", "regression"]
 Features = Callable[[pl.LazyFrame], pl.LazyFrame]
 
 # The first is the default. All are losses: smaller is better, and a loss of zero is perfect.
-METRICS: dict[str, tuple[str, ...]] = {"binary": ("logloss",), "multiclass": ("logloss",), "regression": ("l2", "l1")}
+METRICS: dict[str, tuple[str, ...]] = {
+    "binary": ("logloss", "brier"),
+    "multiclass": ("logloss",),
+    "regression": ("l2", "l1"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
     """How any model of this pipeline is fitted, by whatever recipe, and within which limits.
 
-    `weight`: a raw numeric column, the weight of each row (above 0); "": all weigh the same. `class_weight`: "balanced"
-    weighs classes as if they were equally frequent. `calibration`: "isotonic" corrects probabilities by a monotone
-    table made of rows that the trees have not seen. `monotone`: input -> 1 (never falls with it) or -1 (never rises).
-    `fixed`: LightGBM parameters that no search changes. `min_level_rows`: a category's level with fewer training rows
-    is taken for an unseen one. `trusted`: inputs that the leak checks do not question. `memory_mb`: most memory that
+    `weight`: a raw numeric column, the weight of each row in training (above 0); "": all weigh the same.
+    `class_weight`: "balanced" weighs classes as if they were equally frequent; probabilities are then too high for rare
+    ones, and lose before the gate, unless they are calibrated. `calibration`: "isotonic" corrects probabilities by a
+    monotone table made of rows that the trees have not seen. `monotone`: input -> 1 (never falls with it) or -1 (never
+    rises). `fixed`: LightGBM parameters that no search changes. `min_level_rows`: a category's level with fewer
+    training rows is taken for an unseen one. `trusted`: inputs that the leak checks do not question. `memory_mb`: most memory that
     the training process may ask for (0: no limit of ours); `deadline`: after which it is ended.
     """
 
@@ -43,12 +49,27 @@ class Training:
     def __post_init__(self) -> None:
         check_types(self, part="training")
         object.__setattr__(self, "deadline", duration(self.deadline, field="training.deadline"))
+        for name, allowed in (("class_weight", ("none", "balanced")), ("calibration", ("none", "isotonic"))):
+            if getattr(self, name) not in allowed:
+                wanted = " or ".join(repr(word) for word in allowed)
+                raise DefinitionError(f"training.{name} must be {wanted}, got {getattr(self, name)!r}")
+        check_fixed(self.fixed)
         if self.memory_mb < 0:
             raise DefinitionError(f"training.memory_mb must be 0 (no limit) or more, got {self.memory_mb}")
         if self.min_level_rows < 1:
             raise DefinitionError(f"training.min_level_rows must be at least 1, got {self.min_level_rows}")
         if odd := [name for name, sign in self.monotone.items() if sign not in (1, -1)]:
             raise DefinitionError(f"training.monotone must be 1 or -1 for each input, got {self.monotone[odd[0]]!r}")
+
+
+def metric_of(task: str, metric: str) -> str:
+    """The metric that steers, the task's first where none is named; DefinitionError for another task or metric."""
+    if task not in METRICS:
+        raise DefinitionError(f"task must be one of {', '.join(METRICS)}, got {task!r}")
+    allowed = METRICS[task]
+    if metric and metric not in allowed:
+        raise DefinitionError(f"metric of a {task} task must be one of {', '.join(allowed)}, got {metric!r}")
+    return metric or allowed[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

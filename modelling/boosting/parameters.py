@@ -3,14 +3,42 @@
 from typing import Any
 
 from modelling.boosting.dataset import BINNING
+from modelling.encoding import Encoding
+from modelling.fixable import FIXABLE
 from modelling.labels import Classes
 from modelling.recipes import Recipe
 from modelling.spec import Spec
 
+# What is boosted for each metric, and what LightGBM then counts. Its "l2" of a binary objective is the Brier score: it
+# is counted on probabilities.
+_PROBLEMS = {
+    ("binary", "logloss"): {"objective": "binary"},
+    ("binary", "brier"): {"objective": "binary", "metric": "l2"},
+    ("multiclass", "logloss"): {"objective": "multiclass"},
+    ("regression", "l2"): {"objective": "l2"},
+    ("regression", "l1"): {"objective": "l1"},
+}
 
-def parameters(spec: Spec, recipe: Recipe, *, classes: Classes, seed: int, threads: int) -> dict[str, Any]:
-    """LightGBM's parameters: the recipe's, and all that makes training repeatable and quiet."""
-    logloss = {"objective": "multiclass", "num_class": len(classes)} if classes else {"objective": "binary"}
-    problem = logloss if spec.metric == "logloss" else {"objective": spec.metric}
+
+def parameters(
+    spec: Spec, recipe: Recipe, *, classes: Classes, seed: int, threads: int, encoding: Encoding | None = None
+) -> dict[str, Any]:
+    """LightGBM's parameters: the recipe's, what the definition fixes of them, and all that makes training repeatable
+    and quiet. `encoding`: of the inputs, in whose order monotone constraints are told; needed where there are any.
+    """
     fixed = {**BINNING, "verbosity": -1, "deterministic": True, "seed": seed, "num_threads": threads, "bagging_freq": 1}
-    return {**fixed, **problem, **recipe.params}
+    problem = _PROBLEMS[spec.task, spec.metric] | ({"num_class": len(classes)} if classes else {})
+    declared = {name: FIXABLE[name](value) for name, value in spec.training.fixed.items()}
+    return {**fixed, **problem, **recipe.params, **declared, **_constraints(spec, encoding)}
+
+
+def _constraints(spec: Spec, encoding: Encoding | None) -> dict[str, Any]:
+    signs = spec.training.monotone
+    if not signs:
+        return {}
+    if encoding is None:
+        raise AssertionError("monotone constraints are told in the inputs' order: give `encoding`")
+    return {
+        "monotone_constraints": [signs.get(name, 0) for name in encoding.names],
+        "monotone_constraints_method": "intermediate",  # "basic" forbids more splits than it must
+    }

@@ -70,7 +70,7 @@ def labels(**changes: Any) -> Labels:
         (lambda: define(name="Trips"), "pipeline 'Trips': name must be lower-case letters"),
         (lambda: define(name="t" * 41), "at most 40"),
         (lambda: define(task="ranking"), "task must be one of binary, multiclass, regression, got 'ranking'"),
-        (lambda: define(metric="l2"), "metric of a binary task must be one of logloss, got 'l2'"),
+        (lambda: define(metric="l2"), "metric of a binary task must be one of logloss, brier, got 'l2'"),
         (lambda: define(contract=object()), "contract must be a pandera.polars DataFrameModel"),
         (lambda: define(contract=LocalTime), r"source.time must be Datetime\('us', 'UTC'\), 'started_at' is Datetime"),
         (lambda: define(contract=Leaky), "labels.target 'late' must not be a contract's column: it would leak"),
