@@ -80,19 +80,19 @@ def refuse_level(name: str, row: int) -> NoReturn:
     )
 
 
-def fit_encoding(inputs: pl.DataFrame) -> Encoding:
-    """The encoding of these training inputs: levels are those with at least MIN_LEVEL_ROWS rows."""
-    return Encoding(columns=tuple(Column(series.name, _levels(series)) for series in inputs))
+def fit_encoding(inputs: pl.DataFrame, *, min_rows: int = MIN_LEVEL_ROWS) -> Encoding:
+    """The encoding of these training inputs: levels are those with at least `min_rows` rows."""
+    return Encoding(columns=tuple(Column(series.name, _levels(series, min_rows)) for series in inputs))
 
 
-def _levels(series: pl.Series) -> tuple[str, ...] | None:
+def _levels(series: pl.Series, min_rows: int) -> tuple[str, ...] | None:
     dtype = series.dtype
     if dtype.is_numeric() or isinstance(dtype, pl.Boolean):
         return None
     if not isinstance(dtype, _TEXTS):
         raise DefinitionError(f"features returns {series.name!r} as {dtype}; convert it to a number or a string")
     counts = series.cast(pl.String).drop_nulls().rename("level").value_counts(name="rows")
-    return tuple(counts.filter(pl.col("rows") >= MIN_LEVEL_ROWS)["level"].sort())
+    return tuple(counts.filter(pl.col("rows") >= min_rows)["level"].sort())
 
 
 def _check(column: Column, dtype: pl.DataType | None) -> None:
