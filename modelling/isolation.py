@@ -3,12 +3,34 @@
 The child imports lightgbm (0.3 s, without what it does not need of it); its parent need not.
 """
 
-from collections.abc import Callable
+import os
+import pickle
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from modelling.isolation_child import JOB, LENGTH_BYTES, OUTCOME, WORDS
+from modelling.parcels import pack, unpack
+from validation.errors import TrainingFailedError
 
 Result = TypeVar("Result")
-Progress = Callable[..., None]
+Progress = Callable[..., object]
+
+_CHILD = "modelling.isolation_child"
+_LONGEST_WORDS = 300
+_LAST_BYTES = 4_000
+_FATAL = "[Fatal]"  # LightGBM's own last word; after it, the C++ runtime's says nothing
+# What Python, Rust, C++ and the C library say when they get no memory.
+_NO_MEMORY = re.compile(r"MemoryError|memory allocation of|bad_alloc|Cannot allocate memory|can't start new thread")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +53,128 @@ def isolated(
     signal, an abort in native code, no memory, no time) is a TrainingFailedError that says which.
 
     `work`: a function of a module of ours; arguments and result can be pickled. With `progress`, `work` is given a
-    `progress` of its own, whose calls are repeated here while it goes on.
+    `progress` of its own, whose calls are repeated here while it goes on. A library's own error comes as a
+    TrainingFailedError with its words. Nothing outlives the call, and the child does not outlive this process.
     """
-    raise NotImplementedError
+    with tempfile.TemporaryDirectory(prefix="andon-training-", ignore_cleanup_errors=True) as place:
+        folder = Path(place)
+        pack((work, args, kwargs, progress is not None), folder, JOB)
+        with _child(folder, limits) as (process, told):
+            _listen(told, progress, until=time.monotonic() + limits.seconds, limits=limits)
+            code = process.wait()
+        if not (folder / OUTCOME).exists():
+            raise TrainingFailedError(_last(code, _words(folder), limits))
+        kind, value, trace = unpack(folder, OUTCOME)
+    if kind == "done":
+        return cast("Result", value)
+    if isinstance(value, MemoryError) or _NO_MEMORY.search(str(value)):
+        raise TrainingFailedError(_without_memory(limits))
+    value.add_note(f"In the training process:\n{trace}")
+    raise value
+
+
+@contextmanager
+def _child(folder: Path, limits: Limits) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The process, and the end of the pipe from which its progress is read; both are gone afterwards."""
+    told, tell = os.pipe()
+    # -P: a file of the working directory must not shadow a module; -u: an abort loses nothing that was said before.
+    command = [
+        sys.executable,
+        "-P",
+        "-u",
+        "-m",
+        _CHILD,
+        str(folder),
+        str(tell),
+        str(limits.memory_mb),
+        str(os.getpid()),
+    ]
+    try:
+        with (folder / WORDS).open("wb") as words:
+            process = subprocess.Popen(  # noqa: S603 - our own module
+                command,
+                stdin=subprocess.PIPE,  # never written to: its end tells the child that this process is gone
+                stdout=words,
+                stderr=words,
+                pass_fds=(tell,),
+                env={**os.environ, "RUST_BACKTRACE": "0"},  # nor do a hundred lines hide what was said
+                start_new_session=True,  # Ctrl-C is ours to answer
+            )
+    finally:
+        os.close(tell)
+    try:
+        yield process, told
+    finally:
+        os.close(told)
+        with suppress(ProcessLookupError):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def _listen(told: int, progress: Progress | None, *, until: float, limits: Limits) -> None:
+    """Repeat what the child tells, until it has ended; TrainingFailedError when its time is over first."""
+    buffer = bytearray()
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TrainingFailedError(
+                f"it was not done within {limits.seconds:g} s and was ended; "
+                'allow more, Training(deadline="2h"), or learn from fewer rows, Retrain(train="90d")'
+            )
+        if not select.select([told], [], [], left)[0]:
+            continue
+        some = os.read(told, 2**16)
+        if not some:
+            return
+        buffer += some
+        for args, named in _messages(buffer):
+            if progress is not None:
+                progress(*args, **named)
+
+
+def _messages(buffer: bytearray) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """The whole messages of the buffer, taken out of it."""
+    while len(buffer) >= LENGTH_BYTES:
+        end = LENGTH_BYTES + int.from_bytes(buffer[:LENGTH_BYTES], "big")
+        if len(buffer) < end:
+            return
+        message = bytes(buffer[LENGTH_BYTES:end])
+        del buffer[:end]
+        yield pickle.loads(message)  # noqa: S301 - our own child's
+
+
+def _words(folder: Path) -> str:
+    """What the child printed last."""
+    return (folder / WORDS).read_bytes()[-_LAST_BYTES:].decode(errors="replace").strip()
+
+
+def _last(code: int, words: str, limits: Limits) -> str:
+    """Why there is no answer, in a sentence with a remedy."""
+    if _NO_MEMORY.search(words):
+        return _without_memory(limits)
+    if code == -signal.SIGKILL:
+        return (
+            "its process was killed (SIGKILL): the machine had no memory left, or somebody ended it; "
+            'free memory, or learn from fewer rows, Retrain(train="90d")'
+        )
+    lines = words.splitlines() or ["nothing was said"]
+    said = next((line for line in reversed(lines) if _FATAL in line), lines[-1])[:_LONGEST_WORDS]
+    return f"its process {_ending(code)}: {said}; look into the inputs that features makes, and the libraries' versions"
+
+
+def _without_memory(limits: Limits) -> str:
+    if not limits.memory_mb:
+        return 'the machine has not enough memory for it; free some, or learn from fewer rows, Retrain(train="90d")'
+    return (
+        f"it asked for more memory than the {limits.memory_mb:,} MB that it is allowed; "
+        'allow more, Training(memory_mb=...), or learn from fewer rows, Retrain(train="90d")'
+    )
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"ended with code {code} and no answer"
+    with suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"

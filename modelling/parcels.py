@@ -1,0 +1,65 @@
+"""Values on their way between two of our processes, as files of one folder: frames as Arrow, all else pickled.
+
+NOTE: reading a parcel runs what it names, so a folder is private to the two processes (mode 0700).
+"""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from modelling.engine import Engine
+
+
+def pack(value: Any, folder: Path, name: str) -> None:
+    """Write `value` to the file `name`, and its frames beside it; whoever finds the file finds all of it."""
+    buffer = io.BytesIO()
+    _Packer(buffer, folder, name).dump(value)
+    half = folder / f"{name}.half"
+    half.write_bytes(buffer.getbuffer())
+    half.replace(folder / name)
+
+
+def unpack(folder: Path, name: str) -> Any:
+    """The value that was packed; its frames outlive the folder."""
+    with (folder / name).open("rb") as file:
+        return _Unpacker(file, folder).load()
+
+
+class _Packer(pickle.Pickler):
+    """Frames go to files of their own, once each; an engine is its text."""
+
+    def __init__(self, file: io.BytesIO, folder: Path, name: str) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._folder, self._name = folder, name
+        self._known: dict[int, str] = {}
+
+    def persistent_id(self, value: Any) -> str | None:
+        """The name of the file that holds a frame; None for all else."""
+        if not isinstance(value, pl.DataFrame):
+            return None
+        if id(value) not in self._known:
+            self._known[id(value)] = f"{self._name}-{len(self._known)}.arrow"
+            value.write_ipc(self._folder / self._known[id(value)])
+        return self._known[id(value)]
+
+    def reducer_override(self, value: Any) -> Any:
+        """How an engine is made again."""
+        return (Engine.from_text, (value.text,)) if isinstance(value, Engine) else NotImplemented
+
+
+class _Unpacker(pickle.Unpickler):
+    """The reverse of `_Packer`."""
+
+    def __init__(self, file: Any, folder: Path) -> None:
+        super().__init__(file)
+        self._folder = folder
+        self._known: dict[str, pl.DataFrame] = {}
+
+    def persistent_load(self, name: Any) -> pl.DataFrame:
+        """The frame of this file."""
+        if name not in self._known:
+            self._known[name] = pl.read_ipc(self._folder / name)
+        return self._known[name]

@@ -1,0 +1,83 @@
+"""What training processes do in tests: functions that a fresh process can import."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from modelling.isolation import Limits, isolated
+from modelling.isolation_child import UNNEEDED
+from validation.errors import ContractError
+
+ONE_PROCESS = Limits(seconds=60)
+
+
+def echoed(value: object) -> object:
+    return value
+
+
+def end_by(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def refuse(words: str) -> None:
+    raise ContractError(words)
+
+
+def raise_of_a_library() -> None:
+    import lightgbm
+
+    raise lightgbm.basic.LightGBMError("bin 3 is not there")
+
+
+def give_lightgbm_an_enum() -> None:
+    """Aborts in C++: research/tuning.md, 3."""
+    import lightgbm
+
+    column = pl.Series("stop", ["a", "b"] * 50, dtype=pl.Enum(["a", "b"]))
+    lightgbm.Dataset(pl.DataFrame([column]), np.arange(100.0)).construct()
+
+
+def fill_with_numpy() -> int:
+    return len(np.ones(10**9))
+
+
+def fill_with_polars() -> int:
+    return pl.int_range(10**9, eager=True).len()
+
+
+def fill_with_lightgbm() -> None:
+    """64 MB of rows, binned into far more: what fails to get memory is C++."""
+    import lightgbm
+
+    rows = np.random.default_rng(1).random((200_000, 40))
+    sets = [lightgbm.Dataset(rows, rows[:, 0], params={"max_bin": 60_000, "verbosity": -1}) for _ in range(50)]
+    for made in sets:
+        lightgbm.train({"num_leaves": 60_000, "verbosity": -1, "min_data_in_leaf": 1}, made, num_boost_round=1)
+
+
+def tell_and_wait(seconds: float, *, progress: Callable[..., None]) -> None:
+    progress(os.getpid(), sys.executable)
+    time.sleep(seconds)
+
+
+def count(to: int, *, progress: Callable[..., None]) -> int:
+    for number in range(to):
+        progress(number, words="x" * 10_000)
+    return to
+
+
+def loaded() -> set[str]:
+    """What of the unneeded was imported along with lightgbm."""
+    import lightgbm  # noqa: F401
+
+    return {name for name in UNNEEDED if sys.modules.get(name) is not None}
+
+
+def wait_in_a_child(note: Path) -> None:
+    """For a process that is to be killed: its child tells, in `note`, who it is."""
+    isolated(tell_and_wait, 60.0, limits=ONE_PROCESS, progress=lambda pid, _place: note.write_text(str(pid)))
