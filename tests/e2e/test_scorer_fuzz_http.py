@@ -13,7 +13,8 @@ import pytest
 from serving.requests.decoding import RequestError, RowsDecoder
 from tests.e2e.mutation import bodies
 from tests.e2e.strict_reading import Contract
-from tests.flows.test_scorer import World, bundles, scorer, status, trips, until, world
+from tests.flows.test_scorer import bundles, status, until, world
+from tests.trips_world import World, scorer, trips
 
 __all__ = ["bundles", "world"]  # fixtures
 

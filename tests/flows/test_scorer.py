@@ -20,8 +20,6 @@ from registry.store import Submission
 from storage.prediction_log import read_predictions
 from tests.trips_world import World, body, definition, labelled, scorer, train, trips
 
-__all__ = ["World", "scorer", "trips"]  # also for tests/e2e/test_scorer_fuzz_http.py
-
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]]:
