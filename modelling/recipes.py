@@ -46,9 +46,11 @@ class Recipe:
     """LightGBM's parameters (all of SPACE, some of OPTIONAL), the number of trees, and how the rows are used.
 
     `span_days`: only the newest rows, that many days back from the newest (None: all). `half_life_days`: a row weighs
-    half as much for each such time that it is older than the newest (None: all the same). `way`: "fresh": `rounds`
-    trees; "continued": `more` trees upon those of the bundle `base` (its sha256), and no others; "refit": the trees of
-    `base` with the values of their leaves learned anew.
+    half as much for each such time that it is older than the newest (None: all the same).
+
+    `way`: "fresh": `rounds` trees of these rows. "continued": `more` trees of these rows upon those of `base`;
+    "refit": the trees of `base`, the values of their leaves learned half anew from these rows. `base`: the sha256 of a
+    bundle; "": `rounds` trees of all rows, so that such a recipe needs no other model.
     """
 
     params: Mapping[str, Number]
@@ -72,9 +74,14 @@ class Recipe:
             raise DefinitionError(f"recipe.more must be at least 1 tree for a continued model, got {self.more}")
 
     @property
-    def fresh(self) -> "Recipe":
-        """The same parameters and rows for a model of its own, which needs no base."""
-        return replace(self, way="fresh", base="", more=0)
+    def alone(self) -> "Recipe":
+        """The same upon trees of its own, where this one asks for another model's."""
+        return replace(self, base="")
+
+    @property
+    def plain(self) -> "Recipe":
+        """The same parameters for fresh trees of all rows alike."""
+        return Recipe(params=self.params, rounds=self.rounds)
 
 
 def _recipe(rounds: int, *values: Number) -> Recipe:

@@ -15,6 +15,44 @@ def grown(params: Mapping[str, Any], rows: Dataset, *, rounds: int) -> str:
     return _text(lgb.train(dict(params), rows, num_boost_round=rounds))
 
 
+def weighted(rows: Dataset, weights: NDArray[np.float64] | None) -> Dataset:
+    """The same rows, weighted so from now on (n,), or all alike; they are not binned again."""
+    return rows.set_field("weight", weights)
+
+
+def continued(
+    params: Mapping[str, Any],
+    matrix: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    *,
+    weights: NDArray[np.float64] | None,
+    categorical: list[int],
+    base: str,
+    more: int,
+) -> str:
+    """The text of `base` with `more` trees upon its own, which learn what it leaves unexplained in these rows."""
+    rows = lgb.Dataset(matrix, labels, weight=weights, categorical_feature=categorical, params=dict(params))
+    return _text(lgb.train(dict(params), rows, num_boost_round=more, init_model=lgb.Booster(model_str=base)))
+
+
+def refitted(
+    params: Mapping[str, Any],
+    matrix: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    *,
+    weights: NDArray[np.float64] | None,
+    base: str,
+    keep: float,
+) -> str:
+    """The text of `base`, the values of its leaves learned anew from these rows; `keep` (0 to 1) of the old remains.
+
+    NOTE: LightGBM does not keep monotone constraints here.
+    """
+    old = lgb.Booster(params={"num_threads": params["num_threads"]}, model_str=base)
+    threads = {"num_threads": params["num_threads"]}
+    return _text(old.refit(matrix, labels, decay_rate=keep, weight=weights, dataset_params=dict(params), **threads))
+
+
 def losses_by_round(
     params: Mapping[str, Any],
     train: Dataset,
