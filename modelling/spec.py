@@ -32,8 +32,8 @@ class Training:
     ones, and lose before the gate, unless they are calibrated. `calibration`: "isotonic" corrects probabilities by a
     monotone table made of rows that the trees have not seen. `monotone`: input -> 1 (never falls with it) or -1 (never
     rises). `fixed`: LightGBM parameters that no search changes. `min_level_rows`: a category's level with fewer
-    training rows is taken for an unseen one. `trusted`: inputs that the leak checks do not question. `memory_mb`: most memory that
-    the training process may ask for (0: no limit of ours); `deadline`: after which it is ended.
+    training rows is taken for an unseen one. `trusted`: inputs that the leak checks do not question. `memory_mb`: most
+    memory that the training process may ask for (0: no limit of ours); `deadline`: after which it is ended.
     """
 
     weight: str = ""
