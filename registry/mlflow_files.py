@@ -26,13 +26,9 @@ def upload_bundle(client: Any, run_id: str, bundle: Path) -> None:
     client.log_artifacts(run_id, os.fspath(bundle), _BUNDLE)
 
 
-def upload_evidence(client: Any, run_id: str, evidence: Mapping[str, bytes]) -> None:
-    """The files below `gate/`; those of an earlier look are replaced."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in evidence.items():
-            (Path(folder) / name).write_bytes(content)
-        if evidence:
-            client.log_artifacts(run_id, folder, _EVIDENCE)
+def with_evidence(files: Mapping[str, bytes], evidence: Mapping[str, bytes]) -> dict[str, bytes]:
+    """`files`, and those that show how the gate came to its verdict, in a folder of their own."""
+    return {**{f"{_EVIDENCE}/{name}": content for name, content in evidence.items()}, **files}
 
 
 def upload_files(client: Any, run_id: str | None, files: Mapping[str, bytes], *, uri: str) -> str:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from registry import mlflow_words as words
 from registry.mlflow_errors import answering, deleted_is_fine, existing_is_fine, missing_is_fine, missing_is_no_champion
-from registry.mlflow_files import bundle_source, download_bundle, log_all, upload_bundle, upload_evidence, upload_files
+from registry.mlflow_files import bundle_source, download_bundle, log_all, upload_bundle, upload_files, with_evidence
 from registry.mlflow_setup import check_database, quieten
+from registry.mlflow_study import tell_study
 from registry.store import ABANDONED, Shown, Submission
 from validation.errors import RegistryError
 from validation.failpoints import reached
@@ -225,15 +226,13 @@ class MlflowStore:
             self._client.set_terminated(run.info.run_id, status=status)
 
     def _log(self, run: "Run", submission: Submission) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
-        now, run_id = int(time() * 1_000), run.info.run_id
-        trials = [Metric("trial_loss", loss, now, number) for number, loss in enumerate(submission.trials)]
-        params = [Param(words.key(name), str(value)) for name, value in submission.params.items()]
-        log_all(self._client, run_id, metrics=trials, params=params)
+        run_id, told = run.info.run_id, submission.params.items()
+        log_all(self._client, run_id, params=[Param(words.key(name), str(value)) for name, value in told])
         if submission.learned is not None:
-            told = Dataset(**words.dataset_words(submission.learned))
-            inputs = [DatasetInput(told, [InputTag("mlflow.data.context", "training")])]
+            dataset = Dataset(**words.dataset_words(submission.learned))
+            inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
             self._client.log_inputs(run_id, datasets=inputs)
         upload_bundle(self._client, run_id, submission.bundle)
         self._tell_run(run_id, submission)
@@ -246,4 +245,6 @@ class MlflowStore:
         metrics = [Metric(words.key(name), value, now, 0) for name, value in submission.metrics.items()]
         tags = [RunTag(words.key(name), text) for name, text in words.run_tags(submission)]
         log_all(self._client, run_id, metrics=metrics, tags=tags)
-        upload_evidence(self._client, run_id, submission.evidence)
+        upload_files(self._client, run_id, with_evidence(submission.files, submission.evidence), uri="")
+        experiment = self._experiment(submission.pipeline)
+        tell_study(self._client, submission, experiment=experiment, parent=run_id, metric=Metric)

@@ -29,12 +29,28 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A search for a better recipe, for the store to show: one run for all of it, whose steps are the trials.
+
+    `name`: the same for a search that went on after a crash. `losses`: of the trials, in order; `metrics`: what it came
+    to, its best parameters among them; `ended`: why. `curves`: name -> (round, loss) of the winner, round by round.
+    """
+
+    name: str
+    losses: tuple[float, ...]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    ended: str = ""
+    curves: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A challenger to be registered: its bundle's folder and what its run should tell.
 
-    `metrics`, `params`, `tags` are shown as they are; `notes` is the verdict in Markdown; `trials` are the losses of
-    the search's trials, in order; `learned` are the rows behind it; `evidence` are files (name -> content) that show
-    how the gate came to its verdict. `intent` (with `attempt`) makes the version findable after a crash.
+    `metrics`, `params`, `tags` are shown as they are; `notes` is the verdict in Markdown; `study` is the search that
+    found its recipe, if one did; `learned` are the rows behind it; `evidence` are files (name -> content) that show how
+    the gate came to its verdict, `files` others beside the bundle, as `attach` takes them. `intent` (with `attempt`)
+    makes the version findable after a crash.
     """
 
     pipeline: str
@@ -46,10 +62,11 @@ class Submission:
     metrics: Mapping[str, float] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
-    trials: tuple[float, ...] = ()
+    study: Study | None = None
     notes: str = ""
     learned: Learned | None = None
     evidence: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +84,7 @@ class ModelStore(Protocol):
         """Store the bundle as a new version, point the alias `challenger` at it, and return the version ("1", "2").
 
         When the same bundle (by its sha256) was registered for this intent before, that version is returned, with what
-        is told of it (verdict, metrics, tags, notes, evidence) as it is now: a dead attempt's, or another look at it.
+        is told of it (verdict, metrics, tags, notes, files) as it is now: a dead attempt's, or another look at it.
         """
         ...
 

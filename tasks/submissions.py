@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from modelling import bundle
-from registry.store import Learned, Submission
+from registry.store import Learned, Study, Submission
 from registry.verdict_page import verdict_page
 from tasks.orders import Order
 from validation.deeds import Trained
@@ -29,7 +29,7 @@ def submission(order: Order, folder: Path, *, verdict: GateVerdict, trained: Tra
         metrics={**_numbers(verdict), **slices, "training_seconds": trained.seconds},
         params={**trained.recipe, "searched": trained.searched, "rows": trained.rows},
         tags={"snapshot": verdict.snapshot, "champion": verdict.champion_version, "why": order.intent.reason},
-        trials=trained.losses,
+        study=Study(name=order.intent.id, losses=trained.losses) if trained.losses else None,
         notes=page,
         learned=_learned(order),
         evidence=_files(verdict, page),

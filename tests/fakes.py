@@ -25,6 +25,7 @@ class FolderStore:
         if not same:
             shutil.copytree(submission.bundle, place / "bundle")
             (place / "intent.txt").write_text(submission.intent, encoding="utf-8")
+        self.attach(submission.pipeline, version, submission.files)
         self._set_tags(submission.pipeline, version, made_of | {"verdict": submission.verdict})
         self._alias(submission.pipeline, "challenger", version)
         return version

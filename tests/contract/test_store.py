@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from registry.mlflow_store import MlflowStore
-from registry.store import Learned, ModelStore, Submission
+from registry.store import Learned, ModelStore, Study, Submission
 from tests.fakes import FolderStore
 from validation.errors import NoChampionError, RegistryError, ServiceDownError
 
@@ -48,6 +48,15 @@ LEARNED = Learned(
 )
 
 
+STUDY = Study(
+    name="intent-1",
+    losses=(0.5, 0.4, 0.45),
+    metrics={"best.num_leaves": 31.0, "seconds": 12.5},
+    ended="3 trials are done",
+    curves={"validation": ((1, 0.6), (50, 0.4))},
+)
+
+
 def submission(folder: Path, pipeline: str, *, intent: str = "intent-1", text: str = "tree") -> Submission:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.txt").write_text(text, encoding="utf-8")
@@ -62,10 +71,11 @@ def submission(folder: Path, pipeline: str, *, intent: str = "intent-1", text: s
         metrics={"gain": 0.02, "slice carrier=AA": float("nan")},
         params={"num_leaves": 31, "search": None},
         tags={"snapshot": "12"},
-        trials=(0.5, 0.4, 0.45),
+        study=STUDY,
         notes="**promote**: a gain of 2 %",
         learned=LEARNED,
         evidence={"verdict.md": b"# Version 1", "verdict.json": b"{}"},
+        files={"model_card.html": b"<p>the card</p>"},
     )
 
 
@@ -214,6 +224,15 @@ def test_files_of_an_unknown_version_are_refused(store: ModelStore, pipeline: st
         store.attach(pipeline, "7", {"windows/latest.html": b""})
 
 
+def test_a_versions_files_lie_beside_its_bundle(store: ModelStore, pipeline: str, tmp_path: Path) -> None:
+    """What another look at it tells takes the place of what was told."""
+    made = submission(tmp_path / "bundle", pipeline)
+    for content in (b"<p>the card</p>", b"<p>looked at again</p>"):
+        version = store.register(replace(made, files={"model_card.html": content}))
+    found = {path.read_bytes() for path in tmp_path.rglob("model_card.html")}
+    assert (version, found) == ("1", {b"<p>looked at again</p>"})
+
+
 # MLflow only
 
 
@@ -305,10 +324,43 @@ def test_mlflow_tells_the_challengers_story_within_a_second(mlflow_uri: str, tmp
     assert (run.info.status, run.info.run_name, run.data.tags["snapshot"]) == ("FINISHED", "promote: intent-2-1", "12")
     assert run.data.params == {"num_leaves": "31", "search": "None"}
     assert run.data.metrics["gain"] == 0.02
-    trials = client.get_metric_history(run.info.run_id, "trial_loss")
-    assert [(item.step, item.value) for item in trials] == [(0, 0.5), (1, 0.4), (2, 0.45)]
+    assert "trial_loss" not in run.data.metrics
     assert run.info.artifact_uri.startswith((tmp_path / "models" / "story").as_uri())
     assert seconds < 5, "a fifth of a second on a quiet machine"
+
+
+def test_a_search_is_one_run_whose_steps_are_its_trials(mlflow_uri: str, tmp_path: Path) -> None:
+    """Below its version's run; an attempt that goes on with it after a crash tells it in the same run."""
+    from mlflow import MlflowClient
+
+    store, client = MlflowStore(mlflow_uri, tmp_path / "models"), MlflowClient(mlflow_uri)
+    made = submission(tmp_path / "bundle", "studied")
+    store.register(replace(made, study=None))
+    experiment = client.get_experiment_by_name("studied")
+    assert experiment is not None
+    assert len(client.search_runs([experiment.experiment_id])) == 1, "nothing was searched"
+    for _ in range(2):
+        store.register(made)
+    longer = replace(STUDY, losses=(*STUDY.losses, 0.3), name="it's")
+    for attempt in (1, 2):
+        again = submission(tmp_path / "bundle", "studied", text=f"tree {attempt}")
+        version = store.register(replace(again, study=longer, attempt=attempt))
+
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id], "tags.study like '%'")}
+    assert sorted(runs) == ["search: intent-1", "search: it_s"]
+    found, second = runs["search: intent-1"], runs["search: it_s"]
+    history = {name: client.get_metric_history(found.info.run_id, name) for name in found.data.metrics}
+    steps = {name: [(item.step, item.value) for item in items] for name, items in history.items()}
+    assert steps == {
+        "trial_loss": [(0, 0.5), (1, 0.4), (2, 0.45)],
+        "best_loss": [(0, 0.5), (1, 0.4), (2, 0.4)],
+        "validation": [(1, 0.6), (50, 0.4)],
+        "best.num_leaves": [(0, 31.0)],
+        "seconds": [(0, 12.5)],
+    }
+    assert (found.info.status, found.data.tags["mlflow.note.content"]) == ("FINISHED", "3 trials are done")
+    parents = [client.get_model_version("studied", number).run_id for number in ("1", version)]
+    assert [run.data.tags["mlflow.parentRunId"] for run in (found, second)] == parents
 
 
 def inputs_of(client: "MlflowClient", pipeline: str, version: str) -> "list[DatasetInput]":
