@@ -16,31 +16,18 @@ import numpy as np
 import polars as pl
 
 from modelling.inputs import inputs_of
-from modelling.labels import classes_of, label_values
-from modelling.leak_scores import (
-    Codes,
-    Floats,
-    Marks,
-    binned,
-    explained,
-    likeness,
-    made_of,
-    numbers,
-    purity,
-    sample_rows,
-    separation,
-)
+from modelling.leak_scores import Codes, binned, made_of, numbers, sample_rows
+from modelling.leak_target import Target, is_number, target_of
 from modelling.spec import Spec
 
 Kind = Literal["copy", "future", "too good", "sum", "overlap"]
 
 TOO_GOOD = 0.99  # AUC, or R^2: of one column alone, on rows that it was not learned from
-COPY_PURITY = 0.999  # of the target's classes under other names; some labels are corrected later
-COPY_LIKENESS = 1 - 1e-6  # squared correlation: what rounding leaves of a scaled copy
 SUM_SHARE = 1 - 1e-5  # R^2 of columns that add up to the target
 SUM_COLUMNS = 4
 STEPS = 5  # rows ahead that an input may be a copy of
-SAMPLE_CELLS, FEWEST_ROWS, MOST_ROWS = 1_000_000, 5_000, 40_000
+MIN_ROWS = 100  # of fewer, chance makes copies
+SAMPLE_CELLS, FEWEST_ROWS, MOST_ROWS = 800_000, 5_000, 30_000
 ALONE_ROWS = 64  # of which `features` makes the inputs once more, without the other rows
 _TOLD = 3
 
@@ -70,20 +57,29 @@ def find_leaks(
     `frame`: labelled rows in order of time (raw or prepared, as `spec` says). `trusted`: inputs that are not
     questioned, besides `spec.training.trusted`. `holdout`: only its keys are looked at. ContractError for bad labels.
     """
+    shared = tuple(_shared_keys(spec, frame, holdout))
+    if frame.height < MIN_ROWS:
+        return shared
+    positions, stretch = _sample(spec, frame)
+    rows = frame[positions]
+    inputs = inputs_of(spec, rows).drop(*trusted, *spec.training.trusted, strict=False)
+    others = tuple(_of_other_rows(spec, rows, inputs))
+    inputs = inputs.drop(leak.column for leak in others)
+    target = target_of(spec, rows[spec.target], stretch)
+    single = tuple(leak for column in inputs if (leak := _single(column, target)))
+    inputs = inputs.drop(leak.column for leak in single)
+    return (*shared, *others, *single, *_sums(inputs, target))
+
+
+def made_of_other_rows(spec: Spec, frame: pl.DataFrame) -> tuple[Leak, ...]:
+    """The inputs that `features` makes of other rows than their own; `find_leaks` tells them too.
+
+    Only raw rows can tell it: on prepared ones `features` has run already.
+    """
     if frame.is_empty():
         return ()
-    wanted = min(MOST_ROWS, max(FEWEST_ROWS, SAMPLE_CELLS // max(1, len(spec.raw_schema))))
-    positions, stretch = sample_rows(frame.height, wanted=wanted)
-    rows = frame[positions]
-    inputs = inputs_of(spec, rows)
-    asked = [name for name in inputs.columns if name not in {*trusted, *spec.training.trusted}]
-    target = _target(spec, rows[spec.target], stretch)
-    others = tuple(_of_other_rows(spec, rows, inputs.select(asked)))
-    told = {leak.column for leak in others}
-    single = [leak for name in asked if name not in told and (leak := _single(inputs[name], target))]
-    told |= {leak.column for leak in single}
-    left = inputs.select(name for name in asked if name not in told)
-    return (*_shared_keys(spec, frame, holdout), *others, *single, *_sums(left, target))
+    rows = frame[_sample(spec, frame)[0]]
+    return tuple(_of_other_rows(spec, rows, inputs_of(spec, rows).drop(*spec.training.trusted, strict=False)))
 
 
 def in_words(leaks: Sequence[Leak]) -> str:
@@ -92,95 +88,55 @@ def in_words(leaks: Sequence[Leak]) -> str:
     return "; ".join([*(leak.sentence for leak in leaks[:_TOLD]), *more])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Target:
-    """The sampled labels; `classes`: their number, 0 for a number. `learns`: rows that a column's bins learn from.
-
-    `usual`: what the label of the row before tells: an input that tells no more may be an honest, lagged one.
-    """
-
-    labels: Floats
-    classes: int
-    stretch: Codes
-    learns: Marks
-    usual: float
-
-    @property
-    def codes(self) -> Codes:
-        """The labels as numbers of classes."""
-        return self.labels.astype(np.int64)
-
-    def told_by(self, bins: Codes, rows: Marks) -> float:
-        """AUC or R^2 of the bins in these rows."""
-        if self.classes:
-            return separation(bins[rows], self.codes[rows], self.classes, self.learns[rows])
-        return explained(bins[rows], self.labels[rows], self.learns[rows])
+def _sample(spec: Spec, frame: pl.DataFrame) -> tuple[Codes, Codes]:
+    cells = SAMPLE_CELLS // max(1, len(spec.raw_schema))
+    return sample_rows(frame.height, wanted=min(MOST_ROWS, max(FEWEST_ROWS, cells)))
 
 
-def _target(spec: Spec, labels: pl.Series, stretch: Codes) -> _Target:
-    classes = classes_of(spec.task, labels)
-    values, count = label_values(spec.task, labels, classes), {"binary": 2}.get(spec.task, len(classes))
-    learns = stretch % 2 == 0
-    blank = _Target(labels=values, classes=count, stretch=stretch, learns=learns, usual=0.0)
-    before = pl.Series(values).shift(1)
-    first = np.diff(stretch, prepend=-1) != 0
-    usual = blank.told_by(binned(before), ~first)
-    return _Target(labels=values, classes=count, stretch=stretch, learns=learns, usual=usual)
-
-
-def _single(column: pl.Series, target: _Target) -> Leak | None:
+def _single(column: pl.Series, target: Target) -> Leak | None:
     """What one input gives away: the surest of the kinds."""
     bins = binned(column)
-    return _copy(column, bins, target) or _ahead(column, bins, target) or _too_good(column.name, bins, target)
+    return _copy(column, bins, target) or _ahead(column, bins, target) or _too_good(column, bins, target)
 
 
-def _copy(column: pl.Series, bins: Codes, target: _Target) -> Leak | None:
-    score, least = _sameness(column, bins, target, ahead=0)
-    if not score >= least:
+def _copy(column: pl.Series, bins: Codes, target: Target) -> Leak | None:
+    score = target.same_as(column, bins)
+    if not score >= target.copies or not _beats(score, target.usual[0]):
         return None
     how = "agreement" if target.classes else "squared correlation"
     sentence = f"input {column.name!r} is a copy of the target ({how} {score:.6g} on {bins.size:,} rows)"
     return Leak(column=column.name, kind="copy", score=score, sentence=_with_remedy(sentence, column.name))
 
 
-def _ahead(column: pl.Series, bins: Codes, target: _Target) -> Leak | None:
-    """A copy of a later row's target; it knows that row better than its own, and better than this one's label does."""
-    now, _ = _sameness(column, bins, target, ahead=0)
+def _ahead(column: pl.Series, bins: Codes, target: Target) -> Leak | None:
+    """A copy of a later row's target, that it knows better than it knows its own row's."""
+    now = target.same_as(column, bins)
     for steps in range(1, STEPS + 1):
-        score, least = _sameness(column, bins, target, ahead=steps)
-        if score >= least and not score <= now:
+        score = target.same_as(column, bins, ahead=steps)
+        if score >= target.copies and not score <= now:
             where = "the next row" if steps == 1 else f"the row {steps} rows later"
             sentence = f"input {column.name!r} knows the future: it is the target of {where} (agreement {score:.6g})"
             return Leak(column=column.name, kind="future", score=score, sentence=_with_remedy(sentence, column.name))
     return None
 
 
-def _sameness(column: pl.Series, bins: Codes, target: _Target, *, ahead: int) -> tuple[float, float]:
-    """How far the column is the target of the row so many rows later, and from where on this is a copy; nan: it cannot
-    be told.
-    """
-    here = np.arange(bins.size - ahead)
-    here = here[target.stretch[here] == target.stretch[here + ahead]]
-    if not target.classes:
-        if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-            return float("nan"), COPY_LIKENESS
-        return likeness(numbers(column)[here], target.labels[here + ahead]), COPY_LIKENESS
-    if not here.size or int(bins.max(initial=0)) > 2 * target.classes:
-        return float("nan"), COPY_PURITY
-    return purity(bins[here], target.codes[here + ahead], target.classes), COPY_PURITY
-
-
-def _too_good(name: str, bins: Codes, target: _Target) -> Leak | None:
+def _too_good(column: pl.Series, bins: Codes, target: Target) -> Leak | None:
     """Near-perfect alone, by its values and gaps, or by its values where it has any."""
     known = bins > 0
-    score = target.told_by(bins, np.ones_like(known))
-    of = "AUC" if target.classes else "R^2"
-    if 0.05 <= known.mean() <= 0.95 and (alone := target.told_by(bins, known)) > score:
+    score, of = target.told_by(column, bins, np.ones_like(known)), "AUC" if target.classes else "R^2"
+    if 0.05 <= known.mean() <= 0.95 and (alone := target.told_by(column, bins, known)) > score:
         score, of = alone, f"{of} of the {known.mean():.0%} of rows that have it"
-    if not score >= TOO_GOOD or score <= target.usual:
+    if not score >= TOO_GOOD or not _beats(score, target.usual[1]):
         return None
-    sentence = f"input {name!r} alone tells the target almost perfectly ({of} {score:.4f}), as no honest one does"
-    return Leak(column=name, kind="too good", score=score, sentence=_with_remedy(sentence, name))
+    sentence = (
+        f"input {column.name!r} alone tells the target almost perfectly ({of} {score:.4f}), as no honest one does"
+    )
+    return Leak(column=column.name, kind="too good", score=score, sentence=_with_remedy(sentence, column.name))
+
+
+def _beats(score: float, usual: float) -> bool:
+    """Whether a score leaves at most half of the errors that the label of the row before leaves."""
+    return not 1 - score > (1 - usual) / 2
 
 
 def _of_other_rows(spec: Spec, rows: pl.DataFrame, inputs: pl.DataFrame) -> Iterator[Leak]:
@@ -207,9 +163,9 @@ def _differing(one: pl.Series, other: pl.Series) -> float:
     return float(texts[0].ne_missing(texts[1]).mean())  # type: ignore[arg-type]
 
 
-def _sums(inputs: pl.DataFrame, target: _Target) -> Iterator[Leak]:
+def _sums(inputs: pl.DataFrame, target: Target) -> Iterator[Leak]:
     """Several inputs of which the target is the weighted sum, to the last digit: parts of it, or a formula."""
-    whole = [series for series in inputs if series.dtype.is_numeric() and not series.null_count()]
+    whole = [series for series in inputs if is_number(series) and not series.null_count()]
     if target.classes or len(whole) < 2:
         return
     table = np.column_stack([numbers(series) for series in whole])
