@@ -1,10 +1,12 @@
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.splits import split
+from modelling.splits import Fold, inner_split, rolling, split, windows_between
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -74,3 +76,92 @@ def test_training_is_earlier_than_the_holdout_by_more_than_the_gap_and_no_row_is
     assert all(moment >= parts.holdout_start for moment in parts.holdout["at"])
     if since is not None:
         assert parts.holdout_start >= START + timedelta(hours=since)
+
+
+def rows_of(fold: Fold) -> tuple[list[int], list[int]]:
+    return fold.train.tolist(), fold.validation.tolist()
+
+
+def test_an_inner_split_takes_the_newest_share_and_leaves_the_gap_out() -> None:
+    rows = frame(list(range(100)))
+    fold = inner_split(rows, time="at", gap="5h")
+    assert rows_of(fold) == (list(range(74)), list(range(79, 100)))
+    assert (fold.start, fold.stop) == (START + timedelta(hours=79), START + timedelta(hours=99, microseconds=1))
+    assert fold.train_rows(rows)["row"].to_list() == list(range(74))
+    assert fold.validation_rows(rows)["row"].to_list() == list(range(79, 100))
+    assert fold.teaches
+
+
+def test_rows_of_one_moment_are_all_on_one_side() -> None:
+    fold = inner_split(frame([0] * 50 + [1] * 50), time="at", gap=timedelta(0), share=0.2)
+    assert rows_of(fold) == (list(range(50)), list(range(50, 100)))
+
+
+def test_windows_roll_with_the_rows_before_them_behind_a_gap() -> None:
+    rows = frame(list(range(100)))
+    older, newer = rolling(rows, time="at", window="10h", gap="2h", windows=2)
+    assert rows_of(older) == (list(range(78)), list(range(80, 90)))
+    assert rows_of(newer) == (list(range(88)), list(range(90, 100)))
+    assert older.stop == newer.start
+
+
+def test_windows_roll_with_a_span_of_the_rows_before_them_alone() -> None:
+    folds = rolling(frame(list(range(100))), time="at", window="10h", gap="2h", windows=2, train="20h")
+    assert [(fold.train[0], fold.train[-1], fold.train.size) for fold in folds] == [(60, 77, 18), (70, 87, 18)]
+
+
+def test_no_window_begins_before_the_champions_training_ended_and_none_of_its_later_rows_is_lost() -> None:
+    since = START + timedelta(hours=73)
+    folds = rolling(frame(list(range(100))), time="at", window="10h", gap=timedelta(0), windows=8, since=since)
+    assert [fold.validation.size for fold in folds] == [7, 10, 10]
+    assert folds[0].start == since
+
+
+def test_windows_without_rows_to_learn_from_or_to_judge_by_are_left_out() -> None:
+    rows = frame([*range(10), *range(30, 40)])
+    folds = rolling(rows, time="at", window="10h", gap=timedelta(0), windows=9)
+    assert [rows_of(fold) for fold in folds] == [(list(range(10)), list(range(10, 20)))]
+    assert rolling(frame([]), time="at", window="1h", gap="1h", windows=3) == ()
+    assert rolling(rows, time="at", window="1h", gap="1h", windows=0) == ()
+    assert not inner_split(frame([]), time="at", gap="1h").teaches
+    assert not inner_split(frame([5]), time="at", gap="1h").teaches
+
+
+@given(
+    hours=st.lists(st.integers(0, 300), max_size=60),
+    window=st.integers(1, 50),
+    gap=st.integers(0, 30),
+    windows=st.integers(1, 6),
+    since=st.one_of(st.none(), st.integers(0, 300)),
+    train=st.one_of(st.just("all"), st.integers(1, 100)),
+    share=st.floats(0.05, 0.95),
+)
+def test_no_fold_learns_from_its_window_the_gap_before_it_or_later(
+    *, hours: list[int], window: int, gap: int, windows: int, since: int | None, train: int | str, share: float
+) -> None:
+    rows, delay = frame(hours), timedelta(hours=gap)
+    folds = rolling(
+        rows,
+        time="at",
+        window=timedelta(hours=window),
+        gap=delay,
+        windows=windows,
+        since=None if since is None else START + timedelta(hours=since),
+        train=timedelta(hours=train) if isinstance(train, int) else train,
+    )
+    judged = np.concatenate([fold.validation for fold in folds]) if folds else np.zeros(0)
+    assert len(judged) == len(set(judged.tolist()))
+    for fold in (*folds, inner_split(rows, time="at", gap=delay, share=share)):
+        assert all(moment < fold.start - delay for moment in fold.train_rows(rows)["at"])
+        assert all(fold.start <= moment < fold.stop for moment in fold.validation_rows(rows)["at"])
+    assert all(fold.teaches and (since is None or fold.start >= START + timedelta(hours=since)) for fold in folds)
+
+
+@pytest.mark.parametrize(("hours", "lengths"), [(0, []), (3, [3]), (14, [14]), (15, [5, 10]), (95, [10] * 4)])
+def test_windows_between_two_moments_are_whole_and_the_oldest_makes_up_for_the_rest(
+    hours: int, lengths: list[int]
+) -> None:
+    end = START + timedelta(hours=hours)
+    spans = windows_between(START, end, window=timedelta(hours=10), max_windows=4)
+    assert [(stop - start) / timedelta(hours=1) for start, stop in spans] == lengths
+    assert not spans or spans[-1][1] == end
