@@ -1,34 +1,131 @@
 """Binned rows that were never together in memory: bins out of a sample, then the rows part by part.
 
-The bins are those that `dataset` gives to the same rows, so the model is the same. What is held: the binned rows, their
-labels and weights, the sample, and one part.
+The bins are those that `dataset` makes of the same rows, so the models are the same. What is held: the binned rows,
+their labels and weights, the sample, and a part.
+
+NOTE: this uses what LightGBM's Python package keeps for itself (`_create_sample_indices`, `_init_from_ref_dataset`,
+`_push_rows`), as its own `lightgbm.Sequence` does, which reads rows one by one and so cannot be given Parquet files.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
+import lightgbm as lgb
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from modelling.boosting.dataset import Dataset
-from modelling.encoding import Encoding
+from modelling.boosting.dataset import Dataset, dataset
+from modelling.encoding import Encoding, fit_encoding
+from modelling.native import Handle
+from validation.errors import ContractError
 
-# Inputs, and the label and weight (None: all the same) of each row.
-Part = tuple[pl.DataFrame, NDArray[np.float64], NDArray[np.float64] | None]
+# Rows times inputs from which a scan is streamed. Below, reading it three times costs more than its frame takes: a cell
+# of a frame is 4 bytes or so, and 20M rows x 20 need 2 GB less (benchmarks/memory.py).
+STREAM_CELLS = 100_000_000
+_BATCH_ROWS = 65_536
+
+Numbers = NDArray[np.float64]
+# Inputs, and the label and weight of each row (None: all weigh the same).
+Part = tuple[pl.DataFrame, Numbers, Numbers | None]
 
 
 def stream_dataset(
     encoding: Encoding, parts: Iterable[Part], *, rows: int, sample: pl.DataFrame, params: Mapping[str, Any]
 ) -> Dataset:
-    """The binned rows of all parts, in their order: `rows` altogether. `sample`: inputs that the bins are made of."""
-    raise NotImplementedError
+    """The binned rows of all parts, in their order. `sample`: inputs that the bins are made of.
+
+    ContractError unless the parts hold `rows` rows altogether: that much memory is taken before the first comes.
+    """
+    made = _empty(encoding, sample, rows=rows, params=params)
+    labels, weights, done = np.empty(rows, dtype=np.float32), None, 0
+    for inputs, label, weight in parts:
+        own = slice(done, done + inputs.height)
+        if own.stop > rows:  # NOTE: LightGBM would write beyond its memory
+            raise _changed(rows)
+        for start in range(0, inputs.height, _BATCH_ROWS):
+            made._push_rows(encoding.rows(inputs[start : start + _BATCH_ROWS]))  # noqa: SLF001  # NOTE above
+        labels[own] = label
+        if weight is not None:
+            weights = np.ones(rows, dtype=np.float32) if weights is None else weights
+            weights[own] = weight
+        done = own.stop
+    if done != rows:  # NOTE: LightGBM ends the process over rows that never came
+        raise _changed(rows)
+    made.set_label(labels).set_weight(weights)
+    made.label = made.weight = None  # LightGBM has its own copies, and is asked for them
+    return made
 
 
 def scan_dataset(
-    scan: pl.LazyFrame, *, label: str, weight: str = "", min_rows: int, params: Mapping[str, Any]
+    scan: pl.LazyFrame,
+    *,
+    label: str,
+    weight: str = "",
+    min_rows: int,
+    params: Mapping[str, Any],
+    cells: int = STREAM_CELLS,
 ) -> tuple[Encoding, Dataset]:
     """Encoding and binned rows of a scan (of Parquet files, say) whose columns are the inputs, and label and weight as
-    numbers. Few cells are collected; more than STREAM_CELLS are read three times, in parts.
+    numbers. Up to so many `cells` are collected; more are read in parts: for levels, for the sample, for good.
+
+    ContractError without rows, for labels and weights that are no finite numbers, and for rows that change meanwhile.
     """
-    raise NotImplementedError
+    told = [name for name in (label, weight) if name]
+    inputs, rows = scan.drop(told), _checked_rows(scan, told)
+    encoding = fit_encoding(inputs, min_rows=min_rows)
+    if rows * len(encoding.columns) <= cells:
+        inputs_, labels, weights = _part(scan.collect(), label, weight)
+        return encoding, dataset(encoding, inputs_, labels, params=params, weights=weights)
+    sample = _sample(inputs, rows=rows, params=params)
+    parts = (_part(batch, label, weight) for batch in _batches(scan))
+    return encoding, stream_dataset(encoding, parts, rows=rows, sample=sample, params=params)
+
+
+def _checked_rows(scan: pl.LazyFrame, told: Sequence[str]) -> int:
+    """How many rows there are; ContractError as `scan_dataset`."""
+    bad = [
+        (~pl.col(name).cast(pl.Float64).is_finite()).fill_null(value=True).sum().alias(f"no {name}") for name in told
+    ]
+    rows, *bads = scan.select(pl.len().alias("rows"), *bad).collect(engine="streaming").row(0)
+    if not rows:
+        raise ContractError("there are no labelled rows to train on; wait for labels or widen the training span")
+    for name, count in zip(told, bads, strict=True):
+        if count:
+            raise ContractError(f"{count} of {rows} {name!r} are no finite numbers; leave such rows out")
+    return int(rows)
+
+
+def _empty(encoding: Encoding, sample: pl.DataFrame, *, rows: int, params: Mapping[str, Any]) -> Dataset:
+    """Room for so many rows in the bins of the sample."""
+    reference = dataset(encoding, sample, np.zeros(sample.height), params=params)
+    made = lgb.Dataset(None, categorical_feature=encoding.categorical, params=reference.params)
+    made._init_from_ref_dataset(rows, cast("Handle", reference._handle))  # noqa: SLF001  # NOTE above
+    made.feature_name = reference.feature_name
+    return made
+
+
+def _sample(inputs: pl.LazyFrame, *, rows: int, params: Mapping[str, Any]) -> pl.DataFrame:
+    """The rows that LightGBM would look at, if it had all of them: at most 200,000."""
+    wanted = lgb.Dataset(None, params=dict(params))._create_sample_indices(total_nrow=rows)  # noqa: SLF001  # NOTE above
+    first, found = 0, []
+    for batch in _batches(inputs):
+        start, stop = np.searchsorted(wanted, (first, first + batch.height))
+        found.append(batch[wanted[start:stop] - first])
+        first += batch.height
+    return pl.concat(found, rechunk=True)
+
+
+def _batches(scan: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    return scan.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True, engine="streaming")
+
+
+def _part(rows: pl.DataFrame, label: str, weight: str) -> Part:
+    weights = rows[weight].cast(pl.Float64).to_numpy() if weight else None
+    return rows.drop(label, *([weight] if weight else [])), rows[label].cast(pl.Float64).to_numpy(), weights
+
+
+def _changed(rows: int) -> ContractError:
+    return ContractError(
+        f"there are no longer {rows} rows as at first; read them again, from files that stay as they are"
+    )
