@@ -2,111 +2,166 @@
 
 One function for three uses. A retrain chooses by windows before the gate's holdout; the monitor's probe and the gate's
 prequential evidence are the choices made before each window, asked about that window: no choice is judged by rows that
-made it. Which rows a model learns from matters more than its parameters (research/tuning.md), so spans and weightings
-come first; trees continued upon the champion's, and its leaves refitted, are rungs too.
+made it. Which rows a model learns from matters more than its parameters (benchmarks/retrain_cost.py).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
+from typing import Literal
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from modelling.model import Model
-from modelling.prequential import Scored
+from modelling.prepared import prepare
 from modelling.recipes import Recipe
+from modelling.rungs.choosing import Tried, choose, mean_loss
+from modelling.rungs.climbing import CHAMPION, Climber, days_of, fit_cost
+from modelling.rungs.evidence import Asked, Scored, together
+from modelling.rungs.rungs import PLAIN, Base, Rung, all_rungs, like
 from modelling.spec import Spec
+from modelling.splits import Fold
+from validation.errors import ContractError, DefinitionError
 
-Array = NDArray[np.float64]
-Progress = Callable[[int, int], None]
-Window = tuple[datetime, datetime]
+__all__ = ["CHAMPION", "Base", "Ladder", "Rung", "Scored", "Tried", "ladder"]
 
+# What is being done, how much of it (0 to 1), the best loss so far, and the seconds left, where these are known.
+Progress = Callable[[str, float, float | None, float | None], None]
+Purpose = Literal["choice", "evidence"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """How the fits are made: on rows until `gap` before a window, at most those from its start - `train` on."""
-
-    gap: timedelta
-    seed: int
-    threads: int
-    train: str | timedelta = "all"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Base:
-    """The champion, whose trees may be used where it has seen no row of a window; `sha256` of its bundle."""
-
-    sha256: str
-    model: Model
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rung:
-    """One way of using the rows. `name`: the same from one ladder to the next, such as "1/4"; `words`: for people."""
-
-    name: str
-    recipe: Recipe
-    words: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """What one rung lost on one window: a plain value, which later ladders can be given so as not to fit it again."""
-
-    start: datetime
-    stop: datetime
-    rung: str
-    loss: float
-    rows: int
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_ROWS = 100_000  # of which a choice is made; more are thinned evenly, for all rungs alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ladder:
     """What was found. `tried`: by all windows, those of earlier ladders too. `cost`: of all its fits, where 1 is one
-    fit of the recipe on all rows of the frame; counted, not timed. `evidence`: the windows' rows, each asked of the
-    rung that the windows before it had chosen. `chosen`: by all windows, for a fit on rows up to the end of the frame.
+    fit of the recipe on all rows of the frame; counted, not timed. `evidence`: the fitted windows' rows, each asked of
+    the rung that the windows before it had chosen. `chosen`: by all windows; `recipe` is its, for a fit on rows up to
+    the end of the frame, which reach back `days`. `reference`: what the champion's recipe does already.
     """
 
-    rungs: tuple[Rung, ...]
     tried: tuple[Tried, ...]
     cost: float
     evidence: Scored
     chosen: Rung
-
-    @property
-    def recipe(self) -> Recipe:
-        """The chosen rung's recipe: to be given to `fit`, with the champion as `base` where its way is not fresh."""
-        return self.chosen.recipe
+    recipe: Recipe
+    reference: Rung
+    days: float
 
     @property
     def why(self) -> str:
-        """The choice in words, with the losses that it rests on."""
-        raise NotImplementedError
+        """The choice with the losses that it rests on, as a part of a sentence."""
+        words, other = self.chosen.words(days=self.days), self.reference.words(days=self.days)
+        own = mean_loss(self.tried, self.chosen.name, beside=self.reference.name)
+        usual = mean_loss(self.tried, self.reference.name, beside=self.chosen.name)
+        if own is None or usual is None:
+            return f"{words}, as before: there is no earlier window to choose by"
+        if self.chosen == self.reference:
+            return f"{words}, as before: loss {own:.5g} on earlier windows, nothing was better there"
+        return f"{words}: loss {own:.5g} on earlier windows against {usual:.5g} with {other}"
 
     def is_good_enough(self, *, min_gain: float) -> bool:
         """Whether the choice is better than the champion as it is by that share of its loss, on windows that the
         champion has not seen; True where there are none, since nothing then speaks for a search.
         """
-        raise NotImplementedError
+        own = mean_loss(self.tried, self.chosen.name, beside=CHAMPION)
+        champion = mean_loss(self.tried, CHAMPION, beside=self.chosen.name)
+        return own is None or champion is None or champion - own >= min_gain * champion
 
 
-def ladder(
+def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known before
     spec: Spec,
     frame: pl.DataFrame,
     recipe: Recipe,
     *,
-    windows: Sequence[Window],
-    terms: Terms,
+    folds: Sequence[Fold],
+    seed: int,
+    threads: int,
+    purpose: Purpose = "choice",
     base: Base | None = None,
     earlier: Sequence[Tried] = (),
     progress: Progress | None = None,
 ) -> Ladder:
-    """Try all rungs of the champion's `recipe` on the windows of `frame` (mature labelled rows in order of time).
+    """Try the rungs of the champion's `recipe` on the `folds` (of `splits.rolling`) of `frame`, mature labelled rows in
+    order of time. `earlier`: what older ladders found, so that the folds which they know are not fitted again.
 
-    `windows`: [start, stop), oldest first, as `windows_between` or `rolling` give them. `earlier`: what older ladders
-    found, so that their windows are not fitted again; those that reach into `windows` are ignored. `progress` is called
-    with the fits done and their number. Never raises for want of rows: the choice is then the recipe itself.
+    "choice": what to fit next; rows are thinned where they are many. "evidence": how the choices before each fold fare
+    on it, learned from all its rows; of known folds and of the last only the choice is fitted. `base`: asked about rows
+    of `frame`; its trees are used where it has seen no row of the fold. `progress` is called before each fit.
+
+    Never raises for want of rows: the choice is then what is most like the recipe itself.
     """
-    raise NotImplementedError
+    days, (prepared, rows) = days_of(frame, time=spec.time), prepare(spec, frame)
+    base = base if base and _is_askable(base, frame, prepared) else None
+    rungs = all_rungs(recipe, base=base, monotone=bool(spec.training.monotone))
+    reference = like(recipe, rungs, days=days)
+    climber = Climber(
+        asks=spec,
+        frame=frame,
+        spec=prepared,
+        rows=rows,
+        known=recipe,
+        base=base,
+        seed=seed,
+        threads=threads,
+        most_rows=MOST_ROWS if purpose == "choice" else None,
+    )
+    plans = _plans(folds, rungs, earlier, purpose=purpose)
+    tried, asked, cost = list(earlier), list[Asked](), 0.0
+    for number, (fold, some) in enumerate(plans):
+        choice = _choice([item for item in tried if item.stop <= fold.start], rungs, reference)
+        step = climber.step(fold, some or [choice], choice=choice, tell=_tell(progress, fold, number, len(plans)))
+        tried += [item for item in step.tried if some or item.rung == CHAMPION]
+        asked += [step.asked] if purpose == "evidence" else []
+        cost += step.cost
+    chosen = _choice(tried, rungs, reference)
+    return Ladder(
+        tried=tuple(tried),
+        cost=cost / max(1.0, fit_cost(PLAIN, frame.height, recipe)),
+        evidence=together(spec, asked, nothing=frame, since=folds[0].start if folds else _NEVER),
+        chosen=chosen,
+        recipe=chosen.recipe(recipe, days=days),
+        reference=reference,
+        days=days,
+    )
+
+
+def _plans(
+    folds: Sequence[Fold], rungs: tuple[Rung, ...], earlier: Sequence[Tried], *, purpose: Purpose
+) -> list[tuple[Fold, tuple[Rung, ...]]]:
+    """The folds that are fitted, and the rungs that are tried on them; () stands for the choice alone."""
+    plans = []
+    for number, fold in enumerate(folds, start=1):
+        is_known = any(item.rung == PLAIN.name and _is_of(item, fold) for item in earlier)
+        is_asked = purpose == "evidence"
+        if is_asked or not is_known:
+            plans.append((fold, () if is_asked and (is_known or number == len(folds)) else rungs))
+    return plans
+
+
+def _is_of(item: Tried, fold: Fold) -> bool:
+    """Whether the window is the fold's, but for less than half of it: the newest row is not always at the same hour."""
+    return min(item.stop, fold.stop) - max(item.start, fold.start) > (fold.stop - fold.start) / 2
+
+
+def _choice(tried: Sequence[Tried], rungs: tuple[Rung, ...], reference: Rung) -> Rung:
+    name = choose(tried, [rung.name for rung in rungs], reference=reference.name)
+    return next(rung for rung in rungs if rung.name == name)
+
+
+def _is_askable(base: Base, frame: pl.DataFrame, prepared: Spec) -> bool:
+    """Whether the champion knows today's columns, and today's `features` give the inputs of its trees."""
+    try:
+        base.model.predict(frame.head(1))
+        base.model.encoding.expressions({name: prepared.raw_schema[name] for name in prepared.raw_schema})
+    except (ContractError, DefinitionError):
+        return False
+    return True
+
+
+def _tell(progress: Progress | None, fold: Fold, number: int, of: int) -> Callable[[str], None]:
+    def tell(words: str) -> None:
+        if progress is not None:
+            progress(f"{words}, before {fold.start:%Y-%m-%d %H:%M}", number / of, None, None)
+
+    return tell

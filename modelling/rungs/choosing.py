@@ -1,0 +1,54 @@
+"""Which rung to take, by what each lost on earlier windows. Pure: windows are times here, and rungs are names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+MEMORY = 0.75  # a window counts for so much less than the next newer one: which rows are best changes, too
+DOUBT = 0.5  # of a window on which a rung did as well as the reference: so few windows decide little
+WINDOWS = 12  # the newest, which count; MEMORY leaves 3 % to older ones
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What one rung lost on one window, the mean over its `rows`: a plain value, which later ladders can be given, so
+    that they need not fit it again.
+    """
+
+    start: datetime
+    stop: datetime
+    rung: str
+    loss: float
+    rows: int
+
+
+def choose(tried: Sequence[Tried], rungs: Sequence[str], *, reference: str) -> str:
+    """The rung with the greatest `gain`; the reference where none is better. Of equals the first of `rungs`."""
+    gains = {name: gain(tried, name, reference=reference) for name in rungs}
+    best = max(gains, key=lambda name: gains[name])
+    return best if gains[best] > 0 else reference
+
+
+def gain(tried: Sequence[Tried], rung: str, *, reference: str) -> float:
+    """How much less `rung` lost than `reference`, as a share of the latter's loss: 0 when equal, below 1.
+
+    The mean over the newest WINDOWS on which both were tried, newer ones counting more (MEMORY), and drawn towards 0
+    where these are few (DOUBT). 0 where there are none.
+    """
+    losses = {(item.start, item.rung): item.loss for item in tried}
+    starts = sorted({item.start for item in tried}, reverse=True)[:WINDOWS]
+    found, weight = 0.0, DOUBT
+    for back, start in enumerate(starts):
+        own, other = losses.get((start, rung)), losses.get((start, reference))
+        if own is not None and other:
+            found += MEMORY**back * (other - own) / other
+            weight += MEMORY**back
+    return found / weight
+
+
+def mean_loss(tried: Sequence[Tried], rung: str, *, beside: str) -> float | None:
+    """The mean loss per row on the windows on which both were tried; None without any."""
+    shared = {item.start for item in tried if item.rung == beside}
+    own = [item for item in tried if item.rung == rung and item.start in shared]
+    rows = sum(item.rows for item in own)
+    return sum(item.loss * item.rows for item in own) / rows if rows else None

@@ -1,0 +1,139 @@
+"""One window of a ladder: the rungs that can be tried before it, their fits, and what each lost on it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import cast
+
+import polars as pl
+
+from modelling.metrics import row_losses
+from modelling.model import Model
+from modelling.prepared import restored
+from modelling.recipes import Recipe
+from modelling.rungs.choosing import Tried
+from modelling.rungs.evidence import Asked
+from modelling.rungs.rungs import FEWEST_ROWS, PLAIN, Base, Rung
+from modelling.spec import Spec
+from modelling.splits import Fold
+from modelling.training import fits, newest
+
+CHAMPION = "champion"  # in `Tried`: the champion as it is, on windows of which it has seen no row
+_ASKING = 0.5  # of growing a tree on a row: what finding the row's leaf costs
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Step:
+    """What came of one window. `cost`: of its fits, in rows times trees."""
+
+    tried: tuple[Tried, ...]
+    asked: Asked
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Climber:
+    """What all windows have in common. `frame` with `asks` are as the caller gave them, `rows` with `spec` prepared.
+
+    `most_rows`: more than so many are thinned evenly before they are learned from; None: all are.
+    """
+
+    asks: Spec
+    frame: pl.DataFrame
+    spec: Spec
+    rows: pl.DataFrame
+    known: Recipe
+    base: Base | None
+    seed: int
+    threads: int
+    most_rows: int | None
+
+    def step(self, fold: Fold, rungs: Sequence[Rung], *, choice: Rung, tell: Tell) -> Step:
+        """Try those of `rungs` that can be before this window; ask `choice` about it, or plain rows where it cannot."""
+        past, base = self._past(fold), self._base(fold)
+        days = days_of(past, time=self.spec.time)
+        able = [rung for rung in rungs if self._is_able(rung, past, days=days, base=base)]
+        if choice not in able:
+            choice, able = PLAIN, able if PLAIN in able else [PLAIN, *able]
+        if not _teaches(self.spec, past):
+            able = []
+        tried, chosen = [], None
+        for rung, model in self._models(past, able, days=days, base=base, tell=tell):
+            tried.append(self._tried(fold, rung.name, model))
+            if rung == choice:
+                chosen = restored(model, self.asks)
+        if base is not None:
+            tried.append(self._champion(fold, base))
+        return Step(
+            tried=tuple(tried),
+            asked=Asked(
+                start=fold.start,
+                rows=fold.validation_rows(self.frame),
+                past=fold.train_rows(self.frame),
+                model=chosen,
+            ),
+            cost=sum(fit_cost(rung, past.height, self.known) for rung in able),
+        )
+
+    def _past(self, fold: Fold) -> pl.DataFrame:
+        rows = fold.train_rows(self.rows)
+        return rows.gather_every(ceil(rows.height / self.most_rows)) if self.most_rows and rows.height else rows
+
+    def _base(self, fold: Fold) -> Base | None:
+        return self.base if self.base and self.base.model.trained_until <= fold.start else None
+
+    def _is_able(self, rung: Rung, past: pl.DataFrame, *, days: float, base: Base | None) -> bool:
+        if rung.base and base is None:
+            return False
+        if rung.part == 1:
+            return True
+        rows = newest(past, time=self.spec.time, days=days / rung.part)
+        return rows.height >= FEWEST_ROWS and _teaches(self.spec, rows)
+
+    def _models(
+        self, past: pl.DataFrame, rungs: Sequence[Rung], *, days: float, base: Base | None, tell: Tell
+    ) -> Iterator[tuple[Rung, Model]]:
+        if not rungs:
+            return
+        recipes = [rung.recipe(self.known, days=days) for rung in rungs]
+        model = base.model if base else None
+        found = fits(self.spec, past, recipes, seed=self.seed, threads=self.threads, base=model)
+        for rung in rungs:
+            tell(rung.words(days=days))
+            yield rung, next(found)
+
+    def _tried(self, fold: Fold, name: str, model: Model) -> Tried:
+        rows = fold.validation_rows(self.rows)
+        losses = row_losses(self.spec.task, self.spec.metric, model.labels(rows), model.predict(rows))
+        return Tried(start=fold.start, stop=fold.stop, rung=name, loss=float(losses.mean()), rows=rows.height)
+
+    def _champion(self, fold: Fold, base: Base) -> Tried:
+        rows = fold.validation_rows(self.frame)
+        losses = row_losses(self.spec.task, self.spec.metric, base.model.labels(rows), base.model.predict(rows))
+        return Tried(start=fold.start, stop=fold.stop, rung=CHAMPION, loss=float(losses.mean()), rows=rows.height)
+
+
+def days_of(frame: pl.DataFrame, *, time: str) -> float:
+    """How far the rows reach back in time, in days; never 0, so that spans of it are spans."""
+    if frame.is_empty():
+        return 1.0
+    first, last = cast("datetime", frame[time].min()), cast("datetime", frame[time].max())
+    return max(last - first, timedelta(microseconds=1)) / timedelta(days=1)
+
+
+def fit_cost(rung: Rung, rows: int, known: Recipe) -> float:
+    """Rows times trees, spans taken for shares of the rows. The trees of all rows, upon which others are made, are not
+    counted again: the plain rung has them.
+    """
+    recipe = rung.recipe(known, days=1.0)
+    asked = 0.0 if rung.way == "fresh" else _ASKING * known.rounds
+    grown = {"fresh": known.rounds, "continued": recipe.more, "refit": 0}[rung.way]
+    return rows / rung.part * (grown + asked)
+
+
+def _teaches(spec: Spec, rows: pl.DataFrame) -> bool:
+    """A model needs rows, and one of classes at least two of these."""
+    return rows.height > 0 and (spec.task != "multiclass" or rows[spec.target].n_unique() > 1)

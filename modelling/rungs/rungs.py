@@ -1,0 +1,104 @@
+"""The rungs: cheap ways of using the rows with the champion's parameters, as names that mean the same next time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from modelling.model import Model
+from modelling.model_text import read
+from modelling.recipes import Recipe
+
+# Spans halve down to where rows become few; all of them together cost two fits. Weights that fade over every second
+# span, trees continued upon fresh ones and refitted leaves cost another: on days of bikes, flights and of a rotating
+# synthetic concept another rung was best on each, and most had their time (benchmarks/retrain_cost.py).
+SPANS = (1, 2, 4, 8, 16, 32)
+FADING = (2, 8, 32)
+ADAPTED = 8
+HALF_LIVES = 4  # in a span that fades: its oldest row weighs a sixteenth
+MORE = 0.2  # of the recipe's rounds, as trees on top
+MOST_GROWTH = 2  # a champion with so many times its recipe's rounds is not continued: a model of its own is due
+FEWEST_ROWS = 500  # a shorter span is no rung
+
+Way = Literal["fresh", "continued", "refit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Base:
+    """The champion, whose trees may be used where it has seen no row of a window; `sha256` of its bundle."""
+
+    sha256: str
+    model: Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """One way of using rows: the newest 1 / `part` of their time; `fades`: older ones of these weigh less.
+
+    `base`: the bundle whose trees are used by another way than "fresh"; "": trees of all rows.
+    """
+
+    part: int = 1
+    fades: bool = False
+    way: Way = "fresh"
+    base: str = ""
+
+    @property
+    def name(self) -> str:
+        """Such as "1/4 fading": the same in every ladder."""
+        how = {"fresh": "", "continued": " continued", "refit": " refitted"}[self.way]
+        return f"1/{self.part}{' fading' if self.fades else ''}{how}{' champion' if self.base else ''}"
+
+    def recipe(self, known: Recipe, *, days: float) -> Recipe:
+        """With the parameters of `known`, for rows that reach back so many days."""
+        span = days / self.part
+        return replace(
+            known.plain,
+            span_days=None if self.part == 1 else span,
+            half_life_days=span / HALF_LIVES if self.fades else None,
+            way=self.way,
+            base=self.base,
+            more=max(1, round(MORE * known.rounds)) if self.way == "continued" else 0,
+        )
+
+    def words(self, *, days: float) -> str:
+        """What is done with rows that reach back so many days, for people."""
+        span = "all rows" if self.part == 1 else f"the newest {_days(days / self.part)} of {_days(days)}"
+        under = "the champion's trees" if self.base else "trees of all rows"
+        ways = {
+            "fresh": span,
+            "continued": f"{under}, continued on {span}",
+            "refit": f"{under}, their leaves refitted on {span}",
+        }
+        return ways[self.way] + (", older rows weighing less" if self.fades else "")
+
+
+PLAIN = Rung()
+
+
+def all_rungs(known: Recipe, *, base: Base | None, monotone: bool) -> tuple[Rung, ...]:
+    """Those that may be tried with the champion's recipe, the plain one first; neighbours share binned rows.
+
+    Leaves are not refitted where inputs are constrained: LightGBM would not keep to it.
+    """
+    return tuple(_rungs(known, base=base, ways=("continued",) if monotone else ("continued", "refit")))
+
+
+def like(recipe: Recipe, rungs: tuple[Rung, ...], *, days: float) -> Rung:
+    """The rung that is most like this recipe on rows that reach back so many days: what a champion already does."""
+    alike = [rung for rung in rungs if rung.way == recipe.way and rung.fades == (recipe.half_life_days is not None)]
+    part = days / (recipe.span_days or days)
+    return min(alike, key=lambda rung: (abs(rung.part - part), bool(rung.base)), default=PLAIN)
+
+
+def _rungs(known: Recipe, *, base: Base | None, ways: tuple[Way, ...]) -> Iterator[Rung]:
+    for part in SPANS:
+        yield Rung(part=part)
+        if part in FADING:
+            yield Rung(part=part, fades=True)
+    yield from (Rung(part=ADAPTED, way=way) for way in ways)
+    if base is not None and read(base.model.text).iterations <= MOST_GROWTH * known.rounds:
+        yield from (Rung(part=ADAPTED, way=way, base=base.sha256) for way in ways)
+
+
+def _days(days: float) -> str:
+    return f"{days:,.0f} days" if days >= 10 else f"{days:.1f} days"
