@@ -35,7 +35,8 @@ def cross_fitted(
 
     `frame`: labelled rows in order of time. Its rows from `since` on are divided at moments, into `folds` of about
     equally many rows; a fold's model is fitted on all rows but those from `gap` before its first to `gap` after its
-    last: their labels may tell of the same days. Shape (n,); of several classes (n, k) in order of all classes of
+    last: their labels may tell of the same days. A recipe that goes on from another model's trees is given trees of its
+    own: those have seen the rows that are asked. Shape (n,); of several classes (n, k) in order of all classes of
     `frame`. nan for a fold that leaves nothing to learn from.
     """
     moment, classes = pl.col(spec.time), classes_of(spec.task, frame[spec.target])
@@ -46,7 +47,7 @@ def cross_fitted(
         if not rest.height or (classes and rest[spec.target].n_unique() < 2):
             continue
         own = (asked[spec.time].is_between(first, last)).to_numpy()
-        model = fit(spec, rest, recipe, seed=seed, threads=threads)
+        model = fit(spec, rest, recipe.alone, seed=seed, threads=threads)
         prediction = model.predict(asked.filter(own), threads=threads)
         if classes:
             wide = np.zeros((len(prediction), len(classes)))  # 0: of a class that this model does not know

@@ -66,7 +66,7 @@ def build_estimator(
     if spec.task == "multiclass":
         return None
     if spec.task == "binary":
-        scores = score_table(predictions, labels, windows)
+        scores = score_table(predictions, labels, windows, loss="brier" if spec.metric == "brier" else "logloss")
         return Estimator(metric=spec.metric, scores=scores) if scores else None
     losses = loss_model(inputs, predictions, labels, windows)
     return Estimator(metric=spec.metric, losses=losses) if losses else None

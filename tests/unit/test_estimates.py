@@ -184,3 +184,19 @@ def test_an_interval_is_normal_without_spread_and_students_of_spread_alone() -> 
     assert interval(1.0, noise=0.04, spread=0.0, windows=10) == pytest.approx((1 - 0.3919928, 1 + 0.3919928), abs=1e-5)
     reach = 2.262157 * (0.04 * 1.1) ** 0.5
     assert interval(1.0, noise=0.0, spread=0.04, windows=10) == pytest.approx((1 - reach, 1 + reach), abs=1e-6)
+
+
+def test_the_brier_score_is_estimated_where_it_is_the_metric() -> None:
+    """Golden with pencil: sum of q (1 - p)^2 + (1 - q) p^2 over rows; and against counted labels of made-up windows."""
+    expected = np.mean(CHANCES * (1 - SCORES) ** 2 + (1 - CHANCES) * SCORES**2)
+    table = ScoreTable(**{**asdict(SMALL), "loss": "brier"})
+    estimate = table.estimate(table.count(SCORES))
+    assert estimate is not None
+    assert estimate.loss == pytest.approx(expected, abs=1e-12)
+    scores, labels = world(np.random.default_rng(2), 2_000, windows=21)
+    made = score_table(scores[:20].ravel(), labels[:20].ravel(), np.repeat(np.arange(20), 2_000), loss="brier")
+    assert made is not None
+    later = made.estimate(made.count(scores[20]))
+    assert later is not None
+    assert later.lower < np.square(labels[20] - scores[20]).mean() < later.upper
+    assert made.usual == pytest.approx(np.square(labels[:20] - scores[:20]).mean(), rel=0.02)

@@ -140,3 +140,16 @@ def test_a_model_that_is_never_wrong_has_an_estimate_of_nothing(tmp_path: Path) 
         built(spec_of(tmp_path, "regression"), (inputs, predictions, predictions), windows=20), inputs, predictions
     )
     assert (found.loss, found.lower, found.upper) == (0.0, 0.0, 0.0)
+
+
+def test_an_estimate_is_in_the_pipelines_metric_also_after_it_was_written_down(tmp_path: Path) -> None:
+    spec, rng = spec_of(tmp_path, "binary"), np.random.default_rng(4)
+    scores = rng.random(4_000)
+    labels = (rng.random(4_000) < scores).astype(np.float64)
+    rows = pl.DataFrame({"wind": scores}), scores, labels
+    losses_of = {"logloss": -np.log(np.where(labels == 1, scores, 1 - scores)), "brier": np.square(labels - scores)}
+    for metric, loss in losses_of.items():
+        made = built(replace(spec, metric=metric), rows, windows=10)
+        assert made is not None
+        read = Estimator.from_json(made.to_json())
+        assert estimated(read, *rows[:2]).loss == pytest.approx(loss.mean(), rel=0.02)

@@ -8,6 +8,7 @@ Source of the idea: NannyML's CBPE; of the measurements: research/drift.md, 4.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +18,19 @@ from validation.watch.estimates import MIN_WINDOWS, Estimate, interval, spread_o
 BINS = 512
 DECISION = 0.5  # a score from here on counts as a "yes", for accuracy and F1
 METHOD = "expected from the scores"
-LOSS = "logloss"
+LOSS = "logloss"  # the pipeline's metric among the others, also where it is another: so it is called in bundles
 _SMALLEST = 1e-15  # probability whose logarithm is taken, as in modelling/metrics.py
 
+Loss = Literal["logloss", "brier"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ScoreCounts:
-    """A window's scores, by bin of the table: how many, and the sums of -log p and of -log(1 - p). Counts add up."""
+    """A window's scores, by bin of the table: how many, and the sums of their losses if all labels were 1, or all 0 (of
+    the log loss: of -log p, or of -log(1 - p)). Counts add up.
+    """
 
     rows: Floats
     if_yes: Floats
@@ -44,7 +48,7 @@ class ScoreTable:
 
     `spread`: by metric, the variance between windows of estimate - realised value that labels' own chance does not
     explain, as seen in `windows` reference windows of which each was estimated by a table made of the others. `usual`:
-    mean log loss that was estimated for them.
+    mean loss that was estimated for them. `loss`: the pipeline's metric.
     """
 
     edges: tuple[float, ...]
@@ -52,10 +56,11 @@ class ScoreTable:
     usual: float
     spread: Mapping[str, float]
     windows: int
+    loss: Loss = "logloss"
 
     def count(self, scores: npt.ArrayLike) -> ScoreCounts:
         """Count scores, probabilities of 1. Of files or hours of a window: add the counts up."""
-        return _count(np.asarray(scores, dtype=np.float64), np.array(self.edges))
+        return _count(np.asarray(scores, dtype=np.float64), np.array(self.edges), loss=self.loss)
 
     def estimate(self, counts: ScoreCounts) -> Estimate | None:
         """What to expect of a window with these scores; None without rows."""
@@ -82,17 +87,21 @@ class ScoreTable:
         )
 
 
-def score_table(scores: npt.ArrayLike, labels: npt.ArrayLike, windows: npt.ArrayLike) -> ScoreTable | None:
+def score_table(
+    scores: npt.ArrayLike, labels: npt.ArrayLike, windows: npt.ArrayLike, *, loss: Loss = "logloss"
+) -> ScoreTable | None:
     """The table of these rows: scores that the model gave to rows it had not seen, labels 0 or 1, numbers of windows.
 
-    None when fewer than MIN_WINDOWS windows hold rows, or all labels are the same.
+    `loss`: the metric that is to be estimated. None when fewer than MIN_WINDOWS windows hold rows, or all labels are
+    the same.
     """
     p, y = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64)
     present, window = np.unique(np.asarray(windows), return_inverse=True)
     if len(present) < MIN_WINDOWS or y.min() == y.max():
         return None
     edges = _edges(p)
-    parts = [(_count(p[window == w], edges), _yes(p[window == w], y[window == w], edges)) for w in range(len(present))]
+    own = [window == number for number in range(len(present))]
+    parts = [(_count(p[rows], edges, loss=loss), _yes(p[rows], y[rows], edges)) for rows in own]
     rows, yes = np.sum([counts.rows for counts, _ in parts], axis=0), np.sum([found for _, found in parts], axis=0)
     decided = _decided(edges)
     chances = isotonic(yes, rows)
@@ -103,6 +112,7 @@ def score_table(scores: npt.ArrayLike, labels: npt.ArrayLike, windows: npt.Array
         usual=float(np.mean([_values(counts, counts.rows * chances, decided)[LOSS] for counts, _ in parts])),
         spread=spread_of(errors),
         windows=len(present),
+        loss=loss,
     )
 
 
@@ -137,12 +147,17 @@ def _bins(scores: Floats, edges: Floats) -> Integers:
     return found
 
 
-def _count(scores: Floats, edges: Floats) -> ScoreCounts:
+def _count(scores: Floats, edges: Floats, *, loss: Loss) -> ScoreCounts:
     bins, size = _bins(scores, edges), len(edges) + 1
-    surprise = [-np.log(np.clip(p, _SMALLEST, 1.0)) for p in (scores, 1 - scores)]
+    losses = [_loss_of(given, loss=loss) for given in (scores, 1 - scores)]
     rows = np.bincount(bins, minlength=size).astype(np.float64)
-    if_yes, if_no = (np.bincount(bins, values, minlength=size).astype(np.float64) for values in surprise)
+    if_yes, if_no = (np.bincount(bins, values, minlength=size).astype(np.float64) for values in losses)
     return ScoreCounts(rows=rows, if_yes=if_yes, if_no=if_no)
+
+
+def _loss_of(given: Floats, *, loss: Loss) -> Floats:
+    """Row by row, of the probability given to what happened: as in modelling/metrics.py."""
+    return np.square(1 - given) if loss == "brier" else -np.log(np.clip(given, _SMALLEST, 1.0))
 
 
 def _yes(scores: Floats, labels: Floats, edges: Floats) -> Floats:
