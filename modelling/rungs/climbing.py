@@ -14,12 +14,12 @@ from modelling.prepared import restored
 from modelling.recipes import Recipe
 from modelling.rungs.choosing import Tried
 from modelling.rungs.evidence import Asked
+from modelling.rungs.found import CHAMPION
 from modelling.rungs.rungs import FEWEST_ROWS, PLAIN, Base, Rung
 from modelling.spec import Spec
 from modelling.splits import Fold
 from modelling.training import fits, newest
 
-CHAMPION = "champion"  # in `Tried`: the champion as it is, on windows of which it has seen no row
 _ASKING = 0.5  # of growing a tree on a row: what finding the row's leaf costs
 
 Tell = Callable[[str], None]

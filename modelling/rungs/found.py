@@ -1,0 +1,47 @@
+"""What a ladder found: the choice, what it rests on, and whether it is good enough. Knows no LightGBM."""
+
+from dataclasses import dataclass
+
+from modelling.recipes import Recipe
+from modelling.rungs.choosing import Tried, mean_loss
+from modelling.rungs.evidence import Scored
+from modelling.rungs.rungs import Rung
+
+CHAMPION = "champion"  # in `Tried`: the champion as it is, on windows of which it has seen no row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ladder:
+    """What was found. `tried`: by all windows, those of earlier ladders too. `cost`: of all its fits, where 1 is one
+    fit of the recipe on all rows of the frame; counted, not timed. `evidence`: the fitted windows' rows, each asked of
+    the rung that the windows before it had chosen. `chosen`: by all windows; `recipe` is its, for a fit on rows up to
+    the end of the frame, which reach back `days`. `reference`: what the champion's recipe does already.
+    """
+
+    tried: tuple[Tried, ...]
+    cost: float
+    evidence: Scored
+    chosen: Rung
+    recipe: Recipe
+    reference: Rung
+    days: float
+
+    @property
+    def why(self) -> str:
+        """The choice with the losses that it rests on, as a part of a sentence."""
+        words, other = self.chosen.words(days=self.days), self.reference.words(days=self.days)
+        own = mean_loss(self.tried, self.chosen.name, beside=self.reference.name)
+        usual = mean_loss(self.tried, self.reference.name, beside=self.chosen.name)
+        if own is None or usual is None:
+            return f"{words}, as before: there is no earlier window to choose by"
+        if self.chosen == self.reference:
+            return f"{words}, as before: loss {own:.5g} on earlier windows, nothing was better there"
+        return f"{words}: loss {own:.5g} on earlier windows against {usual:.5g} with {other}"
+
+    def is_good_enough(self, *, min_gain: float) -> bool:
+        """Whether the choice is better than the champion as it is by that share of its loss, on windows that the
+        champion has not seen; True where there are none, since nothing then speaks for a search.
+        """
+        own = mean_loss(self.tried, self.chosen.name, beside=CHAMPION)
+        champion = mean_loss(self.tried, CHAMPION, beside=self.chosen.name)
+        return own is None or champion is None or champion - own >= min_gain * champion
