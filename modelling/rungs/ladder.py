@@ -17,7 +17,7 @@ from modelling.rungs.choosing import Tried, choose
 from modelling.rungs.climbing import Climber, days_of, fit_cost
 from modelling.rungs.evidence import Asked, Scored, together
 from modelling.rungs.found import CHAMPION, Ladder
-from modelling.rungs.rungs import PLAIN, Base, Rung, all_rungs, like
+from modelling.rungs.rungs import PLAIN, Base, Rung, all_rungs, hasty, like
 from modelling.spec import Spec
 from modelling.splits import Fold
 from validation.errors import ContractError, DefinitionError
@@ -48,9 +48,10 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     """Try the rungs of the champion's `recipe` on the `folds` (of `splits.rolling`) of `frame`, mature labelled rows in
     order of time. `earlier`: what older ladders found, so that the folds which they know are not fitted again.
 
-    "choice": what to fit next; rows are thinned where they are many. "evidence": how the choices before each fold fare
-    on it, learned from all its rows; of known folds and of the last only the choice is fitted. `base`: asked about rows
-    of `frame`; its trees are used where it has seen no row of the fold. `progress` is called before each fit.
+    "choice": what to fit next; found in few fast trees, and on thinned rows, where either are many. "evidence": how the
+    choices before each fold fare on it, by the recipe itself and all rows; of known folds and of the last one only the
+    choice is fitted. `base`: asked about rows of `frame`; its trees are used where it has seen no row of the fold.
+    `progress` is called before each fit.
 
     Never raises for want of rows: the choice is then what is most like the recipe itself.
     """
@@ -63,7 +64,7 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
         frame=frame,
         spec=prepared,
         rows=rows,
-        known=recipe,
+        known=hasty(recipe) if purpose == "choice" else recipe,
         base=base,
         seed=seed,
         threads=threads,
