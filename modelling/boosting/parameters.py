@@ -8,6 +8,7 @@ from modelling.fixable import FIXABLE
 from modelling.labels import Classes
 from modelling.recipes import Recipe
 from modelling.spec import Spec
+from validation.errors import DefinitionError
 
 # What is boosted for each metric, and what LightGBM then counts. Its "l2" of a binary objective is the Brier score: it
 # is counted on probabilities.
@@ -37,8 +38,11 @@ def _constraints(spec: Spec, encoding: Encoding | None) -> dict[str, Any]:
     if not signs:
         return {}
     if encoding is None:
-        raise AssertionError("monotone constraints are told in the inputs' order: give `encoding`")
+        raise DefinitionError("monotone constraints are told in the order of the inputs: give their encoding")
+    # NOTE: LightGBM aborts the process where a category is to be monotone.
+    if odd := [column.name for column in encoding.columns if column.levels is not None and column.name in signs]:
+        raise DefinitionError(f"training.monotone names {odd[0]!r}, which is a category; leave it out")
     return {
-        "monotone_constraints": [signs.get(name, 0) for name in encoding.names],
+        "monotone_constraints": [int(signs.get(name, 0)) for name in encoding.names],
         "monotone_constraints_method": "intermediate",  # "basic" forbids more splits than it must
     }
