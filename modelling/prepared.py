@@ -27,7 +27,7 @@ def prepare(spec: Spec, raw: pl.DataFrame) -> tuple[Spec, pl.DataFrame]:
     target, and WEIGHT where rows have weights), in the order of `raw`.
     """
     inputs = inputs_of(spec, raw)
-    own = [name for name in (*spec.key, spec.time) if name not in inputs.columns]
+    own = [name for name in dict.fromkeys((*spec.key, spec.time)) if name not in inputs.columns]
     told = raw.select(*own, spec.target)
     rows = pl.concat([told, inputs], how="horizontal")
     if spec.training.weight:
