@@ -139,7 +139,7 @@ def _searched(order: Order, parts: Split, start: Recipe) -> tuple[Recipe, tuple[
             start=start,
             policy=pipeline.search,
             gap=pipeline.labels.matures_after,
-            progress=report,
+            progress=lambda _doing, _share, best, left: report(0, best or 0.0, left or 0.0),
         )
     return found.recipe, found.trials
 

@@ -1,12 +1,13 @@
 """What a search is told and what it tells: plain values, so that nobody who passes them on imports Optuna."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from modelling.recipes import Recipe
 
 Clock = Callable[[], float]
-Progress = Callable[[int, float, float], None]
+# What is being done, how much of the budget is used (0 to 1), the best loss so far, and the seconds left.
+Progress = Callable[[str, float, float | None, float | None], None]
 Incumbent = Callable[[Recipe, float, Callable[[], str]], None]
 
 
@@ -24,12 +25,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """The winner's losses of the rows it was grown on (`train`) and of the later ones (`validation`), after each of
-    `rounds`; not every round is measured on the rows it was grown on.
+    """The winner's loss on the later rows after each round (`validation`), and after some rounds that on the rows that
+    it was grown on (`train`: round, from 1 on -> loss).
     """
 
-    rounds: tuple[int, ...] = ()
-    train: tuple[float, ...] = ()
+    train: Mapping[int, float] = field(default_factory=dict)
     validation: tuple[float, ...] = ()
 
 

@@ -1,0 +1,165 @@
+"""How a search goes: a race of first recipes, challengers of its winner, and the descent of the learning rate.
+
+1. Where nothing is known, a portfolio races at equal cost and a high learning rate: all grow a little, the better half
+   some more, and so on; no tree is grown twice. Where a recipe was found before, it runs first, to its end.
+2. Challengers, by turns neighbours of the best and proposals of TPE, are grown beside it at the same rate. One is given
+   up when even its hope (`Arm.hope`) is worse than what the best came to.
+3. The best is grown again at lower learning rates, as low as there is time for; such recipes gain most of all.
+
+All of it goes by losses and by the formula's cost, so that the same is found again, except where time runs short.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from modelling.recipes import DEFAULT_RECIPES, Number
+from modelling.tuning.arms import Arm
+from modelling.tuning.field import Field
+from modelling.tuning.space import RATE, Space, portfolio
+
+RACE_RATE = 0.2
+_FIRST_ROUNDS = 12  # of 31 leaves: the cost of a race's first leg
+_LEG_GROWS = 2.5
+_EXPLORING_GAIN = 4e-4  # of the loss: a longer tail is not worth its time while others wait
+_LEAST_GAIN = 5e-5
+_LOOKS = (0.1, 0.2, 0.35, 0.6, 1.0)  # shares of the best's cost at which a challenger is looked at
+_HOPELESS = 1e-4  # of the loss: a challenger must hope for so much less than the best
+_FEWEST_CHALLENGERS, _IN_VAIN = 12, 20  # the last so many without gain: nothing is to be gained
+_WORTH = 1e-3  # of the loss: gains of the newest challengers below this are none
+_DEPTHS = (8.0, 6.5, 5.0, 4.0, 3.2, 2.5, 2.0, 1.5)  # by how much a learning rate is divided
+_USUAL_DEPTH = 5.0
+_DESCENT_MARGIN = 1.15
+
+
+def hunted(field: Field, space: Space) -> None:
+    """Search until the field says that it is over, or nothing is to be gained."""
+    winner = _opening(field, space)
+    while not field.ended:
+        winner, gained = _challenged(field, space, winner)
+        lower = _descended(field, space, winner)
+        if not field.ended and not gained and not lower:
+            field.ended = "nothing more is to be gained"
+
+
+def _opening(field: Field, space: Space) -> Arm:
+    """The first arm that has come to its end on all rows: the start itself where it was found before."""
+    start, field.doing = field.bench.start, "the first recipe"
+    if any(start.params == known.params for known in DEFAULT_RECIPES[field.bench.spec.task]):
+        return _raced(field, space)
+    first = field.arm(start.params, rounds=max(start.rounds, field.policy.rounds))
+    field.grow(first, cost=math.inf, least_gain=_LEAST_GAIN)
+    field.close(first, value=first.best)
+    rate = space.rate(RACE_RATE)
+    if first.rate >= rate / 2 or not field.has_trials():
+        return first
+    quick = field.arm({**space.inside(start.params), RATE: rate})
+    field.grow(quick, cost=math.inf, least_gain=_EXPLORING_GAIN)
+    field.close(quick, value=quick.best)
+    return quick
+
+
+def _raced(field: Field, space: Space) -> Arm:
+    """The winner of the portfolio, grown to its end."""
+    field.doing = "a race of first recipes"
+    on_all = field.bench.race is field.bench.train
+    first = {**field.bench.start.params, RATE: space.rate(RACE_RATE)}
+    tried = portfolio(field.bench.spec, space)[: field.policy.budget_trials]
+    racing = [field.arm({**first, **params}, on_all=on_all) for params in tried]
+    leg = _FIRST_ROUNDS * field.bench.cost({**first, "num_leaves": 31}, on_race=not on_all)
+    while len(racing) > 1 and not field.ended:
+        for arm in racing:
+            field.grow(arm, cost=leg)
+        racing.sort(key=lambda arm: arm.best)
+        kept = racing[: (len(racing) + 1) // 2]
+        for arm in racing[len(kept) :]:
+            field.close(arm, value=arm.best)
+        racing, leg = kept, leg * _LEG_GROWS
+    winner = racing[0]
+    if not on_all and field.has_trials():
+        field.close(winner, value=winner.best)
+        winner = field.arm(winner.recipe.params)
+    field.grow(winner, cost=math.inf, least_gain=_EXPLORING_GAIN)
+    field.close(winner, value=winner.best)
+    return winner
+
+
+def _challenged(field: Field, space: Space, winner: Arm) -> tuple[Arm, bool]:
+    """The best of winner and challengers at its learning rate, and whether a challenger was worth it."""
+    first, since, tried, field.doing = winner.best, winner.best, 0, "beside the best"
+    while space.axes and _may_challenge(field, winner) and field.has_trials():
+        number = len(field.arms)
+        params = _proposal(field, space, winner, number)
+        arm = field.arm({**winner.recipe.params, **params, RATE: winner.rate})
+        _looked_at(field, arm, winner)
+        field.close(arm, value=_comparable(arm, winner))
+        tried += 1
+        if arm.best < winner.best:
+            winner = arm
+        if tried % _IN_VAIN == 0 or (tried >= _FEWEST_CHALLENGERS and winner.best >= first):
+            if since - winner.best < _WORTH * abs(since):
+                break
+            since = winner.best
+    return winner, first - winner.best >= _WORTH * abs(first)
+
+
+def _proposal(field: Field, space: Space, winner: Arm, number: int) -> Mapping[str, Number]:
+    known = field.book.finished.get(number)
+    if known is not None:
+        return {name: known.params[name] for name in known.params if name != RATE}
+    if number % 2:
+        return field.book.proposed(number)
+    return space.moved(winner.recipe.params, seed=field.policy.seed * 1_000 + number)
+
+
+def _looked_at(field: Field, arm: Arm, winner: Arm) -> None:
+    """Grow a challenger while there is hope for it."""
+    goal = winner.best * (1 - _HOPELESS) if winner.best > 0 else winner.best
+    for share in _LOOKS:
+        field.grow(arm, cost=share * winner.cost, least_gain=_EXPLORING_GAIN)
+        if arm.ended or field.ended or (arm.losses and arm.hope() > goal):
+            return
+    while not (arm.ended or field.ended or arm.hope() > goal):
+        field.grow(arm, cost=arm.cost + 0.25 * winner.cost, least_gain=_EXPLORING_GAIN)
+
+
+def _comparable(arm: Arm, winner: Arm) -> float:
+    """What its loss would have come to, were it to the winner in the end as it is at equal cost."""
+    beside = winner.best_at(arm.cost)
+    return arm.best * winner.best / beside if math.isfinite(beside) and beside > 0 else arm.best
+
+
+def _descended(field: Field, space: Space, winner: Arm) -> bool:
+    """Grow the winner's recipe at a lower rate, as low as there is time for; whether that gained anything."""
+    before = field.best.best if field.best else math.inf
+    lowest = min((arm.rate for arm in field.arms if _same(arm, winner)), default=winner.rate)
+    for depth in _DEPTHS:
+        rate = space.rate(winner.rate / depth)
+        if rate >= lowest * 0.99 or (depth > _USUAL_DEPTH and lowest > 1.01 * winner.rate / _USUAL_DEPTH):
+            continue
+        if field.has_trials() and _descent_seconds(field, winner, winner.rate / rate) <= field.left():
+            field.doing = f"the best at learning rate {rate:.3g}"
+            arm = field.arm({**winner.recipe.params, RATE: rate})
+            field.grow(arm, cost=math.inf, least_gain=_LEAST_GAIN)
+            field.close(arm, value=_comparable(arm, winner))
+            return arm.best < before * (1 - _WORTH / 2)
+    return False
+
+
+def _same(arm: Arm, other: Arm) -> bool:
+    return {**arm.recipe.params, RATE: 0} == {**other.recipe.params, RATE: 0}
+
+
+def _may_challenge(field: Field, winner: Arm) -> bool:
+    """Whether there is time for more than the descent; a last trial is kept for it."""
+    if field.ended or len(field.arms) >= field.policy.budget_trials - 1:
+        return False
+    return field.left() > _descent_seconds(field, winner, _USUAL_DEPTH)
+
+
+def _descent_seconds(field: Field, winner: Arm, depth: float) -> float:
+    """Growing the winner anew at its rate divided by `depth`, beside what fitting it takes longer then."""
+    recipe = replace(winner.recipe, rounds=max(1, round(winner.best_round * depth)))
+    growing = field.seconds(winner.round_cost * recipe.rounds)
+    fitting = field.fit_seconds(recipe) - field.reserve
+    return _DESCENT_MARGIN * growing + max(0.0, fitting)

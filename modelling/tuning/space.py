@@ -1,0 +1,105 @@
+"""Where a search looks: ranges of LightGBM's parameters, what is fixed in them, and the first ones to try."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelling.fixable import FIXABLE
+from modelling.recipes import DEFAULT_RECIPES, OPTIONAL, SPACE, Number
+from modelling.spec import Search, Spec
+from validation.errors import DefinitionError
+
+RATE = "learning_rate"
+# Beside the start: from few large leaves to many small ones. That of the default recipes was chosen on two real tables;
+# these are the corners that it leaves out.
+_CORNERS: tuple[tuple[Number, ...], ...] = (
+    (63, 100, 0.8, 0.8, 1.0),
+    (15, 20, 0.8, 0.9, 0.1),
+    (127, 20, 0.9, 0.9, 1.0),
+    (255, 100, 0.6, 0.8, 5.0),
+)
+_NAMES = tuple(name for name in SPACE if name != RATE)
+_STEP = 0.2  # a local move's standard deviation, in shares of the range
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A parameter's range, ends included, and its kind; `log`: searched on a logarithmic scale."""
+
+    name: str
+    low: Number
+    high: Number
+    kind: type[int] | type[float] | type[bool]
+    log: bool
+
+    def inside(self, value: Number) -> Number:
+        """The nearest value of the range."""
+        kept = min(max(value, self.low), self.high)
+        return self.kind(kept if self.kind is float else round(kept))
+
+    def moved(self, value: Number, step: float) -> Number:
+        """The value that lies `step` of the range's length further."""
+        if not self.log:
+            return self.inside(value + step * (self.high - self.low))
+        return self.inside(float(value * (self.high / self.low) ** step))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """The axes of a search, and the range of learning rates, which no axis is: it is raced high, then descended."""
+
+    axes: tuple[Axis, ...]
+    rates: tuple[float, float]
+    fixed: frozenset[str]
+
+    def inside(self, params: Mapping[str, Number]) -> dict[str, Number]:
+        """These parameters with the searched ones brought into their ranges; those without a value in the middle."""
+        return {**params, **{axis.name: axis.inside(params.get(axis.name, axis.low)) for axis in self.axes}}
+
+    def rate(self, wanted: float) -> float:
+        """The nearest learning rate that is allowed."""
+        return float(min(max(wanted, self.rates[0]), self.rates[1]))
+
+    def moved(self, params: Mapping[str, Number], *, seed: int) -> dict[str, Number]:
+        """A neighbour: some of the parameters a step away, at random by `seed`."""
+        random = np.random.default_rng(seed)
+        chosen = random.random(len(self.axes)) < max(0.5, 1 / max(1, len(self.axes)))
+        chosen[random.integers(len(self.axes))] = True
+        steps = random.normal(0.0, _STEP, len(self.axes)) * chosen
+        near = {axis.name: axis.moved(params[axis.name], step) for axis, step in zip(self.axes, steps, strict=True)}
+        return {**params, **near}
+
+
+def space_of(spec: Spec, policy: Search) -> Space:
+    """The default ranges, with those that the definition declares in their place, without what it fixes.
+
+    DefinitionError for a declared name that no search knows, or an empty range.
+    """
+    fixed, ranges = frozenset(spec.training.fixed), {**SPACE, **policy.space}
+    for name, (low, high) in policy.space.items():
+        if name not in set(SPACE) | OPTIONAL - {"max_bin", "bagging_freq"}:
+            raise DefinitionError(f"search.space: {name!r} is not searched; leave it out, or fix it in training.fixed")
+        if not low <= high:
+            raise DefinitionError(f"search.space[{name!r}] must be (lowest, highest), got {(low, high)}")
+    rate = spec.training.fixed.get(RATE)
+    return Space(
+        axes=tuple(_axis(name, *ranges[name]) for name in ranges if name != RATE and name not in fixed),
+        rates=(float(ranges[RATE][0]), float(ranges[RATE][1])) if rate is None else (float(rate), float(rate)),
+        fixed=fixed,
+    )
+
+
+def portfolio(spec: Spec, space: Space) -> list[dict[str, Number]]:
+    """The first to be tried where nothing is known, within the space and each once; all but their learning rates."""
+    first = {name: DEFAULT_RECIPES[spec.task][0].params[name] for name in _NAMES}
+    tried = [first, *(dict(zip(_NAMES, corner, strict=True)) for corner in _CORNERS)]
+    kept: list[dict[str, Number]] = []
+    for params in map(space.inside, tried):
+        if params not in kept:
+            kept.append(params)
+    return kept
+
+
+def _axis(name: str, low: Number, high: Number) -> Axis:
+    return Axis(name, low, high, kind=FIXABLE[name].kind, log=low > 0 and not name.endswith("_fraction"))
