@@ -69,7 +69,7 @@ def test_every_way_of_asking_gives_the_corrected_prediction(
     bundle.verify()
     ((_, batch),) = predictions_of(bundle, [later])
     few = [bundle.predict_values(values_of(later[at : at + 3], model)) for at in range(0, 60, 3)]
-    ways = [
+    ways: list[Any] = [
         model.predict(later, threads=2),
         batch,
         bundle.predict_values(values_of(later, model)),  # so many at once
