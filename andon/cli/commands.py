@@ -22,6 +22,7 @@ from andon.cli.options import AnyPipeline, AsOf, From, Json, OnePipeline, To, Wh
 from andon.cli.output import people, print_verdicts, working
 from andon.cli.read import show, status
 from andon.cli.report import report
+from andon.cli.reproduce import reproduce
 from andon.cli.setup import data_time, pipelines, quieten, run_flow, settings
 from andon.cli.tables import catalogue
 from andon.cli.up import up
@@ -226,7 +227,8 @@ def demo(
 for name, group in {"contract": contracts, "quarantine": quarantine, "snapshot": snapshots}.items():
     app.add_typer(group.app, name=name, no_args_is_help=True)
 commands: Sequence[Callable[..., None]] = (
-    approve, reject, adopt, up, status, why, incidents, report, history, diff, show, lineage, catalogue, check, verify,
+    approve, reject, adopt, up, status, why, incidents, report, history, diff, show, lineage, reproduce, catalogue,
+    check, verify,
 )  # fmt: skip
 for command in commands:
     app.command()(command)
