@@ -9,14 +9,16 @@ import inspect
 import json
 import re
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from andon import notebook
 from andon.places import STAMPED, Delivery, Labels, Lookup, Source, Table
+from andon.plain_values import plain
 from andon.schemas import check_lookup, check_moment, check_table, looked_up_schema, typed_columns
 from andon.training_checks import check_training
 from modelling.spec import Features, Retrain, Search, Spec, Task, Training, metric_of
@@ -33,6 +35,11 @@ from validation.serving import Serving
 from validation.suspicion import Suspicion
 from validation.watch.drift import Drift
 from validation.watch.performance import Monitor
+
+if TYPE_CHECKING:
+    from modelling.evaluation import Evaluation
+    from modelling.model import Model
+    from modelling.recipes import Recipe
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _RESERVED = {"prediction", "prediction_id", "version", "logged_at"}  # the prediction log's own columns
@@ -219,23 +226,24 @@ class Pipeline:
 
     def to_dict(self) -> dict[str, Any]:
         """The definition as JSON values: durations in seconds, functions and classes by name."""
-        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+        return {item.name: plain(getattr(self, item.name)) for item in fields(self)}
 
     def to_json(self) -> str:
         """The definition as indented JSON."""
         return json.dumps(self.to_dict(), indent=2)
 
+    def snapshot(self, as_of: datetime | str | None = None) -> pl.DataFrame:
+        """The rows that a retrain would learn from (at `as_of`; now), with the target; RefusedError for none."""
+        return notebook.snapshot(self, as_of)
 
-def _plain(value: Any) -> Any:
-    plain: Any = value if value is None or isinstance(value, str | int | float) else repr(value)
-    if isinstance(value, timedelta):
-        plain = value.total_seconds()
-    elif isinstance(value, tuple | list):
-        plain = [_plain(item) for item in value]
-    elif isinstance(value, dict):
-        plain = {key: _plain(item) for key, item in value.items()}
-    elif callable(value):
-        plain = getattr(value, "__qualname__", repr(value))
-    elif hasattr(value, "__dataclass_fields__"):
-        plain = {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-    return plain
+    def champion(self) -> "Model | None":
+        """The model that serves now; None while there is none, RegistryError for one that cannot be loaded."""
+        return notebook.champion(self)
+
+    def fit(self, rows: pl.DataFrame, *, recipe: "Recipe | None" = None, champion: "Model | None" = None) -> "Model":
+        """A challenger of `champion`, as the flow makes one of such a snapshot's `rows`: the newest are left out."""
+        return notebook.fit(self, rows, recipe=recipe, champion=champion)
+
+    def evaluate(self, model: "Model", rows: pl.DataFrame, *, against: "Model | None" = None) -> "Evaluation":
+        """How `model` does on those of `rows` that neither it nor the one `against` which it is held has seen."""
+        return notebook.evaluate(self, model, rows, against=against)

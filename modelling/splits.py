@@ -18,6 +18,7 @@ Positions = NDArray[np.int64]
 
 _TICK = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_SECONDS = 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +159,13 @@ def windows_between(
     if wanted <= max_windows:
         starts[0] = since
     return tuple(zip(starts, [*starts[1:], end], strict=True))
+
+
+def days(moments: pl.Series) -> Positions:
+    """How many whole days each moment lies before the newest: the blocks in which losses are summed."""
+    seconds: Positions = moments.dt.epoch("s").to_numpy()
+    before: Positions = (seconds.max(initial=0) - seconds) // _DAY_SECONDS
+    return before
 
 
 def _fold(moments: pl.Series, *, start: datetime, stop: datetime, gap: timedelta, train: str | timedelta) -> Fold:
