@@ -116,7 +116,7 @@ def fit_encoding(inputs: pl.DataFrame | pl.LazyFrame, *, min_rows: int = MIN_LEV
 def _is_category(name: str, dtype: pl.DataType) -> bool:
     if isinstance(dtype, _TEXTS):
         return True
-    if dtype.is_numeric() or isinstance(dtype, pl.Boolean):
+    if _is_number(dtype):
         return False
     raise DefinitionError(f"features returns {name!r} as {dtype}; convert it to a number or a string")
 
@@ -131,9 +131,14 @@ def _counts(rows: pl.LazyFrame, name: str, min_rows: int) -> pl.LazyFrame:
 def _check(column: Column, dtype: pl.DataType | None) -> None:
     if dtype is None:
         raise DefinitionError(f"features no longer returns {column.name!r}, which the model was trained on; train anew")
-    if not isinstance(dtype, pl.Null) and isinstance(dtype, _TEXTS) != (column.levels is not None):
+    fits = _is_number(dtype) if column.levels is None else isinstance(dtype, _TEXTS)
+    if not fits and not isinstance(dtype, pl.Null):
         wanted = "a number" if column.levels is None else "a string"
         raise DefinitionError(f"features returns {column.name!r} as {dtype}, the model was trained on {wanted}")
+
+
+def _is_number(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or isinstance(dtype, pl.Boolean)
 
 
 @lru_cache(maxsize=4096)
