@@ -48,9 +48,9 @@ def refitted(
 
     NOTE: LightGBM does not keep monotone constraints here.
     """
-    old = lgb.Booster(params={"num_threads": params["num_threads"]}, model_str=base)
-    threads = {"num_threads": params["num_threads"]}
-    return _text(old.refit(matrix, labels, decay_rate=keep, weight=weights, dataset_params=dict(params), **threads))
+    old, threads = lgb.Booster(model_str=base), params["num_threads"]
+    made = old.refit(matrix, labels, decay_rate=keep, weight=weights, dataset_params=dict(params), num_threads=threads)
+    return _text(made)
 
 
 def losses_by_round(

@@ -38,7 +38,7 @@ class Step:
 class Climber:
     """What all windows have in common. `frame` with `asks` are as the caller gave them, `rows` with `spec` prepared.
 
-    `most_rows`: more than so many are thinned evenly before they are learned from; None: all are.
+    `most`: of rows that are learned from, and that judge; None: no limits.
     """
 
     asks: Spec
@@ -49,7 +49,7 @@ class Climber:
     base: Base | None
     seed: int
     threads: int
-    most_rows: int | None
+    most: tuple[int, int] | None
 
     def step(self, fold: Fold, rungs: Sequence[Rung], *, choice: Rung, tell: Tell) -> Step:
         """Try those of `rungs` that can be before this window; ask `choice` about it, or plain rows where it cannot."""
@@ -80,7 +80,11 @@ class Climber:
 
     def _past(self, fold: Fold) -> pl.DataFrame:
         rows = fold.train_rows(self.rows)
-        return rows.gather_every(ceil(rows.height / self.most_rows)) if self.most_rows and rows.height else rows
+        return _thinned(rows, most=self.most[0]) if self.most else rows
+
+    def _judges(self, fold: Fold, frame: pl.DataFrame) -> pl.DataFrame:
+        rows = fold.validation_rows(frame)
+        return _thinned(rows, most=self.most[1]) if self.most else rows
 
     def _base(self, fold: Fold) -> Base | None:
         return self.base if self.base and self.base.model.trained_until <= fold.start else None
@@ -106,12 +110,12 @@ class Climber:
             yield rung, next(found)
 
     def _tried(self, fold: Fold, name: str, model: Model) -> Tried:
-        rows = fold.validation_rows(self.rows)
+        rows = self._judges(fold, self.rows)
         losses = row_losses(self.spec.task, self.spec.metric, model.labels(rows), model.predict(rows))
         return Tried(start=fold.start, stop=fold.stop, rung=name, loss=float(losses.mean()), rows=rows.height)
 
     def _champion(self, fold: Fold, base: Base) -> Tried:
-        rows = fold.validation_rows(self.frame)
+        rows = self._judges(fold, self.frame)
         losses = row_losses(self.spec.task, self.spec.metric, base.model.labels(rows), base.model.predict(rows))
         return Tried(start=fold.start, stop=fold.stop, rung=CHAMPION, loss=float(losses.mean()), rows=rows.height)
 
@@ -132,6 +136,10 @@ def fit_cost(rung: Rung, rows: int, known: Recipe) -> float:
     asked = 0.0 if rung.way == "fresh" else _ASKING * known.rounds
     grown = {"fresh": known.rounds, "continued": recipe.more, "refit": 0}[rung.way]
     return rows / rung.part * (grown + asked)
+
+
+def _thinned(rows: pl.DataFrame, *, most: int) -> pl.DataFrame:
+    return rows.gather_every(max(1, ceil(rows.height / most)))
 
 
 def _teaches(spec: Spec, rows: pl.DataFrame) -> bool:

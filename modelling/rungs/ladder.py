@@ -29,7 +29,8 @@ Progress = Callable[[str, float, float | None, float | None], None]
 Purpose = Literal["choice", "evidence"]
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-MOST_ROWS = 100_000  # of which a choice is made; more are thinned evenly, for all rungs alike
+# A choice is made of no more rows before a window, and by no more in it; they are thinned evenly, for all rungs alike.
+MOST_ROWS, MOST_JUDGES = 60_000, 10_000
 
 
 def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known before
@@ -68,7 +69,7 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
         base=base,
         seed=seed,
         threads=threads,
-        most_rows=MOST_ROWS if purpose == "choice" else None,
+        most=(MOST_ROWS, MOST_JUDGES) if purpose == "choice" else None,
     )
     plans = _plans(folds, rungs, earlier, purpose=purpose)
     tried, asked, cost = list(earlier), list[Asked](), 0.0

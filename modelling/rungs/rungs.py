@@ -19,7 +19,7 @@ MORE = 0.2  # of the recipe's rounds, as trees on top
 MOST_GROWTH = 2  # a champion with so many times its recipe's rounds is not continued: a model of its own is due
 FEWEST_ROWS = 500  # a shorter span is no rung
 
-HASTY_ROUNDS = 100  # of which a choice is made: fewer and faster trees tell the same about rows, for less
+HASTY_ROUNDS = 60  # of which a choice is made: fewer and faster trees tell the same about rows, for less
 HASTY_RATE = 0.3
 
 Way = Literal["fresh", "continued", "refit"]

@@ -1,13 +1,18 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from modelling.metrics import row_losses
+from modelling.prepared import prepare
 from modelling.recipes import Recipe
-from modelling.rungs.ladder import Ladder, ladder
-from modelling.spec import Spec
+from modelling.rungs.climbing import days_of
+from modelling.rungs.ladder import CHAMPION, Base, Ladder, Tried, ladder
+from modelling.spec import Spec, Training
 from modelling.splits import Fold, rolling
 from modelling.training import Model, fit
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
@@ -22,7 +27,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
 
 
 def turned(days: int = 60, *, on: int = 35) -> pl.DataFrame:
-    """Rides, two an hour, of which the labels turn into their contrary on day `on`."""
+    """Rides, two an hour, whose labels turn into their contrary on day `on`."""
     return rides(48 * days).with_columns(
         late=pl.when(pl.col("at") >= START + on * DAY).then(~pl.col("late")).otherwise("late")
     )
@@ -32,33 +37,164 @@ def folds_of(frame: pl.DataFrame, *, windows: int = 3, days: int = 4) -> tuple[F
     return rolling(frame, time="at", window=days * DAY, gap=DAY, windows=windows)
 
 
-def climbed(spec: Spec, frame: pl.DataFrame, **options: object) -> Ladder:
-    told = {"folds": folds_of(frame), "seed": 7, "threads": 1, **options}
-    return ladder(spec, frame, RECIPE, **told)  # type: ignore[arg-type]
+def climbed(spec: Spec, frame: pl.DataFrame, recipe: Recipe = RECIPE, **options: Any) -> Ladder:
+    return ladder(spec, frame, recipe, **{"folds": folds_of(frame), "seed": 7, "threads": 1, **options})
 
 
-def fitted(spec: Spec, frame: pl.DataFrame, recipe: Recipe = RECIPE) -> Model:
-    return fit(spec, frame, recipe, seed=7, threads=1)
+def fitted(spec: Spec, frame: pl.DataFrame, recipe: Recipe = RECIPE, *, base: Model | None = None) -> Model:
+    return fit(spec, frame, recipe, seed=7, threads=1, base=base)
 
 
-def test_where_the_world_has_turned_a_short_span_is_chosen(spec: Spec) -> None:
-    """The labels have meant the contrary for 25 of 60 days: what is older than that misleads."""
+def by_window(tried: Sequence[Tried], rung: str) -> list[float]:
+    return [item.loss for item in tried if item.rung == rung]
+
+
+def test_where_the_world_has_turned_newer_rows_are_chosen(spec: Spec) -> None:
+    """For 25 of 60 days the labels have meant the contrary: what is older misleads."""
     frame = turned()
     found = climbed(spec, frame)
     assert found.reference.name == "1/1"
-    assert found.chosen.part > 2 or found.chosen.way == "refit"
+    assert found.recipe.span_days == pytest.approx(60 / found.chosen.part, rel=0.01)
     assert found.recipe.span_days is not None
     assert found.recipe.span_days < 25
-    late = frame.filter(pl.col("at") >= START + 59 * DAY)
-    early = frame.filter(pl.col("at") < START + 58 * DAY)
+    assert "against" in found.why
+    assert found.why.startswith("the newest 15 days of 60 days: loss 0.5")
+    late, early = frame.filter(pl.col("at") >= START + 59 * DAY), frame.filter(pl.col("at") < START + 58 * DAY)
     ours, plain = (
-        float(np.mean((model.predict(late) > 0.5) == late["late"].to_numpy()))
+        row_losses("binary", "logloss", model.labels(late), model.predict(late)).mean()
         for model in (fitted(spec, early, found.recipe), fitted(spec, early))
     )
-    assert ours > plain + 0.1
+    assert ours < 0.8 * plain
 
 
 def test_where_nothing_changes_all_rows_are_kept(spec: Spec) -> None:
     found = climbed(spec, rides(48 * 60))
-    assert (found.chosen.part, found.recipe.half_life_days) in {(1, None), (2, None), (8, None)}
-    assert found.tried
+    assert found.recipe == RECIPE
+    assert found.why.startswith("all rows, as before: loss 0.5")
+
+
+def test_a_rungs_loss_is_that_of_its_recipes_fit_on_the_rows_before_the_window(spec: Spec) -> None:
+    frame = turned()
+    fold = folds_of(frame)[-1]
+    past, window = fold.train_rows(frame), fold.validation_rows(frame)
+    days = days_of(past, time="at")
+    found = climbed(spec, frame)
+    for name, span, half in (("1/1", None, None), ("1/2 fading", days / 2, days / 8), ("1/4", days / 4, None)):
+        model = fitted(spec, past, replace(RECIPE, span_days=span, half_life_days=half))
+        loss = row_losses("binary", "logloss", model.labels(window), model.predict(window)).mean()
+        assert by_window(found.tried, name)[-1] == pytest.approx(loss, abs=1e-12)
+
+
+def test_evidence_is_what_earlier_windows_chose_asked_about_the_window(spec: Spec) -> None:
+    """The first window is asked of the recipe itself; the third of what the first two were best by."""
+    frame = turned()
+    folds = folds_of(frame)
+    found = climbed(spec, frame, purpose="evidence")
+    assert (found.evidence.windows, found.evidence.fits) == (3, 3)
+    assert found.evidence.rows.equals(frame.filter(pl.col("at") >= folds[0].start))
+    first = folds[0].validation_rows(frame)
+    np.testing.assert_array_equal(
+        found.evidence.prediction[: first.height], fitted(spec, folds[0].train_rows(frame)).predict(first)
+    )
+    last = folds[2].validation_rows(frame)
+    past = folds[2].train_rows(frame)
+    days = days_of(past, time="at")
+    short = fitted(spec, past, replace(RECIPE, span_days=days / 4))
+    np.testing.assert_array_equal(found.evidence.prediction[-last.height :], short.predict(last))
+    assert {item.rung for item in found.tried if item.start == folds[2].start} == set()
+
+
+def test_labels_of_the_last_window_change_neither_its_predictions_nor_what_was_chosen_for_it(spec: Spec) -> None:
+    frame = turned()
+    start = folds_of(frame)[2].start
+    other = frame.with_columns(late=pl.when(pl.col("at") >= start).then(~pl.col("late")).otherwise("late"))
+    one, two = (climbed(spec, rows, purpose="evidence") for rows in (frame, other))
+    np.testing.assert_array_equal(one.evidence.prediction, two.evidence.prediction)
+    assert one.evidence.newest is not None
+    assert two.evidence.newest is not None
+    assert one.evidence.newest.recipe == two.evidence.newest.recipe
+
+
+def test_windows_that_an_earlier_ladder_knows_are_not_fitted_again(spec: Spec) -> None:
+    frame = turned()
+    folds = folds_of(frame)
+    before = climbed(spec, frame, folds=folds[:2])
+    found = climbed(spec, frame, folds=folds, earlier=before.tried)
+    assert found.tried == climbed(spec, frame, folds=folds).tried
+    assert found.cost == pytest.approx(climbed(spec, frame, folds=folds[2:]).cost)
+    assert climbed(spec, frame, folds=folds, earlier=found.tried).cost == 0
+
+
+def test_of_known_windows_and_the_last_one_evidence_costs_the_choice_alone(spec: Spec) -> None:
+    frame = turned()
+    known = climbed(spec, frame, folds=folds_of(frame)[:2]).tried
+    found = climbed(spec, frame, purpose="evidence", earlier=known)
+    assert found.evidence.fits == 3
+    assert found.cost < 2
+    assert found.tried == known
+
+
+def test_a_ladder_on_prepared_rows_finds_the_same(spec: Spec) -> None:
+    frame = turned()
+    prepared, rows = prepare(spec, frame)
+    one, other = climbed(spec, frame), climbed(prepared, rows)
+    assert (one.tried, one.recipe, one.cost) == (other.tried, other.recipe, other.cost)
+
+
+def test_a_champion_that_has_seen_no_row_of_the_window_is_continued_and_refitted(spec: Spec) -> None:
+    """Two windows: the first it has partly seen, so there nothing that is made of its trees is tried."""
+    frame = turned(200, on=185)
+    folds = folds_of(frame, windows=2)
+    champion = fitted(spec, frame.filter(pl.col("at") < folds[1].start - DAY))
+    assert champion.trained_until > folds[0].start
+    found = climbed(spec, frame, folds=folds, base=Base(sha256="ab" * 32, model=champion))
+    own = {name: by_window(found.tried, name) for name in (CHAMPION, "1/8 continued champion", "1/8 refitted champion")}
+    assert {name: len(losses) for name, losses in own.items()} == dict.fromkeys(own, 1)
+    window = folds[1].validation_rows(frame)
+    loss = row_losses("binary", "logloss", champion.labels(window), champion.predict(window)).mean()
+    assert own[CHAMPION] == [pytest.approx(loss)]
+    assert found.is_good_enough(min_gain=0.0)
+    assert not found.is_good_enough(min_gain=0.99)
+
+
+def test_without_windows_the_choice_is_what_the_champion_does(spec: Spec) -> None:
+    frame = turned()
+    for span, half in ((None, None), (15.0, None), (30.0, 7.5)):
+        found = climbed(spec, frame, replace(RECIPE, span_days=span, half_life_days=half), folds=())
+        assert [days and round(days, 1) for days in (found.recipe.span_days, found.recipe.half_life_days)] == [
+            span,
+            half,
+        ]
+        assert found.why.endswith("as before: there is no earlier window to choose by")
+        assert (found.cost, found.tried, found.evidence.fits) == (0.0, (), 0)
+        assert found.is_good_enough(min_gain=0.5)
+    assert climbed(spec, frame.clear(), folds=()).recipe == RECIPE
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_other_tasks_climb_too(spec: Spec, task: str) -> None:
+    kinds = pl.when(pl.col("wind") > 12).then(pl.lit("b")).when(pl.col("late")).then(pl.lit("a")).otherwise(pl.lit("c"))
+    target = kinds if task == "multiclass" else pl.col("wind") + pl.col("late")
+    frame = rides(48 * 100).with_columns(late=target)
+    metric = {"multiclass": "logloss", "regression": "l1"}[task]
+    other = replace(spec, task=task, metric=metric)  # type: ignore[arg-type]
+    found = climbed(other, frame, purpose="evidence", folds=folds_of(frame, windows=2))
+    assert len({item.rung for item in found.tried}) == 8
+    assert np.isfinite(found.evidence.loss).all()
+    assert found.evidence.prediction.shape[0] == found.evidence.rows.height
+
+
+def test_where_inputs_are_constrained_no_leaf_is_refitted(spec: Spec) -> None:
+    frame = rides(48 * 100)
+    bound = replace(spec, training=Training(monotone={"wind": 1}))
+    tried = {item.rung for item in climbed(bound, frame, folds=folds_of(frame, windows=1)).tried}
+    assert "1/8 continued" in tried
+    assert "1/8 refitted" not in tried
+
+
+def test_progress_is_told_before_each_fit(spec: Spec) -> None:
+    frame, told = turned(), list[tuple[Any, ...]]()
+    climbed(spec, frame, progress=lambda *args: told.append(args))
+    assert len(told) == 12
+    assert told[0] == ("all rows, before 2024-02-17 23:30", 0.0, None, None)
+    assert told[-1][1] == pytest.approx(2 / 3)
