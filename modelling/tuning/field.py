@@ -14,6 +14,7 @@ from modelling.tuning.study import Book
 _TOLD_EVERY = 0.01  # of the cost so far
 _LEAST_FOR_SEARCH = 0.5  # of the budget, however long the last fit takes
 _PATIENCE_RATE, _LEAST_PATIENCE, _MOST_PATIENCE = 4.0, 20, 200
+_MOST_LOWERED = 2.0
 _FIT_MARGIN = 1.1  # the last fit may take so much longer than reckoned
 
 
@@ -31,7 +32,8 @@ class Watch:
 @dataclass(slots=True, eq=False)
 class Field:
     """The trials in order of their numbers. `doing`: what is told of them; `ended`: why the search is over, or "".
-    `settled`: one has come to its own end on all rows; before, the start is better than any that was cut off.
+    `short`: more would have been tried, had there been time. `settled`: one has come to its own end on all rows;
+    before, the start is better than any that was cut off.
 
     What is decided by the clock: when it is over, and how far the learning rate can still be lowered. All else goes by
     losses and by the formula's cost.
@@ -45,6 +47,7 @@ class Field:
     doing: str = ""
     ended: str = ""
     settled: bool = False
+    short: bool = False
     cost: float = 0.0
     _growing: float = 0.0
     _grown_cost: float = 0.0
@@ -72,11 +75,25 @@ class Field:
         return cost * (self._growing / self._grown_cost if self._grown_cost > 1.0 else 1.0)
 
     def fit_seconds(self, recipe: Recipe) -> float:
-        """What fitting this recipe, with its rounds scaled, on all rows will take."""
+        """What fitting this recipe on all rows will take."""
         whole = self.bench.whole
-        growing = self.seconds(round_cost(recipe.params, whole) * self.bench.scaled(recipe).rounds)
+        growing = self.seconds(round_cost(recipe.params, whole) * recipe.rounds)
         return _FIT_MARGIN * (
             growing + self.watch.prepared * whole.rows / (self.bench.table.rows + self.bench.table.judged)
+        )
+
+    def lowered(self, recipe: Recipe, rate: float) -> Recipe:
+        """A scaled recipe at a learning rate as low as its fit has time for, at most halved and not below `rate`, with
+        more rounds for it: this is hardly ever worse. Itself where time is not what ended the search.
+        """
+        used, known = self.watch.clock() - self.watch.began, float(recipe.params["learning_rate"])
+        time = (self.policy.budget_seconds - used) / max(self.fit_seconds(recipe), 1e-9)
+        by = min(_MOST_LOWERED, time, known / rate)
+        if not self.short or by <= 1.0:
+            return recipe
+        params = {**recipe.params, "learning_rate": known / by}
+        return replace(
+            recipe, params=params, rounds=min(round(recipe.rounds * by), max(recipe.rounds, self.policy.rounds))
         )
 
     def arm(self, params: Mapping[str, Number], *, rounds: int | None = None, on_all: bool = True) -> Arm:
@@ -105,7 +122,7 @@ class Field:
                 self._offer(arm)
             self.cost += arm.round_cost
             if arm.live is not None and self.left() <= 0.0:
-                self.ended = f"{self.policy.budget_seconds:g} seconds are over"
+                self.ended, self.short = f"{self.policy.budget_seconds:g} seconds are over", True
         if arm.live is not None and arm.losses:
             self._growing += self.watch.clock() - began
             self._grown_cost += arm.cost - before
@@ -124,7 +141,7 @@ class Field:
         if self.best is not None and self.best is not arm and arm.best >= self.best.best:
             return
         self.best = arm
-        self.reserve = self.fit_seconds(replace(arm.recipe, rounds=arm.best_round))
+        self.reserve = self.fit_seconds(self.bench.scaled(replace(arm.recipe, rounds=arm.best_round)))
         if self.cost - self._told > _TOLD_EVERY * self.cost:
             self._tell_incumbent(arm)
 

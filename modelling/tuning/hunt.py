@@ -2,8 +2,8 @@
 
 1. Where nothing is known, a portfolio races at equal cost and a high learning rate: all grow a little, the better half
    some more, and so on; no tree is grown twice. Where a recipe was found before, it runs first, to its end.
-2. Challengers, by turns neighbours of the best and proposals of TPE, are grown beside it at the same rate. One is given
-   up when even its hope (`Arm.hope`) is worse than what the best came to.
+2. Challengers, first some twins of the best, then by turns neighbours of it and proposals of TPE, are grown beside it
+   at the same rate. One is given up when even its hope (`Arm.hope`) is worse than what the best came to.
 3. The best is grown again at lower learning rates, as low as there is time for; such recipes gain most of all.
 
 All of it goes by losses and by the formula's cost, so that the same is found again, except where time runs short.
@@ -16,7 +16,7 @@ from dataclasses import replace
 from modelling.recipes import DEFAULT_RECIPES, Number
 from modelling.tuning.arms import Arm
 from modelling.tuning.field import Field
-from modelling.tuning.space import RATE, Space, portfolio
+from modelling.tuning.space import RATE, TWINS, Space, portfolio
 
 RACE_RATE = 0.2
 _FIRST_ROUNDS = 12  # of 31 leaves: the cost of a race's first leg
@@ -28,8 +28,8 @@ _HOPELESS = 1e-4  # of the loss: a challenger must hope for so much less than th
 _FEWEST_CHALLENGERS, _IN_VAIN = 12, 20  # the last so many without gain: nothing is to be gained
 _WORTH = 1e-3  # of the loss: gains of the newest challengers below this are none
 _DEPTHS = (8.0, 6.5, 5.0, 4.0, 3.2, 2.5, 2.0, 1.5)  # by how much a learning rate is divided
-_USUAL_DEPTH = 5.0
-_DESCENT_MARGIN = 1.15
+_USUAL_DEPTH = 4.0
+_DESCENT_MARGIN = 1.1
 
 
 def hunted(field: Field, space: Space) -> None:
@@ -39,7 +39,7 @@ def hunted(field: Field, space: Space) -> None:
         winner, gained = _challenged(field, space, winner)
         lower = _descended(field, space, winner)
         if not field.ended and not gained and not lower:
-            field.ended = "nothing more is to be gained"
+            field.ended = "there is no time for more" if field.short else "nothing more is to be gained"
 
 
 def _opening(field: Field, space: Space) -> Arm:
@@ -89,7 +89,7 @@ def _challenged(field: Field, space: Space, winner: Arm) -> tuple[Arm, bool]:
     first, since, tried, field.doing = winner.best, winner.best, 0, "beside the best"
     while space.axes and _may_challenge(field, winner) and field.has_trials():
         number = len(field.arms)
-        params = _proposal(field, space, winner, number)
+        params = _proposal(field, space, winner, number, tried)
         arm = field.arm({**winner.recipe.params, **params, RATE: winner.rate})
         _looked_at(field, arm, winner)
         field.close(arm, value=_comparable(arm, winner))
@@ -103,10 +103,13 @@ def _challenged(field: Field, space: Space, winner: Arm) -> tuple[Arm, bool]:
     return winner, first - winner.best >= _WORTH * abs(first)
 
 
-def _proposal(field: Field, space: Space, winner: Arm, number: int) -> Mapping[str, Number]:
+def _proposal(field: Field, space: Space, winner: Arm, number: int, tried: int) -> Mapping[str, Number]:
+    """What is tried next: what was tried before a kill, twins of the winner first, then by turns."""
     known = field.book.finished.get(number)
     if known is not None:
         return {name: known.params[name] for name in known.params if name != RATE}
+    if tried < len(TWINS):
+        return space.twin(winner.recipe.params, TWINS[tried])
     if number % 2:
         return field.book.proposed(number)
     return space.moved(winner.recipe.params, seed=field.policy.seed * 1_000 + number)
@@ -137,7 +140,10 @@ def _descended(field: Field, space: Space, winner: Arm) -> bool:
         rate = space.rate(winner.rate / depth)
         if rate >= lowest * 0.99 or (depth > _USUAL_DEPTH and lowest > 1.01 * winner.rate / _USUAL_DEPTH):
             continue
-        if field.has_trials() and _descent_seconds(field, winner, winner.rate / rate) <= field.left():
+        if not field.has_trials():
+            return False
+        field.short = _descent_seconds(field, winner, winner.rate / rate) > field.left()
+        if not field.short:
             field.doing = f"the best at learning rate {rate:.3g}"
             arm = field.arm({**winner.recipe.params, RATE: rate})
             field.grow(arm, cost=math.inf, least_gain=_LEAST_GAIN)
@@ -154,12 +160,13 @@ def _may_challenge(field: Field, winner: Arm) -> bool:
     """Whether there is time for more than the descent; a last trial is kept for it."""
     if field.ended or len(field.arms) >= field.policy.budget_trials - 1:
         return False
-    return field.left() > _descent_seconds(field, winner, _USUAL_DEPTH)
+    field.short = field.left() <= _descent_seconds(field, winner, _USUAL_DEPTH)
+    return not field.short
 
 
 def _descent_seconds(field: Field, winner: Arm, depth: float) -> float:
     """Growing the winner anew at its rate divided by `depth`, beside what fitting it takes longer then."""
     recipe = replace(winner.recipe, rounds=max(1, round(winner.best_round * depth)))
     growing = field.seconds(winner.round_cost * recipe.rounds)
-    fitting = field.fit_seconds(recipe) - field.reserve
+    fitting = field.fit_seconds(field.bench.scaled(recipe)) - field.reserve
     return _DESCENT_MARGIN * growing + max(0.0, fitting)

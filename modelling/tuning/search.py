@@ -6,6 +6,7 @@ is the gate's question. Never sees the gate's holdout: the caller passes trainin
 
 import hashlib
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -52,14 +53,18 @@ def search(  # noqa: PLR0913 - what it is told before, and whom it tells meanwhi
     book = open_book(study, space, seed=policy.seed, about=_about(spec, frame, start, policy))
     watch = Watch(clock=clock, began=began, prepared=clock() - began, progress=progress, incumbent=incumbent)
     field = Field(bench=bench, book=book, watch=watch)
-    hunted(field, space)
-    return _result(field, start)
+    with closing(book):
+        hunted(field, space)
+    return _result(field, start, lowest_rate=space.rates[0])
 
 
-def _result(field: Field, start: Recipe) -> SearchResult:
-    best, watch = field.best if field.settled else None, field.watch
+def _result(field: Field, start: Recipe, *, lowest_rate: float) -> SearchResult:
+    best, watch, recipe = field.best if field.settled else None, field.watch, start
+    if best is not None:
+        recipe = field.bench.scaled(replace(best.recipe, rounds=best.best_round))
+        recipe = field.lowered(recipe, lowest_rate)
     return SearchResult(
-        recipe=field.bench.scaled(replace(best.recipe, rounds=best.best_round)) if best else start,
+        recipe=recipe,
         trials=tuple(arm.best for arm in field.arms),
         seconds=watch.clock() - watch.began,
         cost=field.cost,

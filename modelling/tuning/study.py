@@ -5,6 +5,7 @@ against. One process at a time writes a study.
 """
 
 import fcntl
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,12 @@ class Book:
     seed: int
     finished: dict[int, Finished]
     _asked: "dict[int, Trial]" = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Give back what keeps it open."""
+        storage = getattr(self.study._storage, "_backend", self.study._storage)  # noqa: SLF001 - Optuna has no other way
+        if engine := getattr(storage, "engine", None):
+            engine.dispose()
 
     def proposed(self, number: int) -> dict[str, Number]:
         """What TPE wants to be tried next; the same for the same number after the same finished trials."""
@@ -142,11 +149,12 @@ class _Lock:
     """A lock that the kernel takes back from a killed process; Optuna's own would be waited for 30 s."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.with_suffix(".lock").open("a")
+        self._path, self._held = path.with_suffix(".lock"), -1
 
     def acquire(self) -> bool:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._held = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._held, fcntl.LOCK_EX)
         return True
 
     def release(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
+        os.close(self._held)

@@ -54,7 +54,7 @@ def test_progress_tells_what_is_done_the_share_the_best_loss_and_the_seconds_lef
         spec, rides(), start=FAST, policy=policy, gap="1d", progress=lambda *at: told.append(at), clock=lambda: 0.0
     )
     assert told[0] == ("trial 1: the first recipe", 1 / 3, found.trials[0], 600.0)
-    assert told[-1] == ("trial 3: the best at learning rate 0.06", 1.0, min(found.trials), 600.0)
+    assert told[-1] == ("trial 3: the best at learning rate 0.075", 1.0, min(found.trials), 600.0)
     assert {doing for doing, *_ in told} == {told[0][0], "trial 2: beside the best", told[-1][0]}
 
 

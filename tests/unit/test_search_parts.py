@@ -1,0 +1,142 @@
+"""What a search is made of: spaces, costs, arms and the study, each alone."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelling.recipes import DEFAULT_RECIPES, SPACE
+from modelling.spec import Search, Spec, Training
+from modelling.tuning.arms import Arm
+from modelling.tuning.costs import Table, round_cost
+from modelling.tuning.results import Place
+from modelling.tuning.space import TWINS, portfolio, space_of
+from modelling.tuning.study import open_book
+from tests.unit.modelling_world import FAST, pipeline_in
+from validation.errors import DefinitionError
+
+PARAMS = {name: FAST.params[name] for name in SPACE if name != "learning_rate"}
+FLAT, SLOPE = [0.5] * 40, [1.0 / (1 + at) for at in range(40)]
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Spec:
+    return pipeline_in(tmp_path).spec
+
+
+def with_training(spec: Spec, training: Training) -> Spec:
+    return Spec(**{name: getattr(spec, name) for name in spec.__slots__ if name != "training"}, training=training)
+
+
+def arm(losses: list[float], *, cost: float = 1.0) -> Arm:
+    made = Arm(number=0, recipe=DEFAULT_RECIPES["binary"][0], round_cost=cost, live=None, known=losses)
+    while not made.ended and len(made.losses) < len(losses):
+        made.grow(patience=100, least_gain=0.0)
+    return made
+
+
+def test_declared_ranges_replace_the_default_ones_and_what_is_fixed_is_not_searched(spec: Spec) -> None:
+    fixed = with_training(spec, Training(fixed={"feature_fraction": 0.5}))
+    space = space_of(fixed, Search(space={"num_leaves": (10, 20), "path_smooth": (0.0, 5.0)}))
+    axes = {axis.name: (axis.low, axis.high) for axis in space.axes}
+    assert axes["num_leaves"] == (10, 20)
+    assert axes["path_smooth"] == (0.0, 5.0)
+    assert "feature_fraction" not in axes
+    assert "learning_rate" not in axes
+    assert all(10 <= params["num_leaves"] <= 20 for params in portfolio(fixed, space))
+
+
+@pytest.mark.parametrize(
+    ("space", "match"),
+    [({"max_bin": (15, 255)}, "max_bin' is not searched"), ({"num_leaves": (31, 7)}, "must be .lowest, highest")],
+)
+def test_a_space_that_cannot_be_searched_is_refused(
+    spec: Spec, space: dict[str, tuple[float, float]], match: str
+) -> None:
+    with pytest.raises(DefinitionError, match=match):
+        space_of(spec, Search(space=space))
+
+
+def test_a_fixed_learning_rate_is_neither_raced_nor_lowered(spec: Spec) -> None:
+    space = space_of(with_training(spec, Training(fixed={"learning_rate": 0.07})), Search())
+    assert (space.rate(0.2), space.rate(0.01)) == (0.07, 0.07)
+
+
+@given(seed=st.integers(0, 10**6), twin=st.sampled_from(TWINS))
+def test_neighbours_and_twins_stay_inside_and_a_seed_has_one_neighbour(seed: int, twin: dict[str, float]) -> None:
+    problem = Spec(
+        features=lambda rows: rows, raw_schema={}, key=(), time="at", target="y", task="binary", metric="logloss"
+    )
+    space = space_of(problem, Search())
+    near = space.moved(PARAMS, seed=seed)
+    assert near == space.moved(PARAMS, seed=seed)
+    assert near == space.inside(near) != PARAMS
+    changed = space.twin(near, twin)
+    assert changed == space.inside(changed)
+    assert {name for name in changed if changed[name] != near[name]} <= set(twin)
+
+
+def test_a_round_costs_more_with_more_of_anything() -> None:
+    table = Table(rows=1_000, inputs=10, judged=100)
+    base = round_cost(PARAMS, table)
+    assert round_cost({**PARAMS, "num_leaves": 31}, table) > base
+    assert round_cost({**PARAMS, "feature_fraction": 0.5}, table) < base
+    assert round_cost(PARAMS, Table(rows=1_001, inputs=10, judged=100)) > base
+    assert round_cost(PARAMS, Table(rows=1_000, inputs=10, judged=101)) > base
+    assert round_cost(PARAMS, Table(rows=1_000, inputs=10, judged=100, trees=3)) == pytest.approx(3 * base)
+
+
+def test_at_equal_cost_a_cheap_arm_has_had_more_rounds() -> None:
+    cheap, dear = arm(SLOPE, cost=1.0), arm(SLOPE, cost=2.0)
+    assert cheap.best_at(10.0) == dear.best_at(20.0) == SLOPE[9]
+    assert dear.best_at(1.9) == float("inf")
+    assert dear.best_at(1_000.0) == SLOPE[-1]
+
+
+def test_a_late_bloomer_has_hope_and_one_that_stands_still_has_none() -> None:
+    assert arm(FLAT).hope() == 0.5
+    assert arm(SLOPE).hope() < SLOPE[-1]
+    blooming = arm([1.0] * 20 + [1.0 - 0.01 * at for at in range(20)])  # nothing at first, then ever more
+    assert blooming.hope() < 0.0
+
+
+def test_an_arm_ends_without_patience_or_without_gain() -> None:
+    def rounds(losses: list[float], **ends: float) -> int:
+        made = Arm(number=0, recipe=DEFAULT_RECIPES["binary"][0], round_cost=1.0, live=None, known=losses)
+        while not made.ended:
+            made.grow(patience=int(ends["patience"]), least_gain=ends["gain"])
+        return len(made.losses)
+
+    assert rounds(FLAT, patience=5, gain=0.0) == 6  # the first is the best
+    slow = [1.0 - 1e-6 * at for at in range(40)]
+    assert rounds(slow, patience=5, gain=0.0) == 40
+    assert rounds(slow, patience=5, gain=1e-3) == 6
+
+
+def test_what_was_told_is_there_when_the_study_is_opened_again(spec: Spec, tmp_path: Path) -> None:
+    space, place = space_of(spec, Search()), Place(where=str(tmp_path / "studies"), name="rides/1 a")
+    first = open_book(place, space, seed=7, about="x")
+    first.tell(0, FAST.params, [0.6, 0.5], value=0.5)
+    proposed = first.proposed(1)  # its process is killed now
+    again = open_book(place, space, seed=7, about="x")
+    assert {number: (dict(was.params), was.losses) for number, was in again.finished.items()} == {
+        0: (dict(FAST.params), (0.6, 0.5))
+    }
+    assert again.proposed(1) == proposed
+    assert not open_book(place, space, seed=7, about="other rows").finished
+
+
+def test_a_torn_last_line_of_the_journal_is_cut_off(spec: Spec, tmp_path: Path) -> None:
+    space, place = space_of(spec, Search()), Place(where=str(tmp_path), name="rides")
+    open_book(place, space, seed=7, about="x").tell(0, FAST.params, [0.5], value=0.5)
+    with (tmp_path / "rides.journal").open("a") as journal:
+        journal.write('{"op_code": 4, "worker')
+    again = open_book(place, space, seed=7, about="x")
+    again.tell(1, FAST.params, [0.4], value=0.4)
+    assert set(open_book(place, space, seed=7, about="x").finished) == {0, 1}
+
+
+def test_a_study_is_not_kept_in_sqlite(spec: Spec) -> None:
+    with pytest.raises(DefinitionError, match="a folder or in PostgreSQL"):
+        open_book(Place(where="sqlite:///study.db", name="rides"), space_of(spec, Search()), seed=7, about="x")
