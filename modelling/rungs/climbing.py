@@ -38,7 +38,8 @@ class Step:
 class Climber:
     """What all windows have in common. `frame` with `asks` are as the caller gave them, `rows` with `spec` prepared.
 
-    `most`: of rows that are learned from, and that judge; None: no limits.
+    `most`: of rows that are learned from, and that judge; None: no limits. `is_hasty`: `known` is not quite the
+    champion's recipe.
     """
 
     asks: Spec
@@ -50,12 +51,15 @@ class Climber:
     seed: int
     threads: int
     most: tuple[int, int] | None
+    is_hasty: bool
 
     def step(self, fold: Fold, rungs: Sequence[Rung], *, choice: Rung, tell: Tell) -> Step:
         """Try those of `rungs` that can be before this window; ask `choice` about it, or plain rows where it cannot."""
         past, base = self._past(fold), self._base(fold)
         days = days_of(past, time=self.spec.time)
-        able = [rung for rung in rungs if self._is_able(rung, past, days=days, base=base)]
+        # Trees that a champion grew of all its rows would be compared with such as are grown of few, and in haste.
+        under = base if past.height == fold.train.size and not self.is_hasty else None
+        able = [rung for rung in rungs if self._is_able(rung, past, days=days, base=under)]
         if choice not in able:
             choice, able = PLAIN, able if PLAIN in able else [PLAIN, *able]
         if not _teaches(self.spec, past):

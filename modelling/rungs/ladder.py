@@ -60,16 +60,18 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     base = base if base and _is_askable(base, frame, prepared) else None
     rungs = all_rungs(recipe, base=base, monotone=bool(spec.training.monotone))
     reference = like(recipe, rungs, days=days)
+    known = hasty(recipe) if purpose == "choice" else recipe
     climber = Climber(
         asks=spec,
         frame=frame,
         spec=prepared,
         rows=rows,
-        known=hasty(recipe) if purpose == "choice" else recipe,
+        known=known,
         base=base,
         seed=seed,
         threads=threads,
         most=(MOST_ROWS, MOST_JUDGES) if purpose == "choice" else None,
+        is_hasty=known != recipe,
     )
     plans = _plans(folds, rungs, earlier, purpose=purpose)
     tried, asked, cost = list(earlier), list[Asked](), 0.0
