@@ -63,6 +63,19 @@ class Engine:
         """By input, the summed gain of all splits on it."""
         return self._native.gains(self._whole.model, self.features)
 
+    def contributions(self, matrix: Array) -> Array:
+        """What each input adds to a row's summed leaves, and last what all rows begin with: (n, outputs, features + 1).
+
+        Shapley values, exact for trees (Lundberg 2020), computed by LightGBM; their sum over the last axis is the
+        prediction before the objective makes a probability of it. About 0.01 us for each leaf and the square of its
+        depth, a hundred times a prediction.
+        """
+        rows = np.ascontiguousarray(matrix, dtype=np.float64)
+        found = np.empty((len(rows), self.outputs, self.features + 1))
+        if len(rows):
+            self._native.predict(self._whole.model, rows, found, kind="contributions")
+        return found
+
     def one(self, row: Sequence[float]) -> float | list[float]:
         """The prediction of one row, or its k; by LightGBM's path for single rows, under the interpreter's lock."""
         with self._lock:

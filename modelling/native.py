@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from validation.errors import RegistryError
 
 Handle = c_void_p
-Kind = Literal["summed", "final"]
-_KINDS: dict[Kind, int] = {"final": 0, "summed": 1}
+Kind = Literal["summed", "final", "contributions"]
+_KINDS: dict[Kind, int] = {"final": 0, "summed": 1, "contributions": 3}
 _DOUBLE, _ROW_MAJOR, _ALL, _BY_GAIN = 1, 1, -1, 1
 _PARAMETERS = b"num_threads=1 verbosity=-1"  # NOTE: with more, OpenMP waits 16 ms for a busy core
 _NAMES = ("lib_lightgbm.so", "lib_lightgbm.dylib", "lib_lightgbm.dll")
@@ -78,13 +78,14 @@ class Library:
         rows: NDArray[np.float64],
         into: NDArray[np.float64],
         *,
-        kind: Literal["summed", "final"],
+        kind: Kind,
     ) -> None:
         """Fill `into` (n, k) with the predictions of `rows` (n, features), both C-ordered.
 
-        "summed" leaves, or the "final" predictions that the objective makes of them. NOTE: LightGBM can also be asked
-        of some trees alone; but which ones it then notes in the model, where other threads and the path for single
-        rows find them. So all trees are asked, always.
+        "summed" leaves, or the "final" predictions that the objective makes of them; "contributions": what each feature
+        adds to each of the summed leaves, and last what all rows begin with (n, k * (features + 1)). NOTE: LightGBM can
+        also be asked of some trees alone; but which ones it then notes in the model, where other threads and the path
+        for single rows find them. So all trees are asked, always.
         """
         n, features = rows.shape
         length = c_int64()
