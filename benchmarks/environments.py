@@ -16,6 +16,7 @@ POLARS_PEERS = "polars_peers"
 GREAT_EXPECTATIONS = "great_expectations"
 NANNYML = "nannyml"
 EVIDENTLY = "evidently"
+TUNERS = "tuners"
 
 
 def python_of(name: str) -> Path:
