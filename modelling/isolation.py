@@ -26,6 +26,8 @@ Result = TypeVar("Result")
 Progress = Callable[..., object]
 
 _CHILD = "modelling.isolation_child"
+# No hundred lines that hide what was said, and no threads that nobody needs (0.2 s of CPU, and room for their stacks).
+_ENVIRONMENT = {"RUST_BACKTRACE": "0", "OPENBLAS_NUM_THREADS": "1"}
 _LONGEST_WORDS = 300
 _LAST_BYTES = 4_000
 _FATAL = "[Fatal]"  # LightGBM's own last word; after it, the C++ runtime's says nothing
@@ -97,7 +99,7 @@ def _child(folder: Path, limits: Limits) -> Iterator[tuple[subprocess.Popen[byte
                 stdout=words,
                 stderr=words,
                 pass_fds=(tell,),
-                env={**os.environ, "RUST_BACKTRACE": "0"},  # nor do a hundred lines hide what was said
+                env={**os.environ, **_ENVIRONMENT},
                 start_new_session=True,  # Ctrl-C is ours to answer
             )
     finally:
@@ -160,7 +162,11 @@ def _last(code: int, words: str, limits: Limits) -> str:
         )
     lines = words.splitlines() or ["nothing was said"]
     said = next((line for line in reversed(lines) if _FATAL in line), lines[-1])[:_LONGEST_WORDS]
-    return f"its process {_ending(code)}: {said}; look into the inputs that features makes, and the libraries' versions"
+    remedy = "look into the inputs that features makes, and the libraries' versions"
+    if limits.memory_mb and code < 0:  # much native code does not look whether it got the memory that it asked for
+        room = f"it is allowed {limits.memory_mb:,} MB: allow more, Training(memory_mb=...)"
+        remedy = f"{room}; if that does not help, {remedy}"
+    return f"its process {_ending(code)}: {said}; {remedy}"
 
 
 def _without_memory(limits: Limits) -> str:

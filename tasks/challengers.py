@@ -2,23 +2,25 @@
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 from prefect import task
 
 from modelling import bundle
 from modelling.bundle import Bundle
+from modelling.jobs import Learned, Plan, learn
+from modelling.leaks import in_words
+from modelling.model import Model
 from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.splits import Split, just_after, split
-from modelling.training import Model, fit
-from modelling.tuning.search import search
 from registry.ledger import Recorded
+from tasks.apart import Ready, apart, own, ready
 from tasks.champions import Incumbent, incumbent
 from tasks.history import searched_at
 from tasks.orders import Order
 from tasks.policies import PLAIN
-from tasks.progress import progress
 from tasks.telling import note
 from validation.deeds import Trained
 from validation.durations import span
@@ -29,7 +31,8 @@ from validation.failpoints import reached
 class Challenger:
     """A model trained before the holdout, the champion it wants to replace, and how it was made.
 
-    `again`: it is the candidate of an earlier look, its bundle in the order's folder; otherwise it is new.
+    `again`: it is the candidate of an earlier look, its bundle in the order's folder; otherwise it is new. `ready`: the
+    snapshot's rows as they were trained on, `learned`: what came of it; None where nothing was trained.
     """
 
     proven: Model | None
@@ -37,6 +40,8 @@ class Challenger:
     incumbent: Incumbent | None
     trained: Trained
     again: bool = False
+    ready: Ready | None = None
+    learned: Learned | None = None
 
 
 @task(task_run_name="train", **PLAIN)
@@ -61,25 +66,88 @@ def _trained(order: Order) -> Challenger:
         train=pipeline.retrain.train,
         holdout_from=champion.trained_until if champion else None,
     )
-    recipe, model = _start(order, champion), None
-    losses: tuple[float, ...] = ()
-    if parts.shortfall is None:
-        recipe, losses = _searched(order, parts, recipe)
-        model = fit(pipeline.spec, parts.train, recipe, seed=pipeline.search.seed, threads=pipeline.search.threads)
-    trained = Trained(
+    if parts.shortfall is not None:
+        trained = _told(order, parts, "not trained", parts.shortfall, recipe=_start(order, champion))
+        return Challenger(proven=None, split=parts, incumbent=champion, trained=trained)
+    rows = ready(order.site, order.snapshot.rows)
+    learned = _learned(order, champion, parts, rows)
+    trained = _outcome(order, champion, parts, learned)
+    return Challenger(
+        proven=own(order.site, learned.model) if learned.model else None,
+        split=parts,
+        incumbent=champion,
+        trained=replace(trained, seconds=time.perf_counter() - started),
+        ready=rows,
+        learned=learned,
+    )
+
+
+def _learned(order: Order, champion: Incumbent | None, parts: Split, rows: Ready) -> Learned:
+    """What the training process makes of the rows before the holdout."""
+    return apart(
+        order.site,
+        learn,
+        _plan(order, champion, rows),
+        rows.within(parts.train),
+        holdout=rows.within(parts.holdout),
+        doing=f"retraining {order.site.name}",
+    )
+
+
+def _plan(order: Order, champion: Incumbent | None, rows: Ready) -> Plan:
+    pipeline = order.site.pipeline
+    return Plan(
+        spec=rows.spec,
+        start=_start(order, champion),
+        champion=base_of(order, champion, rows),
+        gap=span(pipeline.labels.matures_after),
+        window=span(pipeline.retrain.holdout),
+        min_gain=pipeline.gate.min_gain,
+        search=pipeline.search,
+        when=_when(order),
+    )
+
+
+def base_of(order: Order, champion: Incumbent | None, rows: Ready) -> tuple[Model, str] | None:
+    """The champion and its bundle's sha256; None where another definition made it: its trees ask for other inputs."""
+    known = champion.bundle if champion else None
+    if known is None or known.manifest.definition_hash != order.site.pipeline.fingerprint:
+        return None
+    return replace(known.model, spec=rows.spec), known.sha256
+
+
+def _when(order: Order) -> Literal["never", "if needed", "always"]:
+    """A search is due on request, when there was none for long, and when the last challenger did not pass."""
+    pipeline, ledger = order.site.pipeline, order.site.ledger
+    last = searched_at(ledger, order.site.name)
+    gates = ledger.verdicts(order.site.name, kind="gate", limit=1)
+    failed = bool(gates) and gates[0].outcome != "promote"
+    overdue = last is None or order.as_of - last >= span(pipeline.retrain.search_every)
+    return "always" if order.search or failed or overdue else "if needed"
+
+
+def _outcome(order: Order, champion: Incumbent | None, parts: Split, learned: Learned) -> Trained:
+    if learned.model is None:
+        told = _told(order, parts, "not trained", in_words(learned.leaks), recipe=_start(order, champion))
+        return replace(told, leaks=tuple(dict.fromkeys(leak.column for leak in learned.leaks)))
+    losses = learned.search.trials if learned.search else ()
+    why = _in_words(parts, losses, missing=order.snapshot.missing)
+    told = _told(order, parts, "trained", why, recipe=learned.model.recipe)
+    return replace(told, searched=bool(losses), losses=losses)
+
+
+def _told(order: Order, parts: Split, outcome: str, reason: str, *, recipe: Recipe) -> Trained:
+    return Trained(
         pipeline=order.site.name,
         subject=order.intent.id,
-        outcome="trained" if model else "not trained",
-        reasons=(parts.shortfall or _in_words(parts, losses, missing=order.snapshot.missing),),
+        outcome=outcome,
+        reasons=(reason,),
         data_time=order.as_of,
         snapshot=order.snapshot.id,
         rows=parts.train.height,
-        searched=bool(losses),
+        searched=False,
         recipe={**recipe.params, "rounds": recipe.rounds},
-        losses=losses,
-        seconds=time.perf_counter() - started,
     )
-    return Challenger(proven=model, split=parts, incumbent=champion, trained=trained)
 
 
 def _again(order: Order, candidate: Recorded) -> Challenger:
@@ -95,19 +163,8 @@ def _again(order: Order, candidate: Recorded) -> Challenger:
         train=order.site.pipeline.retrain.train,
         holdout_from=since,
     )
-    trained = Trained(
-        pipeline=order.site.name,
-        subject=order.intent.id,
-        outcome="kept",
-        reasons=(
-            f"version {candidate.subject} again, on {parts.holdout.height:,} rows from {since:%Y-%m-%d %H:%M} on",
-        ),
-        data_time=order.as_of,
-        snapshot=order.snapshot.id,
-        rows=parts.train.height,
-        searched=False,
-        recipe={**model.recipe.params, "rounds": model.recipe.rounds},
-    )
+    why = f"version {candidate.subject} again, on {parts.holdout.height:,} rows from {since:%Y-%m-%d %H:%M} on"
+    trained = _told(order, parts, "kept", why, recipe=model.recipe)
     return Challenger(proven=model, split=parts, incumbent=incumbent(order.site), trained=trained, again=True)
 
 
@@ -121,27 +178,6 @@ def _candidate_bundle(order: Order, candidate: Recorded) -> Bundle:
 def _start(order: Order, champion: Incumbent | None) -> Recipe:
     known = champion.bundle if champion else None
     return known.manifest.recipe if known else DEFAULT_RECIPES[order.site.pipeline.task][0]
-
-
-def _searched(order: Order, parts: Split, start: Recipe) -> tuple[Recipe, tuple[float, ...]]:
-    """The searched recipe and its trials where a search is due: none for long, or the last challenger did not pass."""
-    pipeline, ledger = order.site.pipeline, order.site.ledger
-    last = searched_at(ledger, order.site.name)
-    gates = ledger.verdicts(order.site.name, kind="gate", limit=1)
-    failed = bool(gates) and gates[0].outcome != "promote"
-    overdue = last is None or order.as_of - last >= span(pipeline.retrain.search_every)
-    if not (failed or overdue):
-        return start, ()
-    with progress(f"search for {order.site.name}", pipeline.search.budget_seconds) as report:
-        found = search(
-            pipeline.spec,
-            parts.train,
-            start=start,
-            policy=pipeline.search,
-            gap=pipeline.labels.matures_after,
-            progress=lambda _doing, _share, best, left: report(0, best or 0.0, left or 0.0),
-        )
-    return found.recipe, found.trials
 
 
 def _in_words(parts: Split, losses: tuple[float, ...], *, missing: int) -> str:

@@ -8,10 +8,11 @@ import numpy.typing as npt
 import polars as pl
 
 from modelling.behaviour import measure
+from modelling.jobs import prequential
 from modelling.loadcheck import LoadCheck
 from modelling.metrics import baseline_prediction, row_losses
-from modelling.prequential import prequential
-from modelling.training import Model
+from modelling.model import Model
+from tasks.apart import apart, ready
 from tasks.challengers import Challenger
 from tasks.champions import Incumbent
 from tasks.looking import days
@@ -165,9 +166,12 @@ def _on_holdout(order: Order, challenger: Challenger) -> Compared:
 def _on_windows(order: Order, challenger: Challenger, model: Model, known: Incumbent) -> Compared:
     """The recipe's refits on the windows since the champion's data, paired with the champion."""
     pipeline = order.site.pipeline
-    found = prequential(
-        pipeline.spec,
-        order.snapshot.rows,
+    known_rows = challenger.ready or ready(order.site, order.snapshot.rows)
+    found = apart(
+        order.site,
+        prequential,
+        known_rows.spec,
+        known_rows.rows,
         model.recipe,
         since=known.trained_until,
         window=span(pipeline.retrain.holdout),
@@ -178,9 +182,10 @@ def _on_windows(order: Order, challenger: Challenger, model: Model, known: Incum
     )
     if not found.fits:
         return _on_holdout(order, challenger)
-    champion, unable = _ask(order, known, found.rows)
+    rows = order.snapshot.rows[found.positions]
+    champion, unable = _ask(order, known, rows)
     return Compared(
-        rows=found.rows,
+        rows=rows,
         labels=found.labels,
         challenger=Answers(prediction=found.prediction, loss=found.loss),
         baseline_loss=found.baseline_loss,

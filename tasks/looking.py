@@ -12,13 +12,17 @@ import polars as pl
 
 from modelling.bundle import Bundle
 from modelling.estimator import Estimator
+from modelling.jobs import probe
 from modelling.metrics import row_losses
-from modelling.probe import probe
+from modelling.splits import split
 from registry.ledger import Champion
 from storage.prediction_log import read_predictions
 from storage.snapshot import Snapshot
+from tasks.apart import apart, own, ready
 from tasks.site import Site
+from tasks.telling import log
 from validation.durations import span
+from validation.errors import TrainingFailedError
 from validation.watch import drift, performance
 from validation.watch.counting import WindowCounts, count_window
 from validation.watch.drift import PREDICTION, DriftVerdict, Prepared, Seen
@@ -27,6 +31,7 @@ from validation.watch.performance import PerformanceVerdict
 from validation.watch.profile import Profile, as_profiled
 
 AT_ONCE = 31  # windows whose rows are in memory together
+_LONGEST = 500  # characters of a reason
 _DAY_SECONDS = 24 * 60 * 60
 
 
@@ -108,17 +113,7 @@ def against_probe(
     start = max(snapshot.until - span(policy.evidence), since)
     rows = snapshot.rows.filter(pl.col(spec.time) >= start)
     label, prediction = bundle.labels(rows), bundle.predict(rows)
-    refit = probe(
-        spec,
-        snapshot.rows,
-        recipe=bundle.manifest.recipe,
-        evidence=policy.evidence,
-        gap=site.pipeline.labels.matures_after,
-        since=since,
-        seed=site.pipeline.search.seed,
-        threads=site.pipeline.search.threads,
-    )
-    losses = None if refit is None else row_losses(spec.task, spec.metric, refit.labels(rows), refit.predict(rows))
+    losses, failed = _probed(site, bundle, snapshot, rows, since)
     verdict = performance.judge(
         pipeline=site.name,
         window_start=start,
@@ -133,7 +128,40 @@ def against_probe(
         min_coverage=site.pipeline.labels.min_coverage,
         as_of=as_of,
     )
-    return replace(verdict, snapshot=snapshot.id, champion_version=champion.change.version)
+    reasons = (*verdict.reasons, *failed)
+    return replace(verdict, snapshot=snapshot.id, champion_version=champion.change.version, reasons=reasons)
+
+
+def _probed(
+    site: Site, bundle: Bundle, snapshot: Snapshot, rows: pl.DataFrame, since: datetime
+) -> tuple[npt.NDArray[np.float64] | None, tuple[str, ...]]:
+    """The probe's losses on `rows`. None where it would know nothing new, or where it failed, for the reason told."""
+    pipeline, spec = site.pipeline, site.pipeline.spec
+    evidence, gap = pipeline.monitor.evidence, pipeline.labels.matures_after
+    parts = split(snapshot.rows, time=spec.time, holdout=evidence, gap=gap, train="all", holdout_from=since)
+    if parts.shortfall or parts.trained_until <= since:
+        return None, ()
+    known, policy = ready(site, snapshot.rows), pipeline.search
+    try:
+        found = apart(
+            site,
+            probe,
+            known.spec,
+            known.rows,
+            recipe=bundle.manifest.recipe.alone,
+            evidence=evidence,
+            gap=gap,
+            since=since,
+            seed=policy.seed,
+            threads=policy.threads,
+        )
+    except TrainingFailedError as error:
+        log.error("%s: the probe failed: %s", site.name, error)
+        return None, (f"the probe could not be trained: {error}"[:_LONGEST],)
+    if found is None:
+        return None, ()
+    model = own(site, found)
+    return row_losses(spec.task, spec.metric, model.labels(rows), model.predict(rows)), ()
 
 
 def days(moments: pl.Series) -> npt.NDArray[np.int64]:

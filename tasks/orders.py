@@ -1,8 +1,8 @@
 """Taking an intent: the lease, the claim, the governor, and what an earlier attempt left behind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -22,17 +22,20 @@ from tasks.telling import log, note
 from tasks.waiting import may_look_again
 from validation import governor
 from validation.deeds import Trained, skipped
-from validation.errors import LeaseLostError
+from validation.errors import LeaseLostError, TrainingFailedError
 from validation.failpoints import reached
 from validation.training_set import Description
 from validation.verdict import Verdict
+
+_LONGEST = 500  # characters of a reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A claimed intent: the right, and the duty, to answer it. `epoch`: of the champion when the work began.
 
-    `looks`: the gate's verdicts on a challenger of this intent that still lacks evidence, oldest first.
+    `looks`: the gate's verdicts on a challenger of this intent that still lacks evidence, oldest first. `search`: a
+    person wants the recipe to be searched.
     """
 
     site: Site
@@ -43,6 +46,7 @@ class Order:
     as_of: datetime
     epoch: int
     looks: tuple[Recorded, ...] = ()
+    search: bool = False
 
     @property
     def candidate(self) -> Recorded | None:
@@ -53,6 +57,31 @@ class Order:
     def folder(self) -> Path:
         """Where this attempt's bundle is made."""
         return self.site.work / f"{self.intent.id}-{self.intent.attempt}"
+
+
+class RetrainFailedError(TrainingFailedError):
+    """A training process ended without an answer, and the ledger says so by `verdict`."""
+
+    def __init__(self, verdict: Trained) -> None:
+        super().__init__(verdict.reasons[0])
+        self.verdict = verdict
+
+
+def answered(
+    site: Site,
+    intent_id: str | None,
+    as_of: datetime,
+    reason: str,
+    *,
+    search: bool = False,
+    work: Callable[[Order], Verdict],
+) -> Verdict:
+    """What `work` makes of the order, or why there is none; where the training process failed, that is the answer."""
+    try:
+        with answering(site, intent_id, as_of, reason) as order:
+            return work(replace(order, search=search)) if isinstance(order, Order) else order
+    except RetrainFailedError as failed:
+        return failed.verdict
 
 
 @contextmanager
@@ -74,8 +103,11 @@ def answering(site: Site, intent_id: str | None, as_of: datetime, reason: str) -
             yield _order(site, intent, lease, as_of, by_hand=intent_id is None)
         except LeaseLostError:  # another one works on it now, and what it writes counts
             raise
+        except TrainingFailedError as error:
+            verdict = _failed(site, intent, lease, as_of, f"training failed: {error}"[:_LONGEST])
+            raise RetrainFailedError(verdict) from error
         except Exception as error:
-            _failed(site, intent, lease, as_of, error)
+            _failed(site, intent, lease, as_of, f"{type(error).__name__}: {error}"[:_LONGEST])
             raise
 
 
@@ -169,8 +201,7 @@ def _epoch(site: Site) -> int:
     return champion.epoch if champion else 0
 
 
-def _failed(site: Site, intent: Intent, lease: Lease, as_of: datetime, error: Exception) -> None:
-    why = f"{type(error).__name__}: {error}"[:500]
+def _failed(site: Site, intent: Intent, lease: Lease, as_of: datetime, why: str) -> Trained:
     log.error("%s: the retrain failed: %s", site.name, why)
     verdict = Trained(
         pipeline=site.name,
@@ -185,3 +216,4 @@ def _failed(site: Site, intent: Intent, lease: Lease, as_of: datetime, error: Ex
     )
     note(site, verdict, lease=lease)
     site.ledger.close(intent.id, outcome="failed", lease=lease)
+    return verdict

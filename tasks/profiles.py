@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from modelling.crossfit import cross_fitted
-from modelling.estimator import Estimator, build_estimator
-from modelling.training import Model
+from modelling.inputs import inputs_of
+from modelling.jobs import Recent, Unseen
+from modelling.model import Model
+from modelling.splits import just_after
 from storage.masking import LogPolicy
 from storage.prediction_log import read_predictions
 from tasks.site import Site
@@ -33,46 +32,54 @@ class Reference:
     estimator_json: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Unseen:
-    """Training rows of the reference's windows, and what models of the same recipe said that did not know them."""
+def recent_of(site: Site, training: pl.DataFrame) -> Recent:
+    """By which of these rows (raw ones, at least one) the windows of a model that is fitted on them will be judged."""
+    pipeline = site.pipeline
+    since, until = _extent(site, just_after(training, time=pipeline.spec.time))
+    rows = training.filter(pl.col(pipeline.spec.time) >= since)
+    every = span(pipeline.monitor.every)
+    return Recent(
+        since=since,
+        until=until,
+        inputs=_logged_inputs(site, rows),
+        windows=((rows[pipeline.spec.time] - since).dt.total_microseconds() // (every // _TICK)).to_numpy(),
+        folds=max(2, ceil(rows.height / training.height / MAX_FOLD)),
+        gap=span(pipeline.labels.matures_after),
+    )
 
-    rows: pl.DataFrame
-    predictions: NDArray[np.float64]
 
-
-def reference_of(site: Site, model: Model, rows: pl.DataFrame, *, training: pl.DataFrame | None = None) -> Reference:
+def reference_of(site: Site, model: Model, rows: pl.DataFrame, *, unseen: Unseen | None = None) -> Reference:
     """Profile of the model's inputs over the last windows of `rows`, and of the predictions of that time.
 
-    `training`: the rows that the model was fitted on, when it may become champion: fitting it again without the
-    reference's rows, fold by fold, costs at least twice its own fit. None: it is kept for the record alone.
+    `unseen`: what models of its recipe said to its newest rows without knowing them, when it may become champion.
+    None: it is kept for the record alone.
 
-    NOTE: a model's own scores of rows it was trained on are sharper than those it will give. So the reference of the
-    prediction is what champions answered in those windows; where they did not, what cross-fitted models say. What
+    NOTE: a model's own scores of rows it was trained on are sharper than those that it will give. So the reference of
+    the prediction is what champions answered in those windows; where they did not, what cross-fitted models say. What
     estimates the performance is made of the latter alone: it must know what this recipe's scores mean.
     """
     spec = site.pipeline.spec
-    since, until = _extent(site, model)
+    since, until = _extent(site, model.trained_until)
     recent = rows.filter(pl.col(spec.time) >= since)
-    profile = _profile(site, _logged_inputs(site, model, recent).with_columns(recent[spec.time]), until)
-    unseen = None if training is None else _unseen(site, model, training)
-    scores = _profile(site, _predictions(site, unseen, since, until), until)
-    estimator = None if unseen is None else _estimator(site, model, unseen, since)
+    profile = _profile(site, _logged_inputs(site, recent).with_columns(recent[spec.time]), until)
+    fitted = None if unseen is None else _fitted(unseen)
+    scores = _profile(site, _predictions(site, fitted, since, until), until)
+    estimator = unseen.estimator if unseen else None
     return Reference(
         profile_json=replace(profile, features=profile.features + scores.features).to_json(),
         estimator_json=estimator.to_json() if estimator else None,
     )
 
 
-def _logged_inputs(site: Site, model: Model, rows: pl.DataFrame) -> pl.DataFrame:
+def _logged_inputs(site: Site, rows: pl.DataFrame) -> pl.DataFrame:
     """The model's inputs as they can be seen in the log, which leaves columns out or hashes them: like with like."""
-    return model.inputs(LogPolicy.of(site.pipeline.serving, site.settings).mask(rows))
+    return inputs_of(site.pipeline.spec, LogPolicy.of(site.pipeline.serving, site.settings).mask(rows))
 
 
-def _extent(site: Site, model: Model) -> tuple[datetime, datetime]:
+def _extent(site: Site, trained_until: datetime | None) -> tuple[datetime, datetime]:
     """From where to where the reference's windows reach: whole ones, before the end of the training rows."""
     every = span(site.pipeline.monitor.every)
-    until = pl.Series([model.trained_until]).dt.truncate(every)[0]
+    until = pl.Series([trained_until]).dt.truncate(every)[0]
     return until - site.pipeline.monitor.reference_windows * every, until
 
 
@@ -81,37 +88,23 @@ def _profile(site: Site, frame: pl.DataFrame, until: datetime) -> Profile:
     return build_profile(frame, time=spec.time, every=span(policy.every), windows=policy.reference_windows, until=until)
 
 
-def _unseen(site: Site, model: Model, training: pl.DataFrame) -> _Unseen:
-    pipeline = site.pipeline
-    spec, (since, until) = pipeline.spec, _extent(site, model)
-    recent = training.filter(pl.col(spec.time) >= since)
-    predictions = cross_fitted(
-        spec,
-        training,
-        model.recipe,
-        folds=max(2, ceil(recent.height / max(training.height, 1) / MAX_FOLD)),
-        since=since,
-        gap=span(pipeline.labels.matures_after),
-        seed=pipeline.search.seed,
-        threads=pipeline.search.threads,
-    )
-    usable = (recent[spec.time] < until).to_numpy() & np.isfinite(predictions.reshape(recent.height, -1)).all(axis=1)
-    return _Unseen(rows=recent.filter(usable), predictions=predictions[usable])
+def _fitted(unseen: Unseen) -> pl.DataFrame:
+    """What cross-fitted models said, with its time."""
+    said = pl.Series(PREDICTION, unseen.predictions)
+    said = as_profiled(said.arr.to_list() if unseen.predictions.ndim == 2 else said)
+    return pl.DataFrame([unseen.moments, said])
 
 
-def _predictions(site: Site, unseen: _Unseen | None, since: datetime, until: datetime) -> pl.DataFrame:
+def _predictions(site: Site, fitted: pl.DataFrame | None, since: datetime, until: datetime) -> pl.DataFrame:
     """The predictions of the reference's windows with their time: logged ones; where these lack, cross-fitted ones."""
     spec = site.pipeline.spec
     logged = read_predictions(
         site.lake.predictions(site.name), spec.raw_schema, key=spec.key, time=spec.time, since=since, until=until
     )
     answered = logged.select(spec.time, as_profiled(logged["prediction"]).alias(PREDICTION))
-    if unseen is None or unseen.rows.is_empty():
+    if fitted is None or fitted.is_empty():
         return answered
     window = pl.col(spec.time).dt.truncate(span(site.pipeline.monitor.every))
-    said = pl.Series(PREDICTION, unseen.predictions)
-    said = as_profiled(said.arr.to_list() if unseen.predictions.ndim == 2 else said)
-    fitted = unseen.rows.select(spec.time, said)
     if spec.task == "multiclass":  # what was logged are numbers of classes, perhaps of other ones
         return fitted
     sizes = fitted.group_by(window.alias("window")).len()
@@ -119,14 +112,3 @@ def _predictions(site: Site, unseen: _Unseen | None, since: datetime, until: dat
     held = counts.filter(pl.col("len") >= ANSWERED * pl.col("len_fitted").fill_null(0))["window"].implode()
     parts = (answered.filter(window.is_in(held)), fitted.filter(~window.is_in(held)))
     return pl.concat(parts, how="vertical_relaxed")
-
-
-def _estimator(site: Site, model: Model, unseen: _Unseen, since: datetime) -> Estimator | None:
-    spec, every = site.pipeline.spec, span(site.pipeline.monitor.every)
-    return build_estimator(
-        spec,
-        _logged_inputs(site, model, unseen.rows),
-        predictions=unseen.predictions,
-        labels=model.labels(unseen.rows),
-        windows=((unseen.rows[spec.time] - since).dt.total_microseconds() // (every // _TICK)).to_numpy(),
-    )

@@ -9,31 +9,41 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
 
-from tasks.watchers import tell_watcher
+from tasks.watchers import Step, tell_training, tell_watcher
 
-Report = Callable[[int, float, float], None]
+# What is being done, how much of it (0 to 1), the best loss so far, and the seconds left, where these are known.
+Report = Callable[[str, float, float | None, float | None], None]
 _STEP = 5.0  # per cent between two updates
+_PATIENCE = 2.0  # seconds: what is done sooner needs no artefact, which costs a request
 
 
 @contextmanager
-def progress(what: str, seconds: float) -> Iterator[Report]:
-    """A function to be called with (trials done, best loss, seconds left) while work of about `seconds` goes on."""
-    if FlowRunContext.get() is None:
-        yield lambda _done, _best, _left: None
-        return
-    artifact = cast("UUID", create_progress_artifact(progress=0.0, description=what))
-    shown = 0.0
+def training_progress(what: str) -> Iterator[Report]:
+    """A function to be called while models are trained; shown in Prefect's UI when it takes more than a moment."""
+    began, artifact, shown, last = time.monotonic(), None, 0.0, ""
 
-    def report(done: int, best: float, left: float) -> None:
-        nonlocal shown
-        share = 100.0 * (1.0 - left / seconds)
-        if share >= shown + _STEP:
-            shown = share
-            text = f"{what}: {done} trials, best {best:.5f}, {left:.0f} s left"
-            update_progress_artifact(artifact, progress=min(share, 100.0), description=text)
+    def report(doing: str, share: float, best: float | None, left: float | None) -> None:
+        nonlocal artifact, shown, last
+        tell_training(Step(what=what, doing=doing, share=share, best=best, left=left))
+        done = min(100.0 * share, 100.0)
+        if FlowRunContext.get() is None or time.monotonic() - began < _PATIENCE:
+            return
+        if artifact is None:
+            artifact = cast("UUID", create_progress_artifact(progress=done, description=what))
+        elif doing == last and done < shown + _STEP:
+            return
+        shown, last = done, doing
+        update_progress_artifact(artifact, progress=done, description=f"{what}: {in_words(doing, best, left)}")
 
     yield report
-    update_progress_artifact(artifact, progress=100.0)
+    if artifact is not None:
+        update_progress_artifact(artifact, progress=100.0)
+
+
+def in_words(doing: str, best: float | None, left: float | None) -> str:
+    """One line of what is known."""
+    loss = "" if best is None else f", best {best:.5f}"
+    return f"{doing}{loss}" if left is None else f"{doing}{loss}, {left:.0f} s left"
 
 
 @contextmanager

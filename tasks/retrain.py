@@ -7,14 +7,16 @@ from pathlib import Path
 import polars as pl
 from prefect import task
 
-from modelling import bundle
+from modelling import bundle, jobs
+from modelling.jobs import Unseen
 from modelling.loadcheck import check_in_fresh_process
-from modelling.training import Model, fit
-from tasks.challengers import Challenger
+from modelling.model import Model
+from tasks.apart import apart, own, ready
+from tasks.challengers import Challenger, base_of
 from tasks.evidence import Compared, compare, evidence_of, guards_before_refit, guards_of
 from tasks.orders import Order
 from tasks.policies import PLAIN
-from tasks.profiles import reference_of
+from tasks.profiles import recent_of, reference_of
 from tasks.settling import Filed
 from tasks.submissions import submission
 from tasks.telling import note
@@ -76,10 +78,9 @@ def _as_it_is(order: Order, challenger: Challenger, verdict: GateVerdict) -> Jud
 
 def _refitted(order: Order, challenger: Challenger, compared: Compared, evidence: Evidence) -> Judged:
     assert challenger.proven is not None  # noqa: S101 - the caller has checked
-    training = _training_rows(order)
-    refit = _refit(order, challenger.proven, training)
+    refit, unseen = _refit(order, challenger, challenger.proven)
     reached("retrain.refitted")
-    _write(order, refit, loss=float(evidence.challenger_loss.mean()), training=training)
+    _write(order, refit, loss=float(evidence.challenger_loss.mean()), unseen=unseen)
     reached("retrain.written")
     sha256 = bundle.digest(order.folder)
     check = check_in_fresh_process(order.folder, sha256)
@@ -99,10 +100,23 @@ def _training_rows(order: Order) -> pl.DataFrame:
     return rows.filter(pl.col(pipeline.spec.time) >= order.snapshot.until - span(pipeline.retrain.train))
 
 
-def _refit(order: Order, proven: Model, training: pl.DataFrame) -> Model:
-    """The proven recipe on everything."""
-    pipeline = order.site.pipeline
-    return fit(pipeline.spec, training, proven.recipe, seed=pipeline.search.seed, threads=pipeline.search.threads)
+def _refit(order: Order, challenger: Challenger, proven: Model) -> tuple[Model, Unseen]:
+    """The proven recipe on everything, and what its like say to rows that they have not seen."""
+    pipeline, training = order.site.pipeline, _training_rows(order)
+    known = challenger.ready or ready(order.site, order.snapshot.rows)
+    model, unseen = apart(
+        order.site,
+        jobs.refit,
+        known.spec,
+        known.within(training),
+        proven.recipe,
+        recent_of(order.site, training),
+        champion=base_of(order, challenger.incumbent, known),
+        seed=pipeline.search.seed,
+        threads=pipeline.search.threads,
+        doing=f"refitting {order.site.name}",
+    )
+    return own(order.site, model), unseen
 
 
 def _ask_gate(order: Order, challenger: Challenger, evidence: Evidence, guards: Guards) -> GateVerdict:
@@ -124,13 +138,13 @@ def _ask_gate(order: Order, challenger: Challenger, evidence: Evidence, guards: 
     )
 
 
-def _write(order: Order, model: Model, *, loss: float | None, training: pl.DataFrame | None = None) -> None:
+def _write(order: Order, model: Model, *, loss: float | None, unseen: Unseen | None = None) -> None:
     """The bundle of what would serve, in the order's folder, with its reference and the definition that made it.
 
-    `training`: the model's rows, when it may become champion.
+    `unseen`: what is needed to know it later, when it may become champion.
     """
     pipeline, rows = order.site.pipeline, order.snapshot.rows
-    reference = reference_of(order.site, model, rows, training=training)
+    reference = reference_of(order.site, model, rows, unseen=unseen)
     shutil.rmtree(order.folder, ignore_errors=True)
     bundle.write(
         order.folder,

@@ -49,9 +49,10 @@ class SnapshotTaken(Verdict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained(Verdict):
-    """An attempt to train; `subject` is the intent, outcome "trained", "not trained" (too few rows) or "failed".
+    """An attempt to train; `subject` is the intent, outcome "trained", "kept" (a candidate is looked at again), "not
+    trained" (too few rows, or inputs that know the target) or "failed".
 
-    `losses` are the search's trials.
+    `losses` are the search's trials. `leaks`: the inputs that know too much.
     """
 
     kind: ClassVar[str] = "training"
@@ -62,6 +63,7 @@ class Trained(Verdict):
     recipe: dict[str, float]
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
+    leaks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,12 +119,12 @@ def test_an_error_in_training_is_raised_told_and_closes_the_intent(world: World)
     asked = world.ledger.ask(intent_id="wish", pipeline="bikes", reason="a test", data_time=day(2, 7))
     with pytest.raises(
         DefinitionError,
-        match=r"features fails on 7.. rows; mend it: InvalidOperationError: conversion from `str` to `i64`",
+        match=r"features fails on 8.. rows; mend it: InvalidOperationError: conversion from `str` to `i64`",
     ):
         retrain("bikes", intent=asked.id, as_of=day(2, 7))
     failed = world.ledger.verdicts("bikes", kind="training", subject="wish")[-1]
     assert failed.outcome == "failed"
-    assert failed.reasons[0].startswith("DefinitionError: features fails on 7")
+    assert failed.reasons[0].startswith("DefinitionError: features fails on 8")
     intent = world.ledger.intent("wish")
     assert intent is not None
     assert (intent.state, intent.outcome) == ("closed", "failed")

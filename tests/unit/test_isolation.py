@@ -87,10 +87,16 @@ def test_an_abort_in_native_code_is_an_error_with_its_last_words() -> None:
         isolated(jobs.give_lightgbm_an_enum, limits=PLENTY)
 
 
-@pytest.mark.parametrize("fill", [jobs.fill_with_numpy, jobs.fill_with_polars, jobs.fill_with_lightgbm])
+@pytest.mark.parametrize("fill", [jobs.fill_with_numpy, jobs.fill_with_polars])
 def test_asking_for_more_memory_than_allowed_is_an_error_with_the_limit(fill: Callable[[], object]) -> None:
     with pytest.raises(TrainingFailedError, match=r"more memory than the 400 MB .* allow more, Training\(memory_mb"):
         isolated(fill, limits=TIGHT)
+
+
+def test_native_code_that_does_not_look_whether_it_got_its_memory_is_told_with_the_limit() -> None:
+    """LightGBM ends with std::bad_alloc or, in a thread of OpenMP's, by SIGSEGV."""
+    with pytest.raises(TrainingFailedError, match=r"400 MB.*allow more, Training\(memory_mb"):
+        isolated(jobs.fill_with_lightgbm, limits=TIGHT)
 
 
 def test_within_the_limit_a_model_is_the_one_that_is_fitted_here(spec: Spec) -> None:

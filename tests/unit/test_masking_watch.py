@@ -18,10 +18,11 @@ from registry.memory import MemoryLedger
 from storage.lake import Lake
 from storage.masking import LogPolicy
 from storage.prediction_log import PredictionLog, read_predictions
-from tasks.profiles import Reference, reference_of
+from tasks.profiles import Reference
 from tasks.site import Site
 from tests.fakes import FolderStore
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
+from tests.unit.reference_world import crowned
 from validation.serving import Serving
 from validation.watch import drift
 from validation.watch.counting import count_window
@@ -85,7 +86,7 @@ def rows() -> pl.DataFrame:
 def trained_and_reference(site: Site, rows: pl.DataFrame) -> tuple[Model, Reference]:
     training = rows[: TRAINED * 48]
     model = fit(site.pipeline.spec, training, FAST, seed=7, threads=1)
-    return model, reference_of(site, model, training, training=training)
+    return model, crowned(site, model, training)
 
 
 def test_left_out_and_hashed_columns_of_unchanged_data_raise_no_alarm(tmp_path: Path, rows: pl.DataFrame) -> None:

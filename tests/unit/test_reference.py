@@ -21,6 +21,7 @@ from tasks.profiles import Reference, reference_of
 from tasks.site import Site
 from tests.fakes import FolderStore
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
+from tests.unit.reference_world import crowned
 from validation.watch.drift import PREDICTION
 from validation.watch.performance import Monitor
 from validation.watch.profile import FeatureProfile, Profile
@@ -66,7 +67,7 @@ def low_and_high(reference: Reference) -> list[tuple[float | None, float | None]
 
 def test_a_first_champion_has_a_reference_of_its_prediction_and_an_estimator_at_once(site: Site) -> None:
     rows = rides()
-    found = reference_of(site, fitted(site, rows), rows, training=rows)
+    found = crowned(site, fitted(site, rows), rows)
     said = cross_fitted(
         site.pipeline.spec, rows, FAST, folds=2, since=FIRST, gap=timedelta(days=1), seed=7, threads=1
     ).reshape(-1)[: DAYS * 48]
@@ -84,7 +85,7 @@ def test_what_champions_answered_in_a_window_is_its_reference_if_it_is_nearly_al
     answered(site, rows[21 * 48 : 24 * 48 + 44])
     answered(site, rows[25 * 48 : 25 * 48 + 43])
     model = fitted(site, rows)
-    found = reference_of(site, model, rows, training=rows)
+    found = crowned(site, model, rows)
     logged = [low == high == 0.125 for low, high in low_and_high(found)]
     assert logged == [True] * 4 + [False] * 16
     assert [window.rows for window in of_prediction(found).windows] == [48, 48, 48, 44] + [48] * 16
@@ -93,9 +94,9 @@ def test_what_champions_answered_in_a_window_is_its_reference_if_it_is_nearly_al
 def test_the_estimator_is_of_this_recipes_scores_whatever_champions_answered(site: Site) -> None:
     rows = rides()
     model = fitted(site, rows)
-    before = reference_of(site, model, rows, training=rows).estimator_json
+    before = crowned(site, model, rows).estimator_json
     answered(site, rows)
-    assert reference_of(site, model, rows, training=rows).estimator_json == before
+    assert crowned(site, model, rows).estimator_json == before
 
 
 def test_what_is_kept_for_the_record_is_not_fitted_again(site: Site) -> None:
@@ -111,7 +112,7 @@ def test_the_inputs_reference_is_the_same_in_both_cases(site: Site) -> None:
     model = fitted(site, rows)
     kept, champion = (
         [item for item in Profile.from_json(found.profile_json).features if item.name != PREDICTION]
-        for found in (reference_of(site, model, rows), reference_of(site, model, rows, training=rows))
+        for found in (reference_of(site, model, rows), crowned(site, model, rows))
     )
     assert kept == champion
     assert [item.name for item in kept] == ["stop", "wind", "hour", "weekend"]
@@ -120,7 +121,7 @@ def test_the_inputs_reference_is_the_same_in_both_cases(site: Site) -> None:
 def test_several_classes_have_a_reference_of_the_most_probable_and_no_estimator(site: Site, tmp_path: Path) -> None:
     many = replace(site, pipeline=defined(tmp_path, task="multiclass"))
     rows = rides().with_columns(late=pl.when(pl.col("wind") > 12).then(2).otherwise(pl.col("late").cast(pl.Int64)))
-    found = reference_of(many, fitted(many, rows), rows, training=rows)
+    found = crowned(many, fitted(many, rows), rows)
     assert found.estimator_json is None
     profile = of_prediction(found)
     assert set(profile.levels) <= {"0", "1", "2"}
@@ -130,6 +131,6 @@ def test_several_classes_have_a_reference_of_the_most_probable_and_no_estimator(
 def test_a_short_history_has_what_can_be_had(site: Site) -> None:
     """Nine days: each fold leaves a quarter of the rows out, and the profile's older windows are empty."""
     rows = rides(9 * 48 + 1)
-    found = reference_of(site, fitted(site, rows), rows, training=rows)
+    found = crowned(site, fitted(site, rows), rows)
     assert [window.rows for window in of_prediction(found).windows] == [0] * 11 + [48] * 9
     assert found.estimator_json is not None
