@@ -76,6 +76,8 @@ def run_cells(cells: Sequence[Cell], folder: Path, *, seconds: float, cpus: Sequ
         free.put(own)
 
     def one(cell: Cell) -> str:
+        if (kept / f"{cell.name}.json").exists():  # by another run on this folder, meanwhile
+            return ""
         own = free.get()
         os.sched_setaffinity(0, own)  # of this thread, and so of what it starts
         got = run(command(cell, folder, seconds), seconds=PATIENCE_SECONDS, env={**os.environ, "OMP_NUM_THREADS": "1"})
