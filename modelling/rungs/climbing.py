@@ -64,13 +64,13 @@ class Climber:
             choice, able = PLAIN, able if PLAIN in able else [PLAIN, *able]
         if not _teaches(self.spec, past):
             able = []
-        tried, chosen = [], None
+        tried, chosen, judges = [], None, self._judges(fold, self.rows)
         for rung, model in self._models(past, able, days=days, base=base, tell=tell):
-            tried.append(self._tried(fold, rung.name, model))
+            tried.append(self._tried(fold, rung.name, model, judges))
             if rung == choice:
                 chosen = restored(model, self.asks)
         if base is not None:
-            tried.append(self._champion(fold, base))
+            tried.append(self._tried(fold, CHAMPION, base.model, self._judges(fold, self.frame)))
         return Step(
             tried=tuple(tried),
             asked=Asked(
@@ -113,15 +113,9 @@ class Climber:
             tell(rung.words(days=days))
             yield rung, next(found)
 
-    def _tried(self, fold: Fold, name: str, model: Model) -> Tried:
-        rows = self._judges(fold, self.rows)
+    def _tried(self, fold: Fold, name: str, model: Model, rows: pl.DataFrame) -> Tried:
         losses = row_losses(self.spec.task, self.spec.metric, model.labels(rows), model.predict(rows))
         return Tried(start=fold.start, stop=fold.stop, rung=name, loss=float(losses.mean()), rows=rows.height)
-
-    def _champion(self, fold: Fold, base: Base) -> Tried:
-        rows = self._judges(fold, self.frame)
-        losses = row_losses(self.spec.task, self.spec.metric, base.model.labels(rows), base.model.predict(rows))
-        return Tried(start=fold.start, stop=fold.stop, rung=CHAMPION, loss=float(losses.mean()), rows=rows.height)
 
 
 def days_of(frame: pl.DataFrame, *, time: str) -> float:

@@ -17,7 +17,7 @@ from modelling.rungs.choosing import Tried, choose
 from modelling.rungs.climbing import Climber, days_of, fit_cost
 from modelling.rungs.evidence import Asked, Scored, together
 from modelling.rungs.found import CHAMPION, Ladder
-from modelling.rungs.rungs import PLAIN, Base, Rung, all_rungs, hasty, like
+from modelling.rungs.rungs import HASTY_ROUNDS, PLAIN, QUICK_ROUNDS, Base, Rung, all_rungs, like, quickened
 from modelling.spec import Spec
 from modelling.splits import Fold
 from validation.errors import ContractError, DefinitionError
@@ -49,10 +49,10 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     """Try the rungs of the champion's `recipe` on the `folds` (of `splits.rolling`) of `frame`, mature labelled rows in
     order of time. `earlier`: what older ladders found, so that the folds which they know are not fitted again.
 
-    "choice": what to fit next; found in few fast trees, and on thinned rows, where either are many. "evidence": how the
-    choices before each fold fare on it, by the recipe itself and all rows; of known folds and of the last one only the
-    choice is fitted. `base`: asked about rows of `frame`; its trees are used where it has seen no row of the fold.
-    `progress` is called before each fit.
+    What is found has no more than QUICK_ROUNDS trees. "choice": what to fit next; fewer trees still, and thinned rows,
+    tell it where either are many. "evidence": how the choices before each fold fare on it, of all rows; of known folds
+    and of the last one only the choice is fitted. `base`: asked about rows of `frame`; its trees are used where it has
+    seen no row of the fold. `progress` is called before each fit.
 
     Never raises for want of rows: the choice is then what is most like the recipe itself.
     """
@@ -60,7 +60,8 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     base = base if base and _is_askable(base, frame, prepared) else None
     rungs = all_rungs(recipe, base=base, monotone=bool(spec.training.monotone))
     reference = like(recipe, rungs, days=days)
-    known = hasty(recipe) if purpose == "choice" else recipe
+    quick = quickened(recipe, rounds=QUICK_ROUNDS)
+    known = quickened(quick, rounds=HASTY_ROUNDS) if purpose == "choice" else quick
     climber = Climber(
         asks=spec,
         frame=frame,
@@ -71,7 +72,7 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
         seed=seed,
         threads=threads,
         most=(MOST_ROWS, MOST_JUDGES) if purpose == "choice" else None,
-        is_hasty=known != recipe,
+        is_hasty=known != quick,
     )
     plans = _plans(folds, rungs, earlier, purpose=purpose)
     tried, asked, cost = list(earlier), list[Asked](), 0.0
@@ -84,10 +85,10 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     chosen = _choice(tried, rungs, reference)
     return Ladder(
         tried=tuple(tried),
-        cost=cost / max(1.0, fit_cost(PLAIN, frame.height, recipe)),
+        cost=cost / max(1.0, fit_cost(PLAIN, frame.height, quick)),
         evidence=together(spec, asked, nothing=frame, since=folds[0].start if folds else _NEVER),
         chosen=chosen,
-        recipe=chosen.recipe(recipe, days=days),
+        recipe=chosen.recipe(quick, days=days),
         reference=reference,
         days=days,
     )

@@ -19,8 +19,10 @@ MORE = 0.2  # of the recipe's rounds, as trees on top
 MOST_GROWTH = 2  # a champion with so many times its recipe's rounds is not continued: a model of its own is due
 FEWEST_ROWS = 500  # a shorter span is no rung
 
-HASTY_ROUNDS = 60  # of which a choice is made: fewer and faster trees tell the same about rows, for less
-HASTY_RATE = 0.3
+# A search's recipe may grow slowly, in thousands of trees; a cheap retrain with its parameters does not, and a choice
+# among rungs less still: which rows are worth learning from hardly depends on the number of trees.
+QUICK_ROUNDS, HASTY_ROUNDS = 200, 60
+FASTEST_RATE = 0.3
 
 Way = Literal["fresh", "continued", "refit"]
 
@@ -86,14 +88,15 @@ def all_rungs(known: Recipe, *, base: Base | None, monotone: bool) -> tuple[Rung
     return tuple(_rungs(known, base=base, ways=("continued",) if monotone else ("continued", "refit")))
 
 
-def hasty(recipe: Recipe) -> Recipe:
-    """The same in no more than HASTY_ROUNDS trees where a faster rate can make up for them (to HASTY_RATE): a slow
-    recipe's trees are many, and which rows are worth learning from hardly depends on their number.
-    """
+def quickened(recipe: Recipe, *, rounds: int) -> Recipe:
+    """The same in no more than so many trees, as far as a faster learning rate (to FASTEST_RATE) makes up for them."""
     rate = float(recipe.params["learning_rate"])
-    faster = max(rate, min(HASTY_RATE, rate * recipe.rounds / HASTY_ROUNDS))
-    rounds = max(1, round(recipe.rounds * rate / faster))
-    return replace(recipe, params={**recipe.params, "learning_rate": faster}, rounds=rounds)
+    faster = max(rate, min(FASTEST_RATE, rate * recipe.rounds / rounds))
+    return replace(
+        recipe,
+        params={**recipe.params, "learning_rate": faster},
+        rounds=max(1, round(recipe.rounds * rate / faster)),
+    )
 
 
 def like(recipe: Recipe, rungs: tuple[Rung, ...], *, days: float) -> Rung:

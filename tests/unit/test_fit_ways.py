@@ -9,7 +9,7 @@ from modelling.made import libraries
 from modelling.metrics import row_losses
 from modelling.model_text import read
 from modelling.recipes import Recipe
-from modelling.rungs.rungs import Rung, all_rungs, hasty
+from modelling.rungs.rungs import Rung, all_rungs, quickened
 from modelling.spec import Spec, Training
 from modelling.training import Model, fit, fits
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
@@ -173,9 +173,9 @@ def test_a_champion_that_has_grown_too_much_is_not_continued(spec: Spec) -> None
         (0.3, 90, (0.3, 90)),
     ],
 )
-def test_a_hasty_recipe_grows_as_far_in_fewer_trees(rate: float, rounds: int, expected: tuple[float, int]) -> None:
+def test_a_quickened_recipe_grows_as_far_in_fewer_trees(rate: float, rounds: int, expected: tuple[float, int]) -> None:
     slow = replace(FAST, params={**FAST.params, "learning_rate": rate}, rounds=rounds)
-    fast = hasty(slow)
+    fast = quickened(slow, rounds=60)
     assert [fast.params["learning_rate"], fast.rounds] == pytest.approx(expected)
 
 
