@@ -125,28 +125,59 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     return replace(made, training=Training(calibration="isotonic"))
 
 
-def test_the_table_is_made_of_the_newest_rows_asked_of_trees_of_the_older_ones(spec: Spec) -> None:
-    rows, seen = rides(1_000), []
+def test_the_table_is_made_of_all_rows_each_asked_of_trees_of_the_other_half(spec: Spec) -> None:
+    rows, halves = rides(1_000), []
 
-    def grow(older: pl.DataFrame) -> Predict:
-        def predict(newer: pl.DataFrame) -> Array:
-            seen.extend([older, newer])
-            return np.linspace(0.1, 0.9, newer.height)
+    def grow(rest: pl.DataFrame) -> Predict:
+        def predict(asked: pl.DataFrame) -> Array:
+            halves.append((rest["ride"].to_list(), asked["ride"].to_list()))
+            return np.where(asked["late"], 0.8, 0.2)
 
         return predict
 
     found = unseen_calibration(spec, rows, grow)
-    older, newer = seen
     assert found is not None
-    assert (older.height, newer.height, found.rows) == (749, 251, 251)
-    assert older["ride"].to_list() == list(range(749))
+    assert found.rows == 1_000
+    (first, second), (third, fourth) = halves
+    assert (first, second) == (fourth, third)
+    assert sorted(first + second) == list(range(1_000))
+    assert first[:30] == [*range(25), *range(50, 55)]
+    assert found.many(np.array([0.8]))[0] > 0.95
 
 
-def test_none_is_made_unasked_of_no_rows_or_where_the_older_rows_lack_a_class(spec: Spec) -> None:
-    def never(older: pl.DataFrame) -> Predict:
-        raise AssertionError(f"nothing should be fitted on {older.height} rows")
+def test_rows_of_one_moment_are_in_one_half(spec: Spec) -> None:
+    rows = rides(1_000).with_columns(at=pl.col("at").dt.truncate("1d"))
+
+    def grow(rest: pl.DataFrame) -> Predict:
+        def predict(asked: pl.DataFrame) -> Array:
+            assert not set(rest["at"]) & set(asked["at"])
+            return np.full(asked.height, 0.5)
+
+        return predict
+
+    assert unseen_calibration(spec, rows, grow) is not None
+
+
+def test_a_class_that_one_half_lacks_is_given_nothing_there_and_keeps_its_scores(spec: Spec) -> None:
+    rows = rides(1_000).with_columns(late=pl.when(pl.col("ride") < 20).then(pl.lit("new")).otherwise(pl.col("stop")))
+    widths = []
+
+    def grow(rest: pl.DataFrame) -> Predict:
+        classes = rest["late"].n_unique()
+        widths.append(classes)
+        return lambda asked: np.full((asked.height, classes), 1 / classes)
+
+    found = unseen_calibration(replace(spec, task="multiclass"), rows, grow)
+    assert found is not None
+    assert sorted(widths) == [3, 4]
+    assert [table is None for table in found.tables] == [True, False, False, False]
+
+
+def test_none_is_made_unasked_of_no_rows_or_where_a_half_holds_one_class(spec: Spec) -> None:
+    def never(rest: pl.DataFrame) -> Predict:
+        raise AssertionError(f"nothing should be fitted on {rest.height} rows")
 
     assert unseen_calibration(replace(spec, training=Training()), rides(1_000), never) is None
     assert unseen_calibration(spec, rides(10).clear(), never) is None
-    new = rides(1_000).with_columns(late=rides(1_000)["ride"] > 800)
-    assert unseen_calibration(spec, new, never) is None
+    early = rides(1_000).with_columns(late=pl.col("ride").is_between(30, 45))
+    assert unseen_calibration(spec, early, never) is None
