@@ -12,6 +12,7 @@ from modelling.jobs import Unseen
 from modelling.loadcheck import check_in_fresh_process
 from modelling.model import Model
 from tasks.apart import apart, own, ready
+from tasks.card_facts import Behind
 from tasks.challengers import Challenger, base_of
 from tasks.evidence import Compared, compare, evidence_of, guards_before_refit, guards_of
 from tasks.orders import Order
@@ -29,11 +30,15 @@ from validation.gate import Evidence, GateVerdict, Guards
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """The gate's verdict and the folder of the bundle that it is about; none where nothing could be trained."""
+    """The gate's verdict and the folder of the bundle that it is about; none where nothing could be trained.
+
+    `behind`: what the model card shows of it.
+    """
 
     verdict: GateVerdict
     folder: Path | None
     trained: Trained
+    behind: Behind | None = None
 
 
 @task(task_run_name="judge", **PLAIN)
@@ -46,7 +51,7 @@ def judge_challenger(order: Order, challenger: Challenger) -> Judged:
     first = _ask_gate(order, challenger, evidence, guards_before_refit(order, challenger, compared))
     reached("retrain.compared")
     if challenger.proven is None or not (first.outcome == "promote" or first.asks):
-        return _as_it_is(order, challenger, first)
+        return _as_it_is(order, challenger, compared, first)
     return _refitted(order, challenger, compared, evidence)
 
 
@@ -55,7 +60,8 @@ def register(order: Order, judged: Judged) -> Filed:
     """Give the challenger a version in the model store, and the ledger the gate's verdict on it."""
     verdict, folder = judged.verdict, judged.folder
     if folder is not None:
-        version = order.site.store.register(submission(order, folder, verdict=verdict, trained=judged.trained))
+        told = submission(order, folder, verdict=verdict, trained=judged.trained, behind=judged.behind)
+        version = order.site.store.register(told)
         shutil.rmtree(folder, ignore_errors=True)
         verdict = replace(verdict, subject=version, challenger_version=version)
     reached("retrain.registered")
@@ -64,7 +70,7 @@ def register(order: Order, judged: Judged) -> Filed:
     return Filed(verdict=verdict, recorded=recorded)
 
 
-def _as_it_is(order: Order, challenger: Challenger, verdict: GateVerdict) -> Judged:
+def _as_it_is(order: Order, challenger: Challenger, compared: Compared, verdict: GateVerdict) -> Judged:
     """What does not pass is kept as it was judged; a candidate of an earlier look is its own bundle already."""
     if challenger.proven is None:
         return Judged(verdict=verdict, folder=None, trained=challenger.trained)
@@ -73,7 +79,8 @@ def _as_it_is(order: Order, challenger: Challenger, verdict: GateVerdict) -> Jud
     reached("retrain.written")
     sha256, until = bundle.digest(order.folder), challenger.proven.trained_until
     verdict = replace(verdict, bundle_sha256=sha256, trained_until=until)
-    return Judged(verdict=verdict, folder=order.folder, trained=challenger.trained)
+    behind = Behind(challenger=challenger, compared=compared, model=challenger.proven)
+    return Judged(verdict=verdict, folder=order.folder, trained=challenger.trained, behind=behind)
 
 
 def _refitted(order: Order, challenger: Challenger, compared: Compared, evidence: Evidence) -> Judged:
@@ -89,7 +96,8 @@ def _refitted(order: Order, challenger: Challenger, compared: Compared, evidence
     verdict = _ask_gate(order, challenger, replace(evidence, bundle_sha256=sha256), guards)
     reached("retrain.judged")
     verdict = replace(verdict, trained_until=refit.trained_until)
-    return Judged(verdict=verdict, folder=order.folder, trained=challenger.trained)
+    behind = Behind(challenger=challenger, compared=compared, model=refit)
+    return Judged(verdict=verdict, folder=order.folder, trained=challenger.trained, behind=behind)
 
 
 def _training_rows(order: Order) -> pl.DataFrame:

@@ -33,6 +33,11 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e4 else f"{value:.3g}"
 
 
+def exact(value: float) -> str:
+    """A number with as many digits as two models may differ in."""
+    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.2f}" if abs(value) >= 100 else f"{value:.4f}"
+
+
 def plain(sentence: str) -> str:
     """A finding's sentence without what the page tells beside it: since when, and how rare it is."""
     return _ASIDE.sub("", sentence)
