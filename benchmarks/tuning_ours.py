@@ -3,7 +3,8 @@
 FOLDER: a task (tuning_tasks.py). The clock starts with the rows in memory: encoding and binning are in it. The trace
 asks the very boosters of the search, as it does with the peers; its last point is what the product delivers, the recipe
 fitted on training and validation rows together, and the moment when that is done: `final` and `delivered_s`. `found` is
-the search's last booster, without that fit.
+the search's last booster, without that fit;
+`validated` its loss on the validation rows as it was told, and as it is found here.
 
 warm: first, untimed, a search on the first 80 % of the rows, a cycle ago. Then, timed, its recipe is fitted to all
 rows, as the product's cheap rungs do (`refit`: moment and loss), and the search begins with it.
@@ -80,12 +81,13 @@ class Ours:
         searched = race.now()
         delivered = self._fitted(race, found.recipe)
         with race.pause():
-            trace = race.trace()
+            trace, validated = race.trace(), race.validated()
         last = trace[-1] if trace else (searched, math.nan, math.nan)
         return {
             "trace": [*trace, (delivered[0], last[1], delivered[1])],
             "final": delivered[1],
             "found": last[2],
+            "validated": validated,
             "delivered_s": delivered[0],
             "searched_s": searched,
             "recipe": {**found.recipe.params, "rounds": found.recipe.rounds},
@@ -105,15 +107,14 @@ class Ours:
 
 
 def _offering(race: Race) -> Callable[[Recipe, float, Callable[[], str]], None]:
-    """Offers what the search tells. A booster is another one when parameters differ, or trees have become fewer."""
-    key, params, rounds = object(), None, 0
+    """Offers what the search tells. Whose method `text` is, that is the booster: parameters alone do not say it, since
+    a race is run on fewer rows than its winner.
+    """
+    squared = race.rows.kind == "regression"
 
     def best(recipe: Recipe, loss: float, text: Callable[[], str]) -> None:
-        nonlocal key, params, rounds
-        if recipe.params != params or recipe.rounds < rounds:
-            key, params = object(), recipe.params
-        rounds = recipe.rounds
-        race.offer(key, rounds, loss, lambda: lgb.Booster(model_str=text()))
+        booster, lost = getattr(text, "__self__", text), math.sqrt(loss) if squared else loss
+        race.offer(booster, recipe.rounds, lost, lambda: lgb.Booster(model_str=text()))
 
     return best
 

@@ -127,6 +127,15 @@ class Race:
         """The key of the best model so far, and its rounds."""
         return self._key, self._points[-1][2]
 
+    def validated(self) -> tuple[float, float]:
+        """The best model's loss on the validation rows as it was told, and as its trees give it."""
+        if not self._points:
+            return math.nan, math.nan
+        _, number, rounds, loss = self._points[-1]
+        inputs, labels = self.rows.validation
+        found = np.asarray(self._models[number]().predict(inputs, num_iteration=rounds, num_threads=1))
+        return loss, self.rows.loss(labels, found)
+
     def trace(self) -> list[tuple[float, float, float]]:
         """(seconds, validation loss, loss on the later rows) of the best model so far; asked when all is over."""
         told, margins, held = [], np.zeros(0), (-1, 0)

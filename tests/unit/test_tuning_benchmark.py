@@ -128,11 +128,13 @@ def test_the_trace_asks_each_best_model_at_its_rounds() -> None:
     assert len(best) == 5  # six trees of the small one are no better than five of the large
     assert [point[1] for point in race.trace()] == best
     assert [point[2] for point in race.trace()] == pytest.approx(best)
+    assert race.validated() == pytest.approx((best[-1], best[-1]))
 
 
 def test_a_cell_of_ours_ends_with_the_fit_on_all_rows(task: Path) -> None:
     ours = Ours(task, seed=1, seconds=0.5)
     rows = read_rows(task)
     told = ours.warm(Race(rows=rows, seconds=0.5), ours.start)
+    assert told["validated"][0] == pytest.approx(told["validated"][1], rel=1e-6)
     assert told["trace"][-1][0] == told["delivered_s"] > told["searched_s"] > told["refit"][0]
     assert told["trace"][-1][2] == told["final"] < rows.loss(rows.test[1], np.full(1_600, rows.train[1].mean()))
