@@ -49,8 +49,8 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     """Try the rungs of the champion's `recipe` on the `folds` (of `splits.rolling`) of `frame`, mature labelled rows in
     order of time. `earlier`: what older ladders found, so that the folds which they know are not fitted again.
 
-    What is found has no more than QUICK_ROUNDS trees. "choice": what to fit next; fewer trees still, and thinned rows,
-    tell it where either are many. "evidence": how the choices before each fold fare on it, of all rows; of known folds
+    What is found has no more than QUICK_ROUNDS trees. "choice": what to fit next; where rows are many, fewer trees and
+    thinned rows tell it. "evidence": how the choices before each fold fare on it, of all rows; of known folds
     and of the last one only the choice is fitted. `base`: asked about rows of `frame`; its trees are used where it has
     seen no row of the fold. `progress` is called before each fit.
 
@@ -61,7 +61,8 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     rungs = all_rungs(recipe, base=base, monotone=bool(spec.training.monotone))
     reference = like(recipe, rungs, days=days)
     quick = quickened(recipe, rounds=QUICK_ROUNDS)
-    known = quickened(quick, rounds=HASTY_ROUNDS) if purpose == "choice" else quick
+    hasty = max(HASTY_ROUNDS, HASTY_ROUNDS * MOST_ROWS // max(1, frame.height))
+    known = quickened(quick, rounds=hasty) if purpose == "choice" else quick
     climber = Climber(
         asks=spec,
         frame=frame,
