@@ -117,6 +117,14 @@ def ranked(values: Floats) -> Floats:
     return ranks
 
 
+def differing(one: pl.Series, other: pl.Series) -> float:
+    """The share of rows in which the values differ, by more than rounding."""
+    if one.dtype.is_float() and other.dtype.is_float():
+        return float((~np.isclose(numbers(one), numbers(other), rtol=1e-6, atol=1e-12, equal_nan=True)).mean())
+    told: pl.Series = one.cast(pl.String).ne_missing(other.cast(pl.String))
+    return float(told.to_numpy().mean())
+
+
 def likeness(column: Floats, target: Floats) -> float:
     """The squared correlation (Pearson) over the rows in which both are known: 1 for a copy, whatever scale and shift.
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from modelling.inputs import inputs_of
-from modelling.leak_scores import Codes, binned, made_of, numbers, sample_rows
+from modelling.leak_scores import Codes, binned, differing, made_of, numbers, sample_rows
 from modelling.leak_target import Target, is_number, target_of
 from modelling.spec import Spec
 
@@ -105,7 +105,7 @@ def _copy(column: pl.Series, bins: Codes, target: Target) -> Leak | None:
         return None
     how = "agreement" if target.classes else "squared correlation"
     sentence = f"input {column.name!r} is a copy of the target ({how} {score:.6g} on {bins.size:,} rows)"
-    return Leak(column=column.name, kind="copy", score=score, sentence=_with_remedy(sentence, column.name))
+    return Leak(column=column.name, kind="copy", score=score, sentence=with_remedy(sentence, column.name))
 
 
 def _ahead(column: pl.Series, bins: Codes, target: Target) -> Leak | None:
@@ -116,7 +116,7 @@ def _ahead(column: pl.Series, bins: Codes, target: Target) -> Leak | None:
         if score >= target.copies and not score <= now:
             where = "the next row" if steps == 1 else f"the row {steps} rows later"
             sentence = f"input {column.name!r} knows the future: it is the target of {where} (agreement {score:.6g})"
-            return Leak(column=column.name, kind="future", score=score, sentence=_with_remedy(sentence, column.name))
+            return Leak(column=column.name, kind="future", score=score, sentence=with_remedy(sentence, column.name))
     return None
 
 
@@ -131,7 +131,7 @@ def _too_good(column: pl.Series, bins: Codes, target: Target) -> Leak | None:
     sentence = (
         f"input {column.name!r} alone tells the target almost perfectly ({of} {score:.4f}), as no honest one does"
     )
-    return Leak(column=column.name, kind="too good", score=score, sentence=_with_remedy(sentence, column.name))
+    return Leak(column=column.name, kind="too good", score=score, sentence=with_remedy(sentence, column.name))
 
 
 def _beats(score: float, usual: float) -> bool:
@@ -146,21 +146,13 @@ def _of_other_rows(spec: Spec, rows: pl.DataFrame, inputs: pl.DataFrame) -> Iter
     few = np.unique(np.linspace(0, rows.height - 1, ALONE_ROWS).astype(np.int64))
     alone, among = inputs_of(spec, rows[few]), inputs[few]
     for name in among.columns:
-        share = _differing(alone[name], among[name])
+        share = differing(alone[name], among[name])
         if share > 0:
             sentence = (
                 f"input {name!r} is made of other rows than its own, also of later ones ({share:.0%} of the rows get "
                 "another value when they are asked alone); make it of its own row's columns, or drop it"
             )
             yield Leak(column=name, kind="future", score=share, sentence=sentence)
-
-
-def _differing(one: pl.Series, other: pl.Series) -> float:
-    """The share of rows in which the values differ, by more than rounding."""
-    if one.dtype.is_float() and other.dtype.is_float():
-        return float((~np.isclose(numbers(one), numbers(other), rtol=1e-6, atol=1e-12, equal_nan=True)).mean())
-    texts = one.cast(pl.String), other.cast(pl.String)
-    return float(texts[0].ne_missing(texts[1]).mean())  # type: ignore[arg-type]
 
 
 def _sums(inputs: pl.DataFrame, target: Target) -> Iterator[Leak]:
@@ -175,7 +167,7 @@ def _sums(inputs: pl.DataFrame, target: Target) -> Iterator[Leak]:
     if chosen:
         parts = ", ".join(repr(names[position]) for position in chosen)
         sentence = f"the inputs {parts} together add up to the target (R^2 {share:.6f})"
-        yield Leak(column=names[chosen[0]], kind="sum", score=share, sentence=_with_remedy(sentence, names[chosen[0]]))
+        yield Leak(column=names[chosen[0]], kind="sum", score=share, sentence=with_remedy(sentence, names[chosen[0]]))
 
 
 def _shared_keys(spec: Spec, frame: pl.DataFrame, holdout: pl.DataFrame | None) -> Iterator[Leak]:
@@ -194,5 +186,6 @@ def _shared_keys(spec: Spec, frame: pl.DataFrame, holdout: pl.DataFrame | None) 
             yield Leak(column=name, kind="overlap", score=both / holdout.height, sentence=f"{sentence}; {remedy}")
 
 
-def _with_remedy(sentence: str, name: str) -> str:
+def with_remedy(sentence: str, name: str) -> str:
+    """The sentence about an input, and what to do."""
     return f"{sentence}; drop it in features, or, if it is honest, say Training(trusted=({name!r},))"
