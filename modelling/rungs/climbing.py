@@ -6,8 +6,11 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import cast
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from modelling.encoding import Encoding
 from modelling.metrics import row_losses
 from modelling.model import Model
 from modelling.prepared import restored
@@ -18,7 +21,7 @@ from modelling.rungs.found import CHAMPION
 from modelling.rungs.rungs import FEWEST_ROWS, PLAIN, Base, Rung
 from modelling.spec import Spec
 from modelling.splits import Fold
-from modelling.training import fits, newest
+from modelling.training import fits
 
 _ASKING = 0.5  # of growing a tree on a row: what finding the row's leaf costs
 
@@ -64,13 +67,13 @@ class Climber:
             choice, able = PLAIN, able if PLAIN in able else [PLAIN, *able]
         if not _teaches(self.spec, past):
             able = []
-        tried, chosen, judges = [], None, self._judges(fold, self.rows)
+        tried, chosen, judges = [], None, Judges(self._judges(fold, self.rows))
         for rung, model in self._models(past, able, days=days, base=base, tell=tell):
             tried.append(self._tried(fold, rung.name, model, judges))
             if rung == choice:
                 chosen = restored(model, self.asks)
         if base is not None:
-            tried.append(self._tried(fold, CHAMPION, base.model, self._judges(fold, self.frame)))
+            tried.append(self._tried(fold, CHAMPION, base.model, Judges(self._judges(fold, self.frame))))
         return Step(
             tried=tuple(tried),
             asked=Asked(
@@ -98,8 +101,11 @@ class Climber:
             return False
         if rung.part == 1:
             return True
-        rows = newest(past, time=self.spec.time, days=days / rung.part)
-        return rows.height >= FEWEST_ROWS and _teaches(self.spec, rows)
+        oldest = cast("datetime", past[self.spec.time].max()) - timedelta(days=days / rung.part)
+        within = past[self.spec.time] >= oldest
+        if within.sum() < FEWEST_ROWS:
+            return False
+        return self.spec.task != "multiclass" or past[self.spec.target].filter(within).n_unique() > 1
 
     def _models(
         self, past: pl.DataFrame, rungs: Sequence[Rung], *, days: float, base: Base | None, tell: Tell
@@ -113,9 +119,24 @@ class Climber:
             tell(rung.words(days=days))
             yield rung, next(found)
 
-    def _tried(self, fold: Fold, name: str, model: Model, rows: pl.DataFrame) -> Tried:
-        losses = row_losses(self.spec.task, self.spec.metric, model.labels(rows), model.predict(rows))
-        return Tried(start=fold.start, stop=fold.stop, rung=name, loss=float(losses.mean()), rows=rows.height)
+    def _tried(self, fold: Fold, name: str, model: Model, judges: "Judges") -> Tried:
+        losses = row_losses(self.spec.task, self.spec.metric, model.labels(judges.rows), judges.answers(model))
+        return Tried(start=fold.start, stop=fold.stop, rung=name, loss=float(losses.mean()), rows=judges.rows.height)
+
+
+@dataclass(slots=True, eq=False)
+class Judges:
+    """Rows that models are asked about in turns; those with one encoding need not encode them again."""
+
+    rows: pl.DataFrame
+    encoding: Encoding | None = None
+    matrix: NDArray[np.float64] | None = None
+
+    def answers(self, model: Model) -> NDArray[np.float64]:
+        """What the model says of them, as `Model.predict`."""
+        if self.matrix is None or model.encoding != self.encoding:
+            self.encoding, self.matrix = model.encoding, model.matrix(self.rows)
+        return model.answers(self.matrix)
 
 
 def days_of(frame: pl.DataFrame, *, time: str) -> float:
