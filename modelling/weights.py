@@ -36,6 +36,17 @@ def row_weights(spec: Spec, frame: pl.DataFrame, recipe: Recipe, classes: Classe
     return weights
 
 
+def judge_weights(spec: Spec, labels: Array) -> Array | None:
+    """The weights of rows that a search judges by, (n,), of labels as `label_values` has them; None: all the same.
+
+    Where classes are balanced in training they are so here: trees that make a rare class likelier on purpose would
+    otherwise lose to those that have hardly learned. Nothing else weighs: the gate knows no weights either.
+    """
+    if spec.training.class_weight == "none" or spec.task == "regression" or not labels.size:
+        return None
+    return _balanced(labels, np.ones(labels.size))
+
+
 def column_weights(spec: Spec, frame: pl.DataFrame) -> Array | None:
     """The weight column alone, scaled to a mean of 1; None without one, or without rows.
 

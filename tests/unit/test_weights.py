@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from modelling.recipes import Recipe
 from modelling.spec import Spec, Training
 from modelling.training import fit
-from modelling.weights import column_weights, row_weights
+from modelling.weights import column_weights, judge_weights, row_weights
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
 from validation.errors import ContractError
 
@@ -70,6 +70,14 @@ def test_of_several_classes_each_is_as_heavy_also_where_one_does_not_come(spec: 
     rows = pl.DataFrame({"at": rows_of([True] * 4)["at"], "late": ["a", "a", "a", "b"]})
     found = row_weights(replace(weighed(spec, class_weight="balanced"), task="multiclass"), rows, FAST, ("a", "b", "c"))
     np.testing.assert_allclose(found, [2 / 3, 2 / 3, 2 / 3, 2.0])  # type: ignore[arg-type]
+
+
+def test_rows_that_judge_a_search_are_balanced_where_those_that_train_are(spec: Spec) -> None:
+    labels = np.array([1.0, 0.0, 0.0, 0.0])
+    assert judge_weights(weighed(spec, weight="fare"), labels) is None
+    assert judge_weights(weighed(spec, class_weight="balanced"), labels[:0]) is None
+    found = judge_weights(weighed(spec, class_weight="balanced", weight="fare"), labels)
+    np.testing.assert_allclose(found, [2.0, 2 / 3, 2 / 3, 2 / 3])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bad", [None, float("nan"), float("inf"), 0.0, -1.0])
