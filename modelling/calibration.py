@@ -47,7 +47,7 @@ class Table:
                 raise DefinitionError("a calibration's table must rise from 0 to 1; train anew")
 
     def one(self, score: float) -> float:
-        """The corrected probability: what `many` gives, in 0.3 us."""
+        """The corrected probability: what `many` gives, to the last bit."""
         at = bisect_right(self.scores, score) - 1
         if not 0 <= at < len(self.scores) - 1:  # 1, or nan
             return score

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelling.prepared import prepare
 from modelling.recipes import Recipe
 from modelling.spec import Spec, Training
 from modelling.training import fit
@@ -98,6 +99,17 @@ def test_weights_are_positive_and_do_not_depend_on_the_columns_unit(
     assert found is not None
     assert (found > 0).all()
     np.testing.assert_allclose(found, same, rtol=1e-9)  # type: ignore[arg-type]
+
+
+def test_prepared_rows_weigh_and_train_as_the_raw_ones_do(spec: Spec) -> None:
+    """The training process has prepared rows alone; balance, weights, age, constraints and calibration are the same."""
+    own = weighed(spec, weight="wind", class_weight="balanced", calibration="isotonic", monotone={"wind": 1})
+    rows = rides(1_000).with_columns(wind=pl.col("wind").abs() + 1)
+    told, ready = prepare(own, rows)
+    raw, prepared = fit(own, rows, halved(9), seed=7, threads=1), fit(told, ready, halved(9), seed=7, threads=1)
+    assert prepared.text == raw.text
+    assert prepared.calibration == raw.calibration
+    assert raw.calibration is not None
 
 
 def test_a_model_follows_the_weights(spec: Spec) -> None:
