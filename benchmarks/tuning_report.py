@@ -194,7 +194,7 @@ def _shown(name: str, task: Mapping[str, Any], seconds: float) -> Table:
         "refitted": lambda row: f"{row['refitted']:.5g}",
         "low to high": lambda row: f"{row['low']:.5g} to {row['high']:.5g}",
         "first <= FLAML's": _moments,
-        "kept": lambda row: f"{row.get('kept_s', math.nan):.1f} s",
+        "kept": lambda row: _moment(row["kept_s"]) if "kept_s" in row else "",
         "trials": lambda row: f"{row['trials']:g}",
         "CPU s": lambda row: f"{row['cpu_s']:.1f}",
         "seeds": lambda row: f"{row['seeds']}",
@@ -209,7 +209,11 @@ def _shown(name: str, task: Mapping[str, Any], seconds: float) -> Table:
 def _moments(row: Mapping[str, Any]) -> str:
     if "first_s" not in row:
         return ""
-    return f"{row['first_s']:.1f} s ({row['first_low_s']:.1f} to {row['first_high_s']:.1f})"
+    return f"{_moment(row['first_s'])} ({_moment(row['first_low_s'])} to {_moment(row['first_high_s'])})"
+
+
+def _moment(seconds: float) -> str:
+    return f"{seconds:.1f} s" if math.isfinite(seconds) else "never"
 
 
 def _tools(found: Sequence[Found]) -> list[str]:
