@@ -6,7 +6,7 @@ second, and MLflow draws them.
 
 import re
 from collections.abc import Callable, Iterator
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 from registry.mlflow_files import log_all
@@ -39,12 +39,16 @@ def tell_study(
 
 
 def study_points(study: Study) -> Iterator[tuple[str, int, float]]:
-    """Name, step and value: each trial's loss, the best up to it, the winner's curves by round, and what it came to."""
+    """Name, step and value: each trial's loss, the best up to it, the winner's curves by round, and what it came to.
+
+    A trial that was given up has no finite loss, and no point: MLflow would draw it as the largest number there is.
+    """
     best = inf
     for number, loss in enumerate(study.losses):
-        best = min(best, loss)
-        yield "trial_loss", number, loss
-        yield "best_loss", number, best
+        if isfinite(loss):
+            best = min(best, loss)
+            yield "trial_loss", number, loss
+            yield "best_loss", number, best
     for name, points in study.curves.items():
         yield from ((key(name), step, value) for step, value in points)
     yield from ((key(name), 0, value) for name, value in study.metrics.items())

@@ -56,9 +56,8 @@ def _verdict(story: CardStory) -> str:
 def _measures(measures: Measures) -> str:
     if not measures.metrics:
         return layout.section("Against what", layout.empty("It was not compared with anything yet."))
-    arrows = {"lower": "lower is better", "higher": "higher is better"}
-    rows = [(item.name, arrows[item.better], *map(_number, item.values)) for item in measures.metrics]
-    heads = (("metric", False), ("", False), *((name, True) for name in measures.models))
+    rows = [(f"{item.name}, {item.better} is better", *map(_number, item.values)) for item in measures.metrics]
+    heads = (("metric", False), *((name, True) for name in measures.models))
     return layout.section("Against what", _roomy(layout.table(heads, rows)), note=measures.note)
 
 
@@ -106,7 +105,11 @@ def _inputs(story: CardStory) -> str:
     first = f'<article class="feature"><h3>All inputs</h3><p class="legend">{keys}</p>{shown}{more}</article>'
     effects = "".join(_effects(item, story.unit) for item in story.inputs if item.effects)
     note = f"{asked} Of inputs that say the same, one may get all of it; none of this says what causes what."
-    return layout.section("What moves its predictions", f'<div class="features">{first}{effects}</div>', note=note)
+    return layout.section(
+        "What moves its predictions",
+        f'<div class="features" style="align-items:start">{first}{effects}</div>',
+        note=note,
+    )
 
 
 def _effects(item: InputStory, unit: str) -> str:

@@ -26,7 +26,7 @@ p{margin:4px 0}.note,.meta{color:#555;font-size:13.5px}.empty{color:#666;font-st
 .card{border:1px solid #deded8;border-radius:8px;padding:8px 12px}
 .card b{display:block;font-size:20px;line-height:1.3}
 .card span{display:block;color:#555;font-size:12.5px;line-height:1.35}
-.roomy{min-width:600px}.scroll{overflow-x:auto}.end{direction:rtl}.end>*{direction:ltr}
+.roomy{min-width:720px}.scroll{overflow-x:auto}.end{direction:rtl}.end>*{direction:ltr}
 svg{display:block;width:100%;height:auto}.scroll>svg{min-width:860px}
 .axis{font-size:12px;fill:#555}.grid{stroke:#e6e6e1}.zero{stroke:#8a8a85}
 .marker line{stroke:#0b6e4f;stroke-dasharray:2 3}.marker text{font-size:12px;fill:#0b6e4f;font-weight:600}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -50,7 +51,7 @@ LEARNED = Learned(
 
 STUDY = Study(
     name="intent-1",
-    losses=(0.5, 0.4, 0.45),
+    losses=(0.5, 0.4, math.inf, 0.45),
     metrics={"best.num_leaves": 31.0, "seconds": 12.5},
     ended="3 trials are done",
     curves={"validation": ((1, 0.6), (50, 0.4))},
@@ -352,8 +353,8 @@ def test_a_search_is_one_run_whose_steps_are_its_trials(mlflow_uri: str, tmp_pat
     history = {name: client.get_metric_history(found.info.run_id, name) for name in found.data.metrics}
     steps = {name: [(item.step, item.value) for item in items] for name, items in history.items()}
     assert steps == {
-        "trial_loss": [(0, 0.5), (1, 0.4), (2, 0.45)],
-        "best_loss": [(0, 0.5), (1, 0.4), (2, 0.4)],
+        "trial_loss": [(0, 0.5), (1, 0.4), (3, 0.45)],
+        "best_loss": [(0, 0.5), (1, 0.4), (3, 0.4)],
         "validation": [(1, 0.6), (50, 0.4)],
         "best.num_leaves": [(0, 31.0)],
         "seconds": [(0, 12.5)],

@@ -94,7 +94,13 @@ def test_the_verdict_comes_first_and_everything_that_is_known_is_told() -> None:
     ]  # fmt: skip
     places = [page.index(text) for text in order]
     assert places == sorted(places)
-    for text in ("0.7991", "higher is better", "and 2 more, which move it less", "2 that are far worse", "in log-odds"):
+    for text in (
+        "0.7991",
+        "area under the ROC curve, higher is better",
+        "and 2 more, which move it less",
+        "2 that are far worse",
+        "in log-odds",
+    ):
         assert text in page
 
 
