@@ -51,7 +51,9 @@ def prequential(  # noqa: PLR0913 - those of split and of fit, which it calls in
         if train != "all":
             before &= moment >= start - duration(train, field="train")
         past = frame.filter(before)
-        model = fit(spec, past, recipe, seed=seed, threads=threads) if rows.height and _teaches(spec, past) else None
+        model = (
+            fit(spec, past, recipe.alone, seed=seed, threads=threads) if rows.height and _teaches(spec, past) else None
+        )
         found.append(Asked(rows=rows, past=past, model=model, start=start))
         if progress is not None:
             progress(number, len(spans))

@@ -1,16 +1,19 @@
 """The probe: a cheap refit that tells what retraining would gain, on rows that neither it nor the champion has seen."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 
+from modelling.model import Model
 from modelling.recipes import Recipe
+from modelling.rungs.ladder import Tried, ladder
 from modelling.spec import Spec
-from modelling.splits import split
-from modelling.training import Model, fit
+from modelling.splits import Fold, just_after, split
 
 
-def probe(
+def probe(  # noqa: PLR0913 - those of split and of ladder
     spec: Spec,
     frame: pl.DataFrame,
     *,
@@ -20,14 +23,34 @@ def probe(
     since: datetime,
     seed: int,
     threads: int,
+    earlier: Sequence[Tried] = (),
 ) -> Model | None:
-    """Fit the champion's `recipe` on the mature rows before the evidence: the newest span, never before `since`.
+    """The ladder's choice by `earlier` windows, fitted on the mature rows before the evidence: the newest span, never
+    before `since`. Without such windows it uses the rows as the champion's `recipe` does. One fit.
 
     `since` is the champion's `trained_until`. None while the probe would know no row that the champion does not know:
     its regret would then be chance. The evidence rows are `split(..., holdout=evidence, train="all",
     holdout_from=since).holdout` of the same frame.
     """
     parts = split(frame, time=spec.time, holdout=evidence, gap=gap, train="all", holdout_from=since)
-    if parts.shortfall or parts.trained_until <= since:
+    end = just_after(frame, time=spec.time)
+    if parts.shortfall or parts.trained_until <= since or end is None:
         return None
-    return fit(spec, parts.train, recipe, seed=seed, threads=threads)
+    moments = frame[spec.time]
+    fold = Fold(
+        start=parts.holdout_start,
+        stop=end,
+        train=np.flatnonzero((moments < parts.trained_until).to_numpy()),
+        validation=np.flatnonzero((moments >= parts.holdout_start).to_numpy()),
+    )
+    found = ladder(
+        spec,
+        frame,
+        recipe,
+        folds=[fold],
+        seed=seed,
+        threads=threads,
+        purpose="evidence",
+        earlier=earlier,
+    )
+    return found.evidence.newest
