@@ -18,7 +18,7 @@ class Arm:
 
     `round_cost`: of one round, by the formula; `known`: the rounds' losses of an earlier process; `bests`: the smallest
     loss up to each round; `train`: round -> the loss on the rows it was grown on. `on_all`: grown on all rows that
-    train, so that it may be the result.
+    train, so that it may be the result. `at_end`: it ended of itself.
     """
 
     number: int
@@ -32,6 +32,7 @@ class Arm:
     train: dict[int, float] = field(default_factory=dict)
     best_round: int = 0
     ended: bool = False
+    at_end: bool = False
 
     @property
     def rate(self) -> float:

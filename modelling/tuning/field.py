@@ -15,7 +15,7 @@ _TOLD_EVERY = 0.01  # of the cost so far
 _LEAST_FOR_SEARCH = 0.5  # of the budget, however long the last fit takes
 _PATIENCE_RATE, _LEAST_PATIENCE, _MOST_PATIENCE = 4.0, 20, 200
 _MOST_LOWERED = 2.0
-_FIT_MARGIN = 1.1  # the last fit may take so much longer than reckoned
+_FIT_MARGIN = 1.05  # the last fit may take so much longer than reckoned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +32,7 @@ class Watch:
 @dataclass(slots=True, eq=False)
 class Field:
     """The trials in order of their numbers. `doing`: what is told of them; `ended`: why the search is over, or "".
-    `short`: more would have been tried, had there been time. `settled`: one has come to its own end on all rows;
-    before, the start is better than any that was cut off.
+    `challengers`: how many there were. `short`: more would have been tried, had there been time.
 
     What is decided by the clock: when it is over, and how far the learning rate can still be lowered. All else goes by
     losses and by the formula's cost.
@@ -46,8 +45,8 @@ class Field:
     best: Arm | None = None
     doing: str = ""
     ended: str = ""
-    settled: bool = False
     short: bool = False
+    challengers: int = 0
     cost: float = 0.0
     _growing: float = 0.0
     _grown_cost: float = 0.0
@@ -58,6 +57,15 @@ class Field:
     def policy(self) -> Search:
         """How long may be searched."""
         return self.bench.policy
+
+    @property
+    def settled(self) -> bool:
+        """Whether the best has learned as much as the start would, or half of it; otherwise the start is better."""
+        if self.best is None:
+            return False
+        start = self.bench.start
+        usual = start.rounds * float(start.params["learning_rate"])
+        return self.best.at_end or self.best.best_round * self.best.rate >= usual / 2
 
     def left(self) -> float:
         """Seconds until the search must be over, so that the fit of the best recipe on all rows ends in time."""
@@ -132,7 +140,7 @@ class Field:
 
     def close(self, arm: Arm, *, value: float) -> None:
         """It grows no more: its end is kept, comparable as `value`. Not that of one which the clock cut off."""
-        self.settled |= arm.ended and arm.on_all
+        arm.at_end = arm.ended
         if not self.ended or arm.ended:
             self.book.tell(arm.number, arm.recipe.params, arm.losses, value=value)
         arm.ended = True

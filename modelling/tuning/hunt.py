@@ -18,23 +18,26 @@ from modelling.tuning.arms import Arm
 from modelling.tuning.field import Field
 from modelling.tuning.space import RATE, TWINS, Space, portfolio
 
-RACE_RATE = 0.2
+RACE_RATE, HASTY_RATE = 0.1, 0.2  # at the higher one other recipes win than later at low rates
+_USUAL_ROUNDS, _HASTY_SHARE = 300, 0.35  # that many rounds of 31 leaves would take more of the budget: hasty
 _FIRST_ROUNDS = 12  # of 31 leaves: the cost of a race's first leg
 _LEG_GROWS = 2.5
+_FEWEST_ROUNDS, _FINE_ROUNDS, _COARSEST = 60, 120, 0.2
+_WINNERS_GAIN = 1e-4
 _EXPLORING_GAIN = 4e-4  # of the loss: a longer tail is not worth its time while others wait
 _LEAST_GAIN = 5e-5
 _LOOKS = (0.1, 0.2, 0.35, 0.6, 1.0)  # shares of the best's cost at which a challenger is looked at
 _HOPELESS = 1e-4  # of the loss: a challenger must hope for so much less than the best
-_FEWEST_CHALLENGERS, _IN_VAIN = 12, 20  # the last so many without gain: nothing is to be gained
+_IN_VAIN = 6  # so many challengers without gain, and it is time to descend; twice, and nothing is to be gained
 _WORTH = 1e-3  # of the loss: gains of the newest challengers below this are none
-_DEPTHS = (8.0, 6.5, 5.0, 4.0, 3.2, 2.5, 2.0, 1.5)  # by how much a learning rate is divided
-_USUAL_DEPTH = 4.0
-_DESCENT_MARGIN = 1.1
+_DEPTHS = (6.0, 5.0, 4.0, 3.2, 2.5, 2.0, 1.5)  # by how much a learning rate is divided
+_USUAL_DEPTH = 2.5
+_DESCENT_MARGIN = 1.2
 
 
 def hunted(field: Field, space: Space) -> None:
     """Search until the field says that it is over, or nothing is to be gained."""
-    winner = _opening(field, space)
+    winner = _fine(field, space, _opening(field, space))
     while not field.ended:
         winner, gained = _challenged(field, space, winner)
         lower = _descended(field, space, winner)
@@ -50,7 +53,7 @@ def _opening(field: Field, space: Space) -> Arm:
     first = field.arm(start.params, rounds=max(start.rounds, field.policy.rounds))
     field.grow(first, cost=math.inf, least_gain=_LEAST_GAIN)
     field.close(first, value=first.best)
-    rate = space.rate(RACE_RATE)
+    rate = _race_rate(field, space)
     if first.rate >= rate / 2 or not field.has_trials():
         return first
     quick = field.arm({**space.inside(start.params), RATE: rate})
@@ -59,11 +62,30 @@ def _opening(field: Field, space: Space) -> Arm:
     return quick
 
 
+def _race_rate(field: Field, space: Space) -> float:
+    usual = _USUAL_ROUNDS * field.bench.cost({**field.bench.start.params, "num_leaves": 31})
+    return space.rate(HASTY_RATE if usual > _HASTY_SHARE * field.policy.budget_seconds else RACE_RATE)
+
+
+def _fine(field: Field, space: Space, winner: Arm) -> Arm:
+    """The same at a rate at which it takes enough rounds that one more or less does not decide."""
+    if winner.best_round >= _FEWEST_ROUNDS or not field.has_trials():
+        return winner
+    rate = space.rate(winner.rate * max(_COARSEST, winner.best_round / _FINE_ROUNDS))
+    if rate > 0.9 * winner.rate:
+        return winner
+    field.doing = f"the best at learning rate {rate:.3g}"
+    slower = field.arm({**winner.recipe.params, RATE: rate})
+    field.grow(slower, cost=math.inf, least_gain=_WINNERS_GAIN)
+    field.close(slower, value=slower.best)
+    return slower if slower.best < winner.best * (1 + 5 * _WORTH) else winner
+
+
 def _raced(field: Field, space: Space) -> Arm:
     """The winner of the portfolio, grown to its end."""
     field.doing = "a race of first recipes"
     on_all = field.bench.race is field.bench.train
-    first = {**field.bench.start.params, RATE: space.rate(RACE_RATE)}
+    first = {**field.bench.start.params, RATE: _race_rate(field, space)}
     tried = portfolio(field.bench.spec, space)[: field.policy.budget_trials]
     racing = [field.arm({**first, **params}, on_all=on_all) for params in tried]
     leg = _FIRST_ROUNDS * field.bench.cost({**first, "num_leaves": 31}, on_race=not on_all)
@@ -79,37 +101,34 @@ def _raced(field: Field, space: Space) -> Arm:
     if not on_all and field.has_trials():
         field.close(winner, value=winner.best)
         winner = field.arm(winner.recipe.params)
-    field.grow(winner, cost=math.inf, least_gain=_EXPLORING_GAIN)
+    field.grow(winner, cost=math.inf, least_gain=_WINNERS_GAIN)
     field.close(winner, value=winner.best)
     return winner
 
 
 def _challenged(field: Field, space: Space, winner: Arm) -> tuple[Arm, bool]:
     """The best of winner and challengers at its learning rate, and whether a challenger was worth it."""
-    first, since, tried, field.doing = winner.best, winner.best, 0, "beside the best"
-    while space.axes and _may_challenge(field, winner) and field.has_trials():
+    first, since, vain, field.doing = winner.best, winner.best, 0, "beside the best"
+    while space.axes and vain < _IN_VAIN and _may_challenge(field, winner) and field.has_trials():
         number = len(field.arms)
-        params = _proposal(field, space, winner, number, tried)
+        params = _proposal(field, space, winner, number)
         arm = field.arm({**winner.recipe.params, **params, RATE: winner.rate})
         _looked_at(field, arm, winner)
         field.close(arm, value=_comparable(arm, winner))
-        tried += 1
-        if arm.best < winner.best:
-            winner = arm
-        if tried % _IN_VAIN == 0 or (tried >= _FEWEST_CHALLENGERS and winner.best >= first):
-            if since - winner.best < _WORTH * abs(since):
-                break
-            since = winner.best
+        winner, vain = arm if arm.best < winner.best else winner, vain + 1
+        if since - winner.best >= _WORTH * abs(since):
+            since, vain = winner.best, 0
     return winner, first - winner.best >= _WORTH * abs(first)
 
 
-def _proposal(field: Field, space: Space, winner: Arm, number: int, tried: int) -> Mapping[str, Number]:
+def _proposal(field: Field, space: Space, winner: Arm, number: int) -> Mapping[str, Number]:
     """What is tried next: what was tried before a kill, twins of the winner first, then by turns."""
-    known = field.book.finished.get(number)
+    known, turn = field.book.finished.get(number), field.challengers
+    field.challengers += 1
     if known is not None:
         return {name: known.params[name] for name in known.params if name != RATE}
-    if tried < len(TWINS):
-        return space.twin(winner.recipe.params, TWINS[tried])
+    if turn < len(TWINS):
+        return space.twin(winner.recipe.params, TWINS[turn])
     if number % 2:
         return field.book.proposed(number)
     return space.moved(winner.recipe.params, seed=field.policy.seed * 1_000 + number)
@@ -136,9 +155,10 @@ def _descended(field: Field, space: Space, winner: Arm) -> bool:
     """Grow the winner's recipe at a lower rate, as low as there is time for; whether that gained anything."""
     before = field.best.best if field.best else math.inf
     lowest = min((arm.rate for arm in field.arms if _same(arm, winner)), default=winner.rate)
+    deepest = max(field.policy.rounds, winner.recipe.rounds) / max(1, winner.best_round)
     for depth in _DEPTHS:
         rate = space.rate(winner.rate / depth)
-        if rate >= lowest * 0.99 or (depth > _USUAL_DEPTH and lowest > 1.01 * winner.rate / _USUAL_DEPTH):
+        if rate >= lowest * 0.99 or depth > deepest:
             continue
         if not field.has_trials():
             return False
