@@ -4,20 +4,27 @@ Nothing here writes anything down: no version, no verdict. What is found this wa
 flow does the same with it.
 """
 
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
 from validation.durations import span
-from validation.errors import ContractError, RefusedError, RegistryError
+from validation.errors import ContractError, DefinitionError, RefusedError, RegistryError
 
 if TYPE_CHECKING:
     from andon.pipeline import Pipeline
+    from modelling.bundle import Bundle
     from modelling.evaluation import Evaluation
+    from modelling.jobs import Plan
     from modelling.model import Model
     from modelling.recipes import Recipe
+    from modelling.spec import Spec
+    from modelling.splits import Split
     from tasks.site import Site
+
+When = Literal["never", "if needed", "always"]
 
 
 def snapshot(pipeline: "Pipeline", as_of: datetime | str | None) -> pl.DataFrame:
@@ -35,48 +42,51 @@ def snapshot(pipeline: "Pipeline", as_of: datetime | str | None) -> pl.DataFrame
     return taken.rows
 
 
-def champion(pipeline: "Pipeline") -> "Model | None":
+def champion(pipeline: "Pipeline") -> "Bundle | None":
     """See `Pipeline.champion`."""
     from tasks.champions import incumbent
 
     found = incumbent(_site(pipeline))
     if found is not None and found.bundle is None:
         raise RegistryError(found.unable)
-    return found.bundle.model if found and found.bundle else None
+    return found.bundle if found else None
 
 
 def fit(
     pipeline: "Pipeline",
     rows: pl.DataFrame,
     *,
+    champion: "Bundle | None",
     recipe: "Recipe | None",
-    champion: "Model | None",
+    search: When,
 ) -> "Model":
     """See `Pipeline.fit`."""
-    from modelling.leaks import find_leaks, in_words
-    from modelling.recipes import DEFAULT_RECIPES
-    from modelling.splits import split
-    from modelling.training import fit as fitted
+    from modelling.jobs import learn
+    from modelling.leaks import in_words, made_of_other_rows
+    from modelling.prepared import prepare, restored
 
-    spec, policy = pipeline.spec, pipeline.retrain
-    parts = split(
-        rows.sort(spec.time, *spec.key),
-        time=spec.time,
-        holdout=policy.holdout,
-        gap=pipeline.labels.matures_after,
-        train=policy.train,
-        holdout_from=champion.trained_until if champion else None,
-    )
+    if search not in get_args(When):
+        raise DefinitionError(f"search must be one of {', '.join(get_args(When))}, got {search!r}")
+    spec = pipeline.spec
+    ordered = rows.sort(spec.time, *spec.key)
+    ready, prepared = prepare(spec, ordered)
+    raw, parts = _split(pipeline, ordered, champion), _split(pipeline, prepared, champion)
     if parts.shortfall:
         raise ContractError(parts.shortfall)
-    if leaks := find_leaks(spec, parts.train, holdout=parts.holdout):
-        raise RefusedError(in_words(leaks))
-    start = recipe or (champion.recipe if champion else DEFAULT_RECIPES[spec.task][0])
-    return fitted(spec, parts.train, start, seed=pipeline.search.seed, threads=pipeline.search.threads)
+    if early := made_of_other_rows(spec, raw.train):
+        raise RefusedError(in_words(early))
+    plan = _plan(pipeline, ready, champion=champion, recipe=recipe, search=search)
+    learned = learn(plan, parts.train, holdout=parts.holdout)
+    if learned.model is None:
+        raise RefusedError(in_words(learned.leaks))
+    return restored(learned.model, spec)
 
 
-def evaluate(pipeline: "Pipeline", model: "Model", rows: pl.DataFrame, *, against: "Model | None") -> "Evaluation":
+def evaluate(
+    pipeline: "Pipeline", model: "Model", rows: pl.DataFrame, *, against: "Model | Bundle | None"
+) -> "Evaluation":
     """See `Pipeline.evaluate`."""
+    from modelling.bundle import Bundle
     from modelling.evaluation import evaluate as evaluated
 
     return evaluated(
@@ -85,14 +95,46 @@ def evaluate(pipeline: "Pipeline", model: "Model", rows: pl.DataFrame, *, agains
         gap=span(pipeline.labels.matures_after),
         policy=pipeline.gate,
         pipeline=pipeline.name,
-        against=against,
+        against=against.model if isinstance(against, Bundle) else against,
+    )
+
+
+def _split(pipeline: "Pipeline", rows: pl.DataFrame, champion: "Bundle | None") -> "Split":
+    from modelling.splits import split
+
+    return split(
+        rows,
+        time=pipeline.spec.time,
+        holdout=pipeline.retrain.holdout,
+        gap=pipeline.labels.matures_after,
+        train=pipeline.retrain.train,
+        holdout_from=champion.manifest.trained_until if champion else None,
+    )
+
+
+def _plan(
+    pipeline: "Pipeline", ready: "Spec", *, champion: "Bundle | None", recipe: "Recipe | None", search: When
+) -> "Plan":
+    """As the flow's, but that a search is due when it is asked for, and that its study is not kept."""
+    from modelling.jobs import Plan
+    from modelling.recipes import DEFAULT_RECIPES
+
+    known = champion is not None and champion.manifest.definition_hash == pipeline.fingerprint
+    start = recipe or (champion.manifest.recipe if champion else DEFAULT_RECIPES[pipeline.task][0])
+    return Plan(
+        spec=ready,
+        start=start,
+        champion=(replace(champion.model, spec=ready), champion.sha256) if champion and known else None,
+        gap=span(pipeline.labels.matures_after),
+        window=span(pipeline.retrain.holdout),
+        min_gain=pipeline.gate.min_gain,
+        search=pipeline.search,
+        when=search,
     )
 
 
 def _site(pipeline: "Pipeline") -> "Site":
     """The installation's, for this very definition, which may differ from the file's."""
-    from dataclasses import replace
-
     from tasks.site import open_sites
 
     (found,) = open_sites(pipeline.name)

@@ -19,7 +19,7 @@ import polars as pl
 from andon import notebook
 from andon.places import STAMPED, Delivery, Labels, Lookup, Source, Table
 from andon.plain_values import plain
-from andon.schemas import check_lookup, check_moment, check_table, looked_up_schema, typed_columns
+from andon.schemas import check_log, check_lookup, check_moment, check_table, looked_up_schema, typed_columns
 from andon.training_checks import check_training
 from modelling.spec import Features, Retrain, Search, Spec, Task, Training, metric_of
 from validation.behaviour import check_columns
@@ -37,6 +37,7 @@ from validation.watch.drift import Drift
 from validation.watch.performance import Monitor
 
 if TYPE_CHECKING:
+    from modelling.bundle import Bundle
     from modelling.evaluation import Evaluation
     from modelling.model import Model
     from modelling.recipes import Recipe
@@ -111,7 +112,7 @@ class Pipeline:
         if taken := [name for name in columns if name in _RESERVED or name.startswith("_")]:
             raise DefinitionError(f"contract: {', '.join(taken)}: Andon's own columns have such names; rename them")
         check_limits(self.quarantine, self.contract, key=self.source.key, time=self.source.time)
-        self._check_log()
+        check_log(self.serving, self.raw_schema, kept=(*self.source.key, self.source.time))
         if taken := [name for name in (*self.source.key, self.source.time) if name in STAMPED and self._delivers]:
             raise DefinitionError(
                 f"{taken[0]!r} is what a delivered row says of its origin; rename the key or time column"
@@ -120,19 +121,6 @@ class Pipeline:
     @property
     def _delivers(self) -> bool:
         return any((self.delivery.files, self.delivery.table, self.delivery.database))
-
-    def _check_log(self) -> None:
-        kept = {*self.source.key, self.source.time}
-        for field_name in ("log_leave_out", "log_hash"):
-            for name in getattr(self.serving, field_name):
-                if name not in self.raw_schema or name in kept:
-                    allowed = ", ".join(column for column in self.raw_schema if column not in kept)
-                    raise DefinitionError(f"serving.{field_name} must name columns of {allowed}; got {name!r}")
-        for name in self.serving.log_hash:
-            if self.raw_schema[name] != pl.String:
-                raise DefinitionError(
-                    f"serving.log_hash takes strings, {name!r} is {self.raw_schema[name]}: leave it out"
-                )
 
     def _check_features(self) -> None:
         for name, dtype in self.inputs.items():
@@ -236,14 +224,21 @@ class Pipeline:
         """The rows that a retrain would learn from (at `as_of`; now), with the target; RefusedError for none."""
         return notebook.snapshot(self, as_of)
 
-    def champion(self) -> "Model | None":
-        """The model that serves now; None while there is none, RegistryError for one that cannot be loaded."""
+    def champion(self) -> "Bundle | None":
+        """What serves now; None while nothing does, RegistryError for one that cannot be loaded."""
         return notebook.champion(self)
 
-    def fit(self, rows: pl.DataFrame, *, recipe: "Recipe | None" = None, champion: "Model | None" = None) -> "Model":
-        """A challenger of `champion`, as the flow makes one of such a snapshot's `rows`: the newest are left out."""
-        return notebook.fit(self, rows, recipe=recipe, champion=champion)
+    def fit(
+        self,
+        rows: pl.DataFrame,
+        *,
+        champion: "Bundle | None" = None,
+        recipe: "Recipe | None" = None,
+        search: notebook.When = "if needed",
+    ) -> "Model":
+        """A challenger of `champion`, as the flow makes one of such a snapshot's `rows`: the newest are held out."""
+        return notebook.fit(self, rows, champion=champion, recipe=recipe, search=search)
 
-    def evaluate(self, model: "Model", rows: pl.DataFrame, *, against: "Model | None" = None) -> "Evaluation":
+    def evaluate(self, model: "Model", rows: pl.DataFrame, *, against: "Model | Bundle | None" = None) -> "Evaluation":
         """How `model` does on those of `rows` that neither it nor the one `against` which it is held has seen."""
         return notebook.evaluate(self, model, rows, against=against)

@@ -8,6 +8,7 @@ from andon.places import Lookup, Table
 from validation.definition import check_contract
 from validation.errors import DefinitionError
 from validation.rules import schema_of
+from validation.serving import Serving
 
 
 def looked_up_schema(lookup: Lookup) -> dict[str, pl.DataType]:
@@ -51,6 +52,18 @@ def check_moment(columns: dict[str, pl.DataType], name: str, *, field: str) -> N
             f"{field} must be Datetime('us', 'UTC'), {name!r} is {columns.get(name, 'no column')}; "
             f"write {name}: Annotated[pl.Datetime, 'us', 'UTC'] and convert local time upstream"
         )
+
+
+def check_log(serving: Serving, columns: dict[str, pl.DataType], *, kept: tuple[str, ...]) -> None:
+    """DefinitionError unless the log leaves out, and hashes, columns that there are and that it can do without."""
+    for field_name in ("log_leave_out", "log_hash"):
+        for name in getattr(serving, field_name):
+            if name not in columns or name in kept:
+                allowed = ", ".join(column for column in columns if column not in kept)
+                raise DefinitionError(f"serving.{field_name} must name columns of {allowed}; got {name!r}")
+    for name in serving.log_hash:
+        if columns[name] != pl.String:
+            raise DefinitionError(f"serving.log_hash takes strings, {name!r} is {columns[name]}: leave it out")
 
 
 def check_lookup(lookup: Lookup, columns: dict[str, pl.DataType], brought: dict[str, str]) -> None:

@@ -89,6 +89,11 @@ def test_training_and_search_see_no_row_that_the_gate_judges_by(world: World) ->
     assert blind.proven.text == honest.proven.text
     pipeline, recipe = world.site.pipeline, honest.proven.recipe
     champion = pipeline.champion()
-    assert pipeline.fit(later.snapshot.rows, recipe=recipe, champion=champion).text == honest.proven.text
+    assert (
+        pipeline.fit(later.snapshot.rows, recipe=recipe, champion=champion, search="never").text == honest.proven.text
+    )
     reaching = poisoned(order, seen - timedelta(hours=2))
-    assert pipeline.fit(reaching.snapshot.rows, recipe=recipe, champion=champion).text != honest.proven.text
+    assert (
+        pipeline.fit(reaching.snapshot.rows, recipe=recipe, champion=champion, search="never").text
+        != honest.proven.text
+    )

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from andon.pipeline import Pipeline
+from modelling import bundle
 from modelling.baselines import baselines
 from modelling.evaluation import Evaluation
 from modelling.metrics import row_losses
@@ -17,7 +18,7 @@ from modelling.recipes import Recipe
 from modelling.splits import split
 from modelling.training import fit
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
-from validation.errors import ContractError, RefusedError
+from validation.errors import ContractError, DefinitionError, RefusedError
 from validation.gate import Gate
 
 ROWS = rides()  # 2,000, one each half hour: 41 days and 16 hours
@@ -32,7 +33,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def model(pipeline: Pipeline) -> Model:
-    return pipeline.fit(ROWS, recipe=FAST)
+    return pipeline.fit(ROWS, recipe=FAST, search="never")
 
 
 def fitted(pipeline: Pipeline, rows: pl.DataFrame, recipe: Recipe) -> Model:
@@ -43,7 +44,7 @@ def test_fit_leaves_the_newest_rows_out_as_the_flow_does(pipeline: Pipeline, mod
     parts = split(ROWS, time="at", holdout="7d", gap="1d", train="all")
     assert model.text == fitted(pipeline, parts.train, FAST).text
     assert model.trained_until == parts.trained_until
-    assert pipeline.fit(ROWS.sample(fraction=1, shuffle=True, seed=3), recipe=FAST).text == model.text
+    assert pipeline.fit(ROWS.sample(fraction=1, shuffle=True, seed=3), recipe=FAST, search="never").text == model.text
 
 
 def test_judged_are_the_rows_that_the_model_has_not_seen(pipeline: Pipeline, model: Model) -> None:
@@ -116,7 +117,7 @@ def test_every_task_is_evaluated(task: str, tmp_path: Path) -> None:
     target = pl.col("wind") + noise
     late = target.round(0).clip(8, 12).cast(pl.Int64) if task == "multiclass" else target
     rows = ROWS.with_columns(late=late)
-    found = made.evaluate(made.fit(rows, recipe=FAST), rows)
+    found = made.evaluate(made.fit(rows, recipe=FAST, search="never"), rows)
     assert list(found.metrics) == ["model", "constant", "linear"]
     assert found.loss < found.losses["constant"]
 
@@ -131,13 +132,34 @@ def test_fit_refuses_what_the_flow_would_not_train(pipeline: Pipeline) -> None:
         pipeline.fit(ROWS.tail(5))
     with pytest.raises(RefusedError, match=r"input 'wind' alone tells the target .* Training\(trusted=\('wind',\)\)"):
         pipeline.fit(ROWS.with_columns(late=pl.col("wind") > 10))
+    looking = replace(pipeline, features=lambda rides: rides.select("ride", gust=pl.col("wind").shift(-1)))
+    with pytest.raises(RefusedError, match="input 'gust' is made of other rows than its own, also of later ones"):
+        looking.fit(ROWS)
+    with pytest.raises(DefinitionError, match="search must be one of never, if needed, always, got True"):
+        pipeline.fit(ROWS, search=True)  # type: ignore[arg-type]
 
 
-def test_a_challenger_starts_from_the_champions_recipe_and_is_judged_after_its_rows(pipeline: Pipeline) -> None:
-    champion = fitted(pipeline, ROWS.head(1_900), POOR)
-    challenger = pipeline.fit(ROWS, champion=champion)
+def test_a_challenger_starts_from_the_champions_recipe_and_is_judged_after_its_rows(
+    pipeline: Pipeline, model: Model, tmp_path: Path
+) -> None:
+    poor = fitted(pipeline, ROWS.head(1_900), POOR)
+    bundle.write(
+        tmp_path / "champion",
+        model=poor,
+        pipeline=pipeline.name,
+        definition=pipeline.module_source,
+        definition_hash=pipeline.fingerprint,
+        snapshot="",
+        rows=ROWS.head(5),
+        profile_json="{}",
+    )
+    champion = bundle.load(tmp_path / "champion")
+    challenger = pipeline.fit(ROWS, champion=champion, search="never")
     assert challenger.recipe.params == POOR.params
-    assert challenger.trained_until <= champion.trained_until - timedelta(days=1)
+    assert challenger.trained_until <= champion.manifest.trained_until - timedelta(days=1)
+    assert (
+        pipeline.evaluate(model, ROWS, against=champion).losses == pipeline.evaluate(model, ROWS, against=poor).losses
+    )
 
 
 def test_an_evaluation_is_shown_as_text(pipeline: Pipeline, model: Model) -> None:
