@@ -125,13 +125,15 @@ def _making(story: CardStory) -> Iterator[str]:
         table = layout.table(_RUNGS, [_rung(item) for item in story.rungs])
         note = "Ways of using the rows, each fitted before windows of time and judged on them; all before the evidence."
         yield layout.section("Which rows, and how", _roomy(table), note=note)
-    yield _curves(story.curves, story.metric)
+    yield _curves(story.curves, story.metric, searched=bool(story.trials))
     if story.trials:
         yield layout.section("The search", layout.wide(_trials(story.trials, story.metric)), note=story.search)
 
 
-def _curves(curves: LearningCurves, metric: str) -> str:
-    nothing = "No search ran, so no losses were counted while it grew: the number of trees is the recipe's."
+def _curves(curves: LearningCurves, metric: str, *, searched: bool) -> str:
+    ended = "The search ended before its winner was grown to its end: the recipe is the one that it began with."
+    unsearched = "No search ran, so no losses were counted while it grew: the number of trees is the recipe's."
+    nothing = ended if searched else unsearched
     series = [
         Line(name="rows that it was grown on", colour=_TRAIN, values=curves.train, dots=True),
         Line(name="later rows, which it has not seen", colour=_LATER, values=curves.validation),

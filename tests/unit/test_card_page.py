@@ -131,6 +131,12 @@ def test_where_nothing_is_known_a_sentence_says_so() -> None:
     assert "What the gate said" not in page
 
 
+def test_a_search_that_ended_too_early_has_no_curves_and_says_so() -> None:
+    page = card_page(replace(FULL, curves=LearningCurves()))
+    assert "The search ended before its winner was grown to its end" in page
+    assert "No search ran" not in page
+
+
 def test_a_model_too_large_for_contributions_says_so() -> None:
     inputs = (InputStory(name="wind", gain=0.7, moves=None), InputStory(name="stop", gain=0.3, moves=None))
     page = card_page(replace(FULL, inputs=inputs, asked=0))
