@@ -83,6 +83,7 @@ def test_weights_count_rows() -> None:
     assert abs((rate * weights).sum() / weights.sum() - (labels * weights).sum() / weights.sum()) < 0.01
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 5))
 def test_one_row_gets_what_many_get_to_the_last_bit(scores: list[float], seed: int) -> None:
     found = fit_calibration(*too_sure(1_000, seed=seed))
@@ -93,7 +94,7 @@ def test_one_row_gets_what_many_get_to_the_last_bit(scores: list[float], seed: i
     assert [wide.one(row) for row in rows.tolist()] == wide.many(rows).tolist()
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2 * MIN_OF_KIND, max_size=150))
 def test_whatever_the_scores_order_is_kept_and_nothing_becomes_certain(rows: list[tuple[float, bool]]) -> None:
     scores, labels = np.array([row[0] for row in rows]), np.array([float(row[1]) for row in rows])

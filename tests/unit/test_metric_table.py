@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as theirs  # type: ignore[import-untyped]
 
@@ -90,6 +90,7 @@ def test_what_may_steer_is_a_mean_of_row_losses_where_lower_is_better(task: Task
     assert all((row_losses(task, metric.name, [0, 1], unsure) > 0).all() for metric in steering)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=40))
 def test_metrics_lie_in_their_range_and_the_auc_counts_pairs(rows: list[tuple[bool, int]]) -> None:
     yes, score = np.array([row[0] for row in rows]), np.array([row[1] / 5 for row in rows])

@@ -4,7 +4,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelling.prepared import prepare
@@ -88,6 +88,7 @@ def test_a_weight_that_is_none_is_refused(spec: Spec, bad: float | None) -> None
         column_weights(weighed(spec, weight="fare"), rows)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.floats(1e-3, 1e3)), min_size=2, max_size=30), st.floats(0.1, 100))
 def test_weights_are_positive_and_do_not_depend_on_the_columns_unit(
     spec: Spec, rows: list[tuple[bool, float]], unit: float
