@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from modelling.spec import Search, Spec
+from modelling.recipes import DEFAULT_RECIPES
+from modelling.spec import Search, Spec, Training
 from modelling.tuning.search import search
 from tests.unit.modelling_world import FAST, pipeline_in, rides
 
@@ -68,3 +69,50 @@ def test_a_class_that_is_new_in_the_validation_rows_stops_nothing(spec: Spec) ->
     kinds = rides().with_columns(late=pl.when(pl.col("ride") > 1_900).then(2).otherwise(pl.col("ride") % 2))
     policy = Search(budget_seconds=600, budget_trials=2, rounds=5, threads=1)
     assert len(search(replace(spec, task="multiclass"), kinds, start=FAST, policy=policy, gap="1d").trials) == 2
+
+
+def test_the_first_search_races_a_portfolio_at_equal_cost_and_tells_the_winners_curves(spec: Spec) -> None:
+    policy = Search(budget_seconds=600, budget_trials=8, rounds=60, threads=1)
+    found = search(spec, rides(), start=DEFAULT_RECIPES["binary"][0], policy=policy, gap="1d")
+    assert min(found.trials) == min(found.curves.validation)
+    assert set(found.curves.train) == set(range(10, len(found.curves.validation) + 1, 10))
+    best = found.curves.validation.index(min(found.trials)) + 1
+    assert best <= found.recipe.rounds <= 60  # for all rows, so rather more
+    assert found.cost > 0.0
+
+
+def test_trees_of_a_search_obey_the_declared_directions_and_what_is_fixed(spec: Spec) -> None:
+    policy = Search(budget_seconds=600, budget_trials=2, rounds=10, threads=1)
+    training = Training(monotone={"wind": -1}, fixed={"num_leaves": 3})
+    texts: list[str] = []
+    search(
+        replace(spec, training=training),
+        rides(),
+        start=FAST,
+        policy=policy,
+        gap="1d",
+        incumbent=lambda _recipe, _loss, text: texts.append(text()),
+    )
+    assert texts
+    assert all(line == "num_leaves=3" for line in texts[-1].splitlines() if line.startswith("num_leaves="))
+    split = {
+        feature for line in texts[-1].splitlines() if line.startswith("split_feature=") for feature in line[14:].split()
+    }
+    assert split
+    assert "1" not in split  # it is later the more, the more wind there is: a split on it could only fall
+
+
+def test_a_search_keeps_the_span_and_the_half_life_of_its_start(spec: Spec) -> None:
+    start = replace(FAST, span_days=20.0, half_life_days=10.0)
+    found = search(spec, rides(), start=start, policy=Search(budget_trials=2, rounds=20, threads=1), gap="1d")
+    assert (found.recipe.span_days, found.recipe.half_life_days) == (20.0, 10.0)
+    whole = search(spec, rides(), start=FAST, policy=Search(budget_trials=2, rounds=20, threads=1), gap="1d")
+    assert found.trials != whole.trials
+
+
+def test_a_budget_in_seconds_is_kept_together_with_the_fit_that_follows(spec: Spec) -> None:
+    """By a clock on which growing one tree takes a tenth of a second, whoever grows it."""
+    seconds, policy = count(), Search(budget_seconds=30, budget_trials=10_000, threads=1)
+    found = search(spec, rides(), start=FAST, policy=policy, gap="1d", clock=lambda: 0.05 * float(next(seconds)))
+    assert found.seconds <= 30 * 1.05
+    assert found.ended
