@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     ledger_key: SecretStr = Field(
         default=SecretStr(""), description="secret that seals the ledger; ledger.key below home for the ledger there"
     )
+    study_url: SecretStr = Field(
+        default=SecretStr(""), description="postgresql://... that keeps searches' trials; files below home when empty"
+    )
     mlflow_uri: str = Field(default="", description="MLflow tracking URI; sqlite below home when empty")
     pipelines: str = Field(default="", description="folders with pipeline files, separated like PATH")
     score_rows: int = Field(

@@ -1,43 +1,48 @@
-"""What a training process does (modelling/isolation.py), as functions of plain values: no definition, no storage.
+"""How a challenger comes to be, and the record of the way in which it did: what a retrain asks its training process.
 
-The flow calls them in a process of its own, a notebook in its own process: the same functions, the same bytes. Their
-rows are prepared ones (modelling/prepared.py) or raw ones, as their `spec` says.
+Leaks first; then the cheap rungs, compared on windows before the gate's holdout; a search where one is due, or where no
+rung is good enough; then one fit of what was chosen. A notebook calls the same functions in its own process.
 
 NOTE: who only passes the values on must not load lightgbm for it: what trains is imported where it is used.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from modelling.estimator import Estimator, build_estimator
-from modelling.labels import classes_of, label_values
 from modelling.leaks import Leak, find_leaks
 from modelling.model import Model
 from modelling.recipes import Recipe
+from modelling.rungs.choosing import Tried
+from modelling.rungs.found import Ladder
 from modelling.spec import Search, Spec
-from modelling.tuning.results import Place, SearchResult
+from modelling.tuning.results import Place, Progress, SearchResult
 
-# What is being done, how much of it (0 to 1), the best loss so far, and the seconds left, where these are known.
-Progress = Callable[[str, float, float | None, float | None], None]
+if TYPE_CHECKING:
+    from modelling.rungs.ladder import Base
+
 Array = NDArray[np.float64]
-_ROW = "_row"
 Champion = tuple[Model, str]  # and the sha256 of its bundle
+
+CHOICE_WINDOWS = 3  # by which the rungs are compared, where no earlier ladder knows more
+EVIDENCE_WINDOWS = 8
+_ROW = "_row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """How a challenger is to be made of training rows.
 
-    `start`: the champion's recipe, or a default; `champion`: its model and the sha256 of its bundle, where its trees
-    may be built upon. `gap`: the labels' delay; `window`: length of the windows on which ways of using the rows are
-    compared; `min_gain`: the share of its loss by which the champion must be beaten. `when` the search runs: "if
-    needed" is when no rung is good enough. `study`: where the search's study is kept.
+    `start`: the champion's recipe, or a default; `champion`: its model, where its trees may be built upon. `gap`: the
+    labels' delay; `window`: length of the windows on which ways of using the rows are compared; `min_gain`: the share
+    of its loss by which the champion must be beaten. `when` the search runs: "if needed" is when no rung is good
+    enough. `train`: "all" rows before a window, or the newest span of them. `study`: where the search's study is kept.
+    `earlier`: what older ladders of this recipe found.
     """
 
     spec: Spec
@@ -48,124 +53,33 @@ class Plan:
     min_gain: float
     search: Search
     when: Literal["never", "if needed", "always"]
+    train: str | timedelta = "all"
     study: Place | None = None
+    earlier: tuple[Tried, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Learned:
-    """What came of a plan. Without `model`, `leaks` were found. `search`: None where none ran. `baselines`: by name,
-    the losses of the holdout's rows.
+    """What came of a plan. Without `model`, `leaks` were found.
+
+    `why`: the choice among the rungs in words, `chosen` is the rung's name, `tried` what it rests on. `search`: None
+    where none ran. `baselines`: by name, what they say to the holdout's rows.
     """
 
     model: Model | None
     leaks: tuple[Leak, ...] = ()
+    why: str = ""
+    chosen: str = ""
+    tried: tuple[Tried, ...] = ()
     search: SearchResult | None = None
     baselines: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Recent:
-    """The newest training rows, those from `since` on: by them a champion to be is known later.
-
-    Row by row of them: `inputs` as the log keeps them, and the number of their monitoring window. Only what is before
-    `until` counts. `folds`, `gap`: see `cross_fitted`.
+class Record:
+    """What the choices before each of some windows, oldest first, said of its rows: `positions` are the rows' in the
+    frame, the rest is `Scored`'s.
     """
-
-    since: datetime
-    until: datetime
-    inputs: pl.DataFrame
-    windows: NDArray[np.int64]
-    folds: int
-    gap: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Unseen:
-    """What models of the recipe said to recent rows, none of which they knew: the rows' `moments`, and `predictions`;
-    `estimator`: made of these, None where nothing can be estimated.
-    """
-
-    moments: pl.Series
-    predictions: Array
-    estimator: Estimator | None
-
-
-def learn(
-    plan: Plan, train: pl.DataFrame, *, holdout: pl.DataFrame | None = None, progress: Progress | None = None
-) -> Learned:
-    """Look for leaks, choose a recipe and fit it on `train`; of `holdout` only the keys are looked at."""
-    from modelling.training import fit
-
-    tell = progress or _nobody
-    tell("looking for leaks", 0.0, None, None)
-    if leaks := find_leaks(plan.spec, train, holdout=holdout):
-        return Learned(model=None, leaks=leaks)
-    found = _searched(plan, train, tell) if plan.when == "always" else None
-    recipe = found.recipe if found else plan.start
-    tell("fitting the challenger", 0.0, None, None)
-    base, policy = _base(recipe, plan.champion), plan.search
-    model = fit(plan.spec, train, recipe, seed=policy.seed, threads=policy.threads, base=base)
-    return Learned(model=model, search=found)
-
-
-def refit(
-    spec: Spec,
-    training: pl.DataFrame,
-    recipe: Recipe,
-    recent: Recent,
-    *,
-    champion: Champion | None,
-    seed: int,
-    threads: int,
-    progress: Progress | None = None,
-) -> tuple[Model, Unseen]:
-    """The recipe on everything, and what is needed to know this model later."""
-    from modelling.training import fit
-
-    tell = progress or _nobody
-    tell("refitting on everything mature", 0.0, None, None)
-    model = fit(spec, training, recipe, seed=seed, threads=threads, base=_base(recipe, champion))
-    tell("asking it about rows that it has not seen", 0.2, None, None)
-    return model, cross_fit(spec, training, recipe, recent, seed=seed, threads=threads)
-
-
-def cross_fit(spec: Spec, training: pl.DataFrame, recipe: Recipe, recent: Recent, *, seed: int, threads: int) -> Unseen:
-    """What the recipe's models say to the recent rows when they do not know them."""
-    from modelling.crossfit import cross_fitted
-
-    predictions = cross_fitted(
-        spec,
-        training,
-        recipe.alone,
-        folds=recent.folds,
-        since=recent.since,
-        gap=recent.gap,
-        seed=seed,
-        threads=threads,
-    )
-    rows = training.filter(pl.col(spec.time) >= recent.since)
-    usable = (rows[spec.time] < recent.until).to_numpy() & np.isfinite(predictions.reshape(rows.height, -1)).all(axis=1)
-    classes = classes_of(spec.task, training[spec.target])
-    estimator = build_estimator(
-        spec,
-        recent.inputs.filter(usable),
-        predictions=predictions[usable],
-        labels=label_values(spec.task, rows[spec.target], classes)[usable],
-        windows=recent.windows[usable],
-    )
-    return Unseen(moments=rows[spec.time].filter(usable), predictions=predictions[usable], estimator=estimator)
-
-
-def probe(spec: Spec, frame: pl.DataFrame, **terms: Any) -> Model | None:
-    """See modelling/probe.py."""
-    from modelling.probe import probe as made
-
-    return made(spec, frame, **terms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Windows:
-    """What `Scored` is, with the positions of its rows in the frame in place of the rows."""
 
     positions: NDArray[np.int64]
     prediction: Array
@@ -175,12 +89,59 @@ class Windows:
     fits: int
 
 
-def prequential(spec: Spec, frame: pl.DataFrame, recipe: Recipe, **terms: Any) -> Windows:
-    """See modelling/prequential.py."""
-    from modelling.prequential import prequential as scored
+def learn(
+    plan: Plan, train: pl.DataFrame, *, holdout: pl.DataFrame | None = None, progress: Progress | None = None
+) -> Learned:
+    """Make a challenger of `train`, labelled rows in order of time. Of `holdout` the keys are looked at beforehand, and
+    the baselines are asked about its rows afterwards: nothing that is fitted or chosen knows them.
+    """
+    from modelling.training import fit
 
-    found = scored(spec, frame.with_row_index(_ROW), recipe, **terms)
-    return Windows(
+    tell = progress or nobody
+    tell("looking for leaks", 0.0, None, None)
+    if leaks := find_leaks(plan.spec, train, holdout=holdout):
+        return Learned(model=None, leaks=leaks)
+    found = _rungs(plan, train, tell)
+    recipe, searched = found.recipe, None
+    if plan.when == "always" or (plan.when == "if needed" and not found.is_good_enough(min_gain=plan.min_gain)):
+        searched = _searched(plan, train, recipe, tell)
+        recipe = _combined(searched, recipe) if searched else recipe
+    tell("fitting the challenger", 0.0, None, None)
+    base = base_of(recipe, plan.champion)
+    model = fit(plan.spec, train, recipe, seed=plan.search.seed, threads=plan.search.threads, base=base)
+    return Learned(
+        model=model,
+        why=found.why,
+        chosen=found.chosen.name,
+        tried=found.tried,
+        search=searched,
+        baselines=_baselines(plan.spec, train, holdout, model, tell),
+    )
+
+
+def record(plan: Plan, frame: pl.DataFrame, *, since: datetime, progress: Progress | None = None) -> Record:
+    """How the choices of the past would have fared in the windows from `since` on, the champion's `trained_until`: none
+    of them knows its window, nor was it made by it.
+    """
+    from modelling.rungs.ladder import ladder
+    from modelling.splits import rolling
+
+    rows = frame.with_row_index(_ROW)
+    time, most = plan.spec.time, EVIDENCE_WINDOWS
+    folds = rolling(rows, time=time, window=plan.window, gap=plan.gap, windows=most, since=since, train=plan.train)
+    found = ladder(
+        plan.spec,
+        rows,
+        plan.start,
+        folds=folds,
+        seed=plan.search.seed,
+        threads=plan.search.threads,
+        purpose="evidence",
+        base=_base(plan),
+        earlier=tuple(item for item in plan.earlier if item.stop <= since),
+        progress=progress,
+    ).evidence
+    return Record(
         positions=found.rows[_ROW].cast(pl.Int64).to_numpy(),
         prediction=found.prediction,
         labels=found.labels,
@@ -190,20 +151,63 @@ def prequential(spec: Spec, frame: pl.DataFrame, recipe: Recipe, **terms: Any) -
     )
 
 
-def _searched(plan: Plan, train: pl.DataFrame, tell: Progress) -> SearchResult | None:
-    """None where there were too few rows for a trial."""
+def base_of(recipe: Recipe, champion: Champion | None) -> Model | None:
+    """The champion's model, where the recipe names its trees."""
+    return champion[0] if champion and champion[1] == recipe.base else None
+
+
+def nobody(_doing: str, _share: float, _best: float | None, _left: float | None) -> None:
+    """Nobody is told."""
+
+
+def _rungs(plan: Plan, train: pl.DataFrame, tell: Progress) -> Ladder:
+    from modelling.rungs.ladder import ladder
+    from modelling.splits import rolling
+
+    return ladder(
+        plan.spec,
+        train,
+        plan.start,
+        folds=rolling(train, time=plan.spec.time, window=plan.window, gap=plan.gap, windows=CHOICE_WINDOWS),
+        seed=plan.search.seed,
+        threads=plan.search.threads,
+        base=_base(plan),
+        earlier=plan.earlier,
+        progress=tell,
+    )
+
+
+def _base(plan: Plan) -> "Base | None":
+    from modelling.rungs.ladder import Base
+
+    return Base(sha256=plan.champion[1], model=plan.champion[0]) if plan.champion else None
+
+
+def _searched(plan: Plan, train: pl.DataFrame, start: Recipe, tell: Progress) -> SearchResult | None:
+    """The search, on the rows that the rungs have chosen; None where there were too few for a trial."""
+    from modelling.training import newest
     from modelling.tuning.search import search
 
+    rows = newest(train, time=plan.spec.time, days=start.span_days if start.way == "fresh" else None)
     found = search(
-        plan.spec, train, start=plan.start, policy=plan.search, gap=plan.gap, study=plan.study, progress=tell
+        plan.spec, rows, start=start.plain, policy=plan.search, gap=plan.gap, study=plan.study, progress=tell
     )
     return found if found.trials else None
 
 
-def _base(recipe: Recipe, champion: Champion | None) -> Model | None:
-    """The model whose trees the recipe names."""
-    return champion[0] if champion and champion[1] == recipe.base else None
+def _combined(found: SearchResult, chosen: Recipe) -> Recipe:
+    """The parameters that were found, for the rows that were chosen."""
+    if chosen.way != "fresh":
+        return found.recipe
+    return replace(found.recipe, span_days=chosen.span_days, half_life_days=chosen.half_life_days)
 
 
-def _nobody(_doing: str, _share: float, _best: float | None, _left: float | None) -> None:
-    """Nobody is told."""
+def _baselines(
+    spec: Spec, train: pl.DataFrame, holdout: pl.DataFrame | None, model: Model, tell: Progress
+) -> Mapping[str, Array]:
+    from modelling.baselines import baseline_predictions
+
+    if holdout is None or holdout.is_empty():
+        return {}
+    tell("asking the baselines", 1.0, None, None)
+    return baseline_predictions(spec, train, holdout, classes=model.classes)

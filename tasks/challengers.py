@@ -2,28 +2,27 @@
 
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Literal
+from math import isfinite
 
 from prefect import task
 
 from modelling import bundle
 from modelling.bundle import Bundle
-from modelling.jobs import Learned, Plan, learn
 from modelling.leaks import in_words
+from modelling.jobs import Champion, Learned, Plan, learn
 from modelling.model import Model
 from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.splits import Split, just_after, split
 from registry.ledger import Recorded
 from tasks.apart import Ready, apart, own, ready
 from tasks.champions import Incumbent, incumbent
-from tasks.history import searched_at
 from tasks.orders import Order
+from tasks.plans import earlier_rungs, mark_of, newest_windows, plan_of, study_of, when_to_search
 from tasks.policies import PLAIN
 from tasks.telling import note
-from validation.deeds import Trained
-from validation.durations import span
+from validation.deeds import RungLoss, Trained
 from validation.failpoints import reached
 
 
@@ -32,7 +31,7 @@ class Challenger:
     """A model trained before the holdout, the champion it wants to replace, and how it was made.
 
     `again`: it is the candidate of an earlier look, its bundle in the order's folder; otherwise it is new. `ready`: the
-    snapshot's rows as they were trained on, `learned`: what came of it; None where nothing was trained.
+    snapshot's rows as they were trained on, by which `plan`, and what was `learned`; None where nothing was trained.
     """
 
     proven: Model | None
@@ -41,6 +40,7 @@ class Challenger:
     trained: Trained
     again: bool = False
     ready: Ready | None = None
+    plan: Plan | None = None
     learned: Learned | None = None
 
 
@@ -70,24 +70,26 @@ def _trained(order: Order) -> Challenger:
         trained = _told(order, parts, "not trained", parts.shortfall, recipe=_start(order, champion))
         return Challenger(proven=None, split=parts, incumbent=champion, trained=trained)
     rows = ready(order.site, order.snapshot.rows)
-    learned = _learned(order, champion, parts, rows)
-    trained = _outcome(order, champion, parts, learned)
+    plan = _plan(order, champion, rows)
+    learned = _learned(order, plan, parts, rows)
+    trained = _outcome(order, plan, parts, learned)
     return Challenger(
         proven=own(order.site, learned.model) if learned.model else None,
         split=parts,
         incumbent=champion,
         trained=replace(trained, seconds=time.perf_counter() - started),
         ready=rows,
+        plan=plan,
         learned=learned,
     )
 
 
-def _learned(order: Order, champion: Incumbent | None, parts: Split, rows: Ready) -> Learned:
+def _learned(order: Order, plan: Plan, parts: Split, rows: Ready) -> Learned:
     """What the training process makes of the rows before the holdout."""
     return apart(
         order.site,
         learn,
-        _plan(order, champion, rows),
+        plan,
         rows.within(parts.train),
         holdout=rows.within(parts.holdout),
         doing=f"retraining {order.site.name}",
@@ -95,20 +97,19 @@ def _learned(order: Order, champion: Incumbent | None, parts: Split, rows: Ready
 
 
 def _plan(order: Order, champion: Incumbent | None, rows: Ready) -> Plan:
-    pipeline = order.site.pipeline
-    return Plan(
-        spec=rows.spec,
-        start=_start(order, champion),
-        champion=base_of(order, champion, rows),
-        gap=span(pipeline.labels.matures_after),
-        window=span(pipeline.retrain.holdout),
-        min_gain=pipeline.gate.min_gain,
-        search=pipeline.search,
-        when=_when(order),
+    site, start, base = order.site, _start(order, champion), base_of(order, champion, rows)
+    return plan_of(
+        site.pipeline,
+        rows.spec,
+        start,
+        champion=base,
+        when=when_to_search(site, order.as_of, wanted=order.search),
+        study=study_of(site, order.intent),
+        earlier=earlier_rungs(site, start, base),
     )
 
 
-def base_of(order: Order, champion: Incumbent | None, rows: Ready) -> tuple[Model, str] | None:
+def base_of(order: Order, champion: Incumbent | None, rows: Ready) -> Champion | None:
     """The champion and its bundle's sha256; None where another definition made it: its trees ask for other inputs."""
     known = champion.bundle if champion else None
     if known is None or known.manifest.definition_hash != order.site.pipeline.fingerprint:
@@ -116,24 +117,20 @@ def base_of(order: Order, champion: Incumbent | None, rows: Ready) -> tuple[Mode
     return replace(known.model, spec=rows.spec), known.sha256
 
 
-def _when(order: Order) -> Literal["never", "if needed", "always"]:
-    """A search is due on request, when there was none for long, and when the last challenger did not pass."""
-    pipeline, ledger = order.site.pipeline, order.site.ledger
-    last = searched_at(ledger, order.site.name)
-    gates = ledger.verdicts(order.site.name, kind="gate", limit=1)
-    failed = bool(gates) and gates[0].outcome != "promote"
-    overdue = last is None or order.as_of - last >= span(pipeline.retrain.search_every)
-    return "always" if order.search or failed or overdue else "if needed"
-
-
-def _outcome(order: Order, champion: Incumbent | None, parts: Split, learned: Learned) -> Trained:
+def _outcome(order: Order, plan: Plan, parts: Split, learned: Learned) -> Trained:
     if learned.model is None:
-        told = _told(order, parts, "not trained", in_words(learned.leaks), recipe=_start(order, champion))
+        told = _told(order, parts, "not trained", in_words(learned.leaks), recipe=plan.start)
         return replace(told, leaks=tuple(dict.fromkeys(leak.column for leak in learned.leaks)))
-    losses = learned.search.trials if learned.search else ()
-    why = _in_words(parts, losses, missing=order.snapshot.missing)
-    told = _told(order, parts, "trained", why, recipe=learned.model.recipe)
-    return replace(told, searched=bool(losses), losses=losses)
+    told = _told(order, parts, "trained", _in_words(order, parts, learned), recipe=learned.model.recipe)
+    return replace(
+        told,
+        searched=learned.search is not None,
+        losses=tuple(filter(isfinite, learned.search.trials)) if learned.search else (),
+        rungs=tuple(RungLoss(**asdict(item)) for item in newest_windows(learned.tried)),
+        rungs_of=mark_of(order.site.pipeline, plan.start),
+        chosen=learned.chosen,
+        champion_sha256=plan.champion[1] if plan.champion else "",
+    )
 
 
 def _told(order: Order, parts: Split, outcome: str, reason: str, *, recipe: Recipe) -> Trained:
@@ -148,6 +145,14 @@ def _told(order: Order, parts: Split, outcome: str, reason: str, *, recipe: Reci
         searched=False,
         recipe={**recipe.params, "rounds": recipe.rounds},
     )
+
+
+def planned(order: Order, challenger: Challenger) -> tuple[Plan, Ready]:
+    """By which plan, and on which rows, it was made, or would be if it were not kept from an earlier look."""
+    if challenger.plan and challenger.ready:
+        return challenger.plan, challenger.ready
+    rows = ready(order.site, order.snapshot.rows)
+    return _plan(order, challenger.incumbent, rows), rows
 
 
 def _again(order: Order, candidate: Recorded) -> Challenger:
@@ -180,10 +185,13 @@ def _start(order: Order, champion: Incumbent | None) -> Recipe:
     return known.manifest.recipe if known else DEFAULT_RECIPES[order.site.pipeline.task][0]
 
 
-def _in_words(parts: Split, losses: tuple[float, ...], *, missing: int) -> str:
+def _in_words(order: Order, parts: Split, learned: Learned) -> str:
+    missing, found = order.snapshot.missing, learned.search
     without = f"; left out are {missing:,} whose label never came" if missing else ""
-    how = f"searched: {len(losses)} trials, best {min(losses):.5f}" if losses else "the champion's recipe"
+    how = "the champion's parameters"
+    if found is not None:
+        how = f"searched: {len(found.trials)} trials, best {min(found.trials):.5f}, {found.ended}"
     return (
-        f"{how}; {parts.train.height:,} rows before {parts.trained_until:%Y-%m-%d %H:%M}, "
+        f"{how}; {learned.why}; {parts.train.height:,} rows before {parts.trained_until:%Y-%m-%d %H:%M}, "
         f"{parts.holdout.height:,} held out from {parts.holdout_start:%Y-%m-%d %H:%M}{without}"
     )

@@ -8,17 +8,16 @@ import numpy.typing as npt
 import polars as pl
 
 from modelling.behaviour import measure
-from modelling.jobs import prequential
+from modelling.jobs import record
 from modelling.loadcheck import LoadCheck
 from modelling.metrics import baseline_prediction, row_losses
 from modelling.model import Model
-from tasks.apart import apart, ready
-from tasks.challengers import Challenger
+from tasks.apart import apart
+from tasks.challengers import Challenger, planned
 from tasks.champions import Incumbent
 from tasks.looking import days
 from tasks.orders import Order
 from tasks.telling import log
-from validation.durations import span
 from validation.gate import Evidence, Guards
 from validation.influence import pseudo_losses
 from validation.intervals import Interval, paired_interval
@@ -58,7 +57,7 @@ def compare(order: Order, challenger: Challenger) -> Compared:
     """
     known, searched = challenger.incumbent, challenger.trained.searched
     if order.site.pipeline.gate.evidence == "prequential" and challenger.proven and known and not searched:
-        return _on_windows(order, challenger, challenger.proven, known)
+        return _on_windows(order, challenger, known)
     return _on_holdout(order, challenger)
 
 
@@ -163,29 +162,23 @@ def _on_holdout(order: Order, challenger: Challenger) -> Compared:
     )
 
 
-def _on_windows(order: Order, challenger: Challenger, model: Model, known: Incumbent) -> Compared:
-    """The recipe's refits on the windows since the champion's data, paired with the champion."""
-    pipeline = order.site.pipeline
-    known_rows = challenger.ready or ready(order.site, order.snapshot.rows)
+def _on_windows(order: Order, challenger: Challenger, known: Incumbent) -> Compared:
+    """What was chosen before each of the windows since the champion's data, paired with the champion."""
+    plan, rows = planned(order, challenger)
     found = apart(
         order.site,
-        prequential,
-        known_rows.spec,
-        known_rows.rows,
-        model.recipe,
+        record,
+        plan,
+        rows.rows,
         since=known.trained_until,
-        window=span(pipeline.retrain.holdout),
-        gap=span(pipeline.labels.matures_after),
-        train=pipeline.retrain.train,
-        seed=pipeline.search.seed,
-        threads=pipeline.search.threads,
+        doing=f"asking earlier choices of {order.site.name} about later rows",
     )
     if not found.fits:
         return _on_holdout(order, challenger)
-    rows = order.snapshot.rows[found.positions]
-    champion, unable = _ask(order, known, rows)
+    asked = order.snapshot.rows[found.positions]
+    champion, unable = _ask(order, known, asked)
     return Compared(
-        rows=rows,
+        rows=asked,
         labels=found.labels,
         challenger=Answers(prediction=found.prediction, loss=found.loss),
         baseline_loss=found.baseline_loss,

@@ -12,7 +12,7 @@ import polars as pl
 
 from modelling.bundle import Bundle
 from modelling.estimator import Estimator
-from modelling.jobs import probe
+from modelling.refitting import probe
 from modelling.metrics import row_losses
 from modelling.splits import split
 from registry.ledger import Champion

@@ -7,7 +7,7 @@ from math import ceil
 import polars as pl
 
 from modelling.inputs import inputs_of
-from modelling.jobs import Recent, Unseen
+from modelling.refitting import Recent, Unseen
 from modelling.model import Model
 from modelling.splits import just_after
 from storage.masking import LogPolicy

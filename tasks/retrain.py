@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 from prefect import task
 
-from modelling import bundle, jobs
-from modelling.jobs import Unseen
+from modelling import bundle
+from modelling.refitting import Unseen, refit
 from modelling.loadcheck import check_in_fresh_process
 from modelling.model import Model
 from tasks.apart import apart, own, ready
@@ -114,7 +114,7 @@ def _refit(order: Order, challenger: Challenger, proven: Model) -> tuple[Model, 
     known = challenger.ready or ready(order.site, order.snapshot.rows)
     model, unseen = apart(
         order.site,
-        jobs.refit,
+        refit,
         known.spec,
         known.within(training),
         proven.recipe,

@@ -48,11 +48,24 @@ class SnapshotTaken(Verdict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RungLoss:
+    """What one way of using the rows lost, the mean over the `rows` of a window."""
+
+    start: datetime
+    stop: datetime
+    rung: str
+    loss: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trained(Verdict):
     """An attempt to train; `subject` is the intent, outcome "trained", "kept" (a candidate is looked at again), "not
     trained" (too few rows, or inputs that know the target) or "failed".
 
-    `losses` are the search's trials. `leaks`: the inputs that know too much.
+    `losses` are the search's trials. `leaks`: the inputs that know too much. `rungs`: what the
+    ways of using the rows lost on the newest windows, for a recipe and a definition whose mark is `rungs_of`; `chosen`
+    is the one that was taken. `champion_sha256` of the bundle with which they were compared.
     """
 
     kind: ClassVar[str] = "training"
@@ -64,6 +77,10 @@ class Trained(Verdict):
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
     leaks: tuple[str, ...] = ()
+    rungs: tuple[RungLoss, ...] = ()
+    rungs_of: str = ""
+    chosen: str = ""
+    champion_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

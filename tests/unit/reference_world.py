@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from modelling.jobs import cross_fit
+from modelling.refitting import cross_fit
 from modelling.model import Model
 from tasks.profiles import Reference, recent_of, reference_of
 from tasks.site import Site
