@@ -14,8 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from modelling.estimator import Estimator, build_estimator
-from modelling.labels import classes_of, label_values
 from modelling.jobs import Champion, base_of, nobody
+from modelling.labels import classes_of, label_values
 from modelling.model import Model
 from modelling.recipes import Recipe
 from modelling.spec import Spec

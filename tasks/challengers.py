@@ -10,15 +10,16 @@ from prefect import task
 
 from modelling import bundle
 from modelling.bundle import Bundle
-from modelling.leaks import in_words
 from modelling.jobs import Champion, Learned, Plan, learn
+from modelling.leaks import in_words
 from modelling.model import Model
 from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.splits import Split, just_after, split
 from registry.ledger import Recorded
 from tasks.apart import Ready, apart, own, ready
 from tasks.champions import Incumbent, incumbent
-from tasks.orders import Order
+from tasks.early_leaks import early_leaks
+from tasks.orders import Order, RetrainOverError
 from tasks.plans import earlier_rungs, mark_of, newest_windows, plan_of, study_of, when_to_search
 from tasks.policies import PLAIN
 from tasks.telling import note
@@ -47,11 +48,13 @@ class Challenger:
 @task(task_run_name="train", **PLAIN)
 def train_challenger(order: Order) -> Challenger:
     """The candidate that still lacks evidence, with all rows that came since; otherwise a new one is fitted: by the
-    champion's recipe, or a searched one where a search is due.
+    champion's recipe, or a searched one where a search is due. Where inputs know the target, the retrain is over.
     """
     challenger = _trained(order) if order.candidate is None else _again(order, order.candidate)
     note(order.site, challenger.trained, lease=order.lease)
     reached("retrain.trained")
+    if challenger.trained.leaks:
+        raise RetrainOverError(challenger.trained)
     return challenger
 
 
@@ -71,7 +74,8 @@ def _trained(order: Order) -> Challenger:
         return Challenger(proven=None, split=parts, incumbent=champion, trained=trained)
     rows = ready(order.site, order.snapshot.rows)
     plan = _plan(order, champion, rows)
-    learned = _learned(order, plan, parts, rows)
+    early = early_leaks(order.site, parts.train, champion)
+    learned = Learned(model=None, leaks=early) if early else _learned(order, plan, parts, rows)
     trained = _outcome(order, plan, parts, learned)
     return Challenger(
         proven=own(order.site, learned.model) if learned.model else None,

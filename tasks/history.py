@@ -38,7 +38,8 @@ class Undelivered:
 def history(ledger: Ledger, pipeline: str, snapshot: "Snapshot | None" = None) -> History:
     """The pipeline's history for a request to retrain on `snapshot`; without one nothing is said of its rows."""
     gates = ledger.verdicts(pipeline, kind="gate", limit=KEPT)
-    failed = [item for item in ledger.verdicts(pipeline, kind="training", limit=KEPT) if item.outcome == "failed"]
+    trainings = ledger.verdicts(pipeline, kind="training", limit=KEPT)
+    failed = [item for item in trainings if item.outcome == "failed" or item.body.get("leaks")]
     rows = snapshot.rows.height if snapshot else 0
     seen = gates[-1] if gates else None
     return History(

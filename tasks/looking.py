@@ -12,8 +12,8 @@ import polars as pl
 
 from modelling.bundle import Bundle
 from modelling.estimator import Estimator
-from modelling.refitting import probe
 from modelling.metrics import row_losses
+from modelling.refitting import probe
 from modelling.splits import split
 from registry.ledger import Champion
 from storage.prediction_log import read_predictions

@@ -22,7 +22,7 @@ from tasks.telling import log, note
 from tasks.waiting import may_look_again
 from validation import governor
 from validation.deeds import Trained, skipped
-from validation.errors import LeaseLostError, TrainingFailedError
+from validation.errors import AndonError, LeaseLostError, TrainingFailedError
 from validation.failpoints import reached
 from validation.training_set import Description
 from validation.verdict import Verdict
@@ -59,8 +59,10 @@ class Order:
         return self.site.work / f"{self.intent.id}-{self.intent.attempt}"
 
 
-class RetrainFailedError(TrainingFailedError):
-    """A training process ended without an answer, and the ledger says so by `verdict`."""
+class RetrainOverError(AndonError):
+    """A retrain ends before the gate, and the ledger says why by `verdict`: its training process failed, or inputs know
+    the target.
+    """
 
     def __init__(self, verdict: Trained) -> None:
         super().__init__(verdict.reasons[0])
@@ -76,12 +78,12 @@ def answered(
     search: bool = False,
     work: Callable[[Order], Verdict],
 ) -> Verdict:
-    """What `work` makes of the order, or why there is none; where the training process failed, that is the answer."""
+    """What `work` makes of the order, or why there is none, or why nothing came to the gate."""
     try:
         with answering(site, intent_id, as_of, reason) as order:
             return work(replace(order, search=search)) if isinstance(order, Order) else order
-    except RetrainFailedError as failed:
-        return failed.verdict
+    except RetrainOverError as over:
+        return over.verdict
 
 
 @contextmanager
@@ -103,9 +105,12 @@ def answering(site: Site, intent_id: str | None, as_of: datetime, reason: str) -
             yield _order(site, intent, lease, as_of, by_hand=intent_id is None)
         except LeaseLostError:  # another one works on it now, and what it writes counts
             raise
+        except RetrainOverError as over:
+            site.ledger.close(intent.id, outcome=over.verdict.outcome, lease=lease)
+            raise
         except TrainingFailedError as error:
             verdict = _failed(site, intent, lease, as_of, f"training failed: {error}"[:_LONGEST])
-            raise RetrainFailedError(verdict) from error
+            raise RetrainOverError(verdict) from error
         except Exception as error:
             _failed(site, intent, lease, as_of, f"{type(error).__name__}: {error}"[:_LONGEST])
             raise

@@ -7,8 +7,8 @@ from math import ceil
 import polars as pl
 
 from modelling.inputs import inputs_of
-from modelling.refitting import Recent, Unseen
 from modelling.model import Model
+from modelling.refitting import Recent, Unseen
 from modelling.splits import just_after
 from storage.masking import LogPolicy
 from storage.prediction_log import read_predictions

@@ -8,9 +8,9 @@ import polars as pl
 from prefect import task
 
 from modelling import bundle
-from modelling.refitting import Unseen, refit
 from modelling.loadcheck import check_in_fresh_process
 from modelling.model import Model
+from modelling.refitting import Unseen, refit
 from tasks.apart import apart, own, ready
 from tasks.card_facts import Behind
 from tasks.challengers import Challenger, base_of
@@ -85,18 +85,18 @@ def _as_it_is(order: Order, challenger: Challenger, compared: Compared, verdict:
 
 def _refitted(order: Order, challenger: Challenger, compared: Compared, evidence: Evidence) -> Judged:
     assert challenger.proven is not None  # noqa: S101 - the caller has checked
-    refit, unseen = _refit(order, challenger, challenger.proven)
+    model, unseen = _refit(order, challenger, challenger.proven)
     reached("retrain.refitted")
-    _write(order, refit, loss=float(evidence.challenger_loss.mean()), unseen=unseen)
+    _write(order, model, loss=float(evidence.challenger_loss.mean()), unseen=unseen)
     reached("retrain.written")
     sha256 = bundle.digest(order.folder)
     check = check_in_fresh_process(order.folder, sha256)
     reached("retrain.checked")
-    guards = guards_of(order, challenger, compared, check, refit)
+    guards = guards_of(order, challenger, compared, check, model)
     verdict = _ask_gate(order, challenger, replace(evidence, bundle_sha256=sha256), guards)
     reached("retrain.judged")
-    verdict = replace(verdict, trained_until=refit.trained_until)
-    behind = Behind(challenger=challenger, compared=compared, model=refit)
+    verdict = replace(verdict, trained_until=model.trained_until)
+    behind = Behind(challenger=challenger, compared=compared, model=model)
     return Judged(verdict=verdict, folder=order.folder, trained=challenger.trained, behind=behind)
 
 

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from modelling.refitting import cross_fit
 from modelling.model import Model
+from modelling.refitting import cross_fit
 from tasks.profiles import Reference, recent_of, reference_of
 from tasks.site import Site
 
