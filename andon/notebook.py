@@ -4,7 +4,7 @@ Nothing here writes anything down: no version, no verdict. What is found this wa
 flow does the same with it.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -20,11 +20,20 @@ if TYPE_CHECKING:
     from modelling.jobs import Plan
     from modelling.model import Model
     from modelling.recipes import Recipe
+    from modelling.rungs.choosing import Tried
     from modelling.spec import Spec
     from modelling.splits import Split
     from tasks.site import Site
 
 When = Literal["never", "if needed", "always"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What serves now: its `bundle`, and what `earlier` retrains found of ways to use the rows with its recipe."""
+
+    bundle: "Bundle"
+    earlier: "tuple[Tried, ...]" = ()
 
 
 def snapshot(pipeline: "Pipeline", as_of: datetime | str | None) -> pl.DataFrame:
@@ -42,21 +51,26 @@ def snapshot(pipeline: "Pipeline", as_of: datetime | str | None) -> pl.DataFrame
     return taken.rows
 
 
-def champion(pipeline: "Pipeline") -> "Bundle | None":
+def champion(pipeline: "Pipeline") -> Standing | None:
     """See `Pipeline.champion`."""
     from tasks.champions import incumbent
+    from tasks.plans import earlier_rungs
 
-    found = incumbent(_site(pipeline))
-    if found is not None and found.bundle is None:
+    site = _site(pipeline)
+    found = incumbent(site)
+    if found is None:
+        return None
+    if found.bundle is None:
         raise RegistryError(found.unable)
-    return found.bundle if found else None
+    bundle = found.bundle
+    return Standing(bundle=bundle, earlier=earlier_rungs(site, bundle.manifest.recipe, (bundle.model, bundle.sha256)))
 
 
 def fit(
     pipeline: "Pipeline",
     rows: pl.DataFrame,
     *,
-    champion: "Bundle | None",
+    champion: Standing | None,
     recipe: "Recipe | None",
     search: When,
 ) -> "Model":
@@ -83,10 +97,9 @@ def fit(
 
 
 def evaluate(
-    pipeline: "Pipeline", model: "Model", rows: pl.DataFrame, *, against: "Model | Bundle | None"
+    pipeline: "Pipeline", model: "Model", rows: pl.DataFrame, *, against: "Model | Standing | None"
 ) -> "Evaluation":
     """See `Pipeline.evaluate`."""
-    from modelling.bundle import Bundle
     from modelling.evaluation import evaluate as evaluated
 
     return evaluated(
@@ -95,11 +108,11 @@ def evaluate(
         gap=span(pipeline.labels.matures_after),
         policy=pipeline.gate,
         pipeline=pipeline.name,
-        against=against.model if isinstance(against, Bundle) else against,
+        against=against.bundle.model if isinstance(against, Standing) else against,
     )
 
 
-def _split(pipeline: "Pipeline", rows: pl.DataFrame, champion: "Bundle | None") -> "Split":
+def _split(pipeline: "Pipeline", rows: pl.DataFrame, champion: Standing | None) -> "Split":
     from modelling.splits import split
 
     return split(
@@ -108,28 +121,26 @@ def _split(pipeline: "Pipeline", rows: pl.DataFrame, champion: "Bundle | None") 
         holdout=pipeline.retrain.holdout,
         gap=pipeline.labels.matures_after,
         train=pipeline.retrain.train,
-        holdout_from=champion.manifest.trained_until if champion else None,
+        holdout_from=champion.bundle.manifest.trained_until if champion else None,
     )
 
 
 def _plan(
-    pipeline: "Pipeline", ready: "Spec", *, champion: "Bundle | None", recipe: "Recipe | None", search: When
+    pipeline: "Pipeline", ready: "Spec", *, champion: Standing | None, recipe: "Recipe | None", search: When
 ) -> "Plan":
     """As the flow's, but that a search is due when it is asked for, and that its study is not kept."""
-    from modelling.jobs import Plan
     from modelling.recipes import DEFAULT_RECIPES
+    from tasks.plans import plan_of
 
-    known = champion is not None and champion.manifest.definition_hash == pipeline.fingerprint
-    start = recipe or (champion.manifest.recipe if champion else DEFAULT_RECIPES[pipeline.task][0])
-    return Plan(
-        spec=ready,
-        start=start,
-        champion=(replace(champion.model, spec=ready), champion.sha256) if champion and known else None,
-        gap=span(pipeline.labels.matures_after),
-        window=span(pipeline.retrain.holdout),
-        min_gain=pipeline.gate.min_gain,
-        search=pipeline.search,
+    known = champion.bundle if champion else None
+    own = known if known and known.manifest.definition_hash == pipeline.fingerprint else None
+    return plan_of(
+        pipeline,
+        ready,
+        recipe or (known.manifest.recipe if known else DEFAULT_RECIPES[pipeline.task][0]),
+        champion=(replace(own.model, spec=ready), own.sha256) if own else None,
         when=search,
+        earlier=champion.earlier if champion and own and not recipe else (),
     )
 
 

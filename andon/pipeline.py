@@ -37,7 +37,6 @@ from validation.watch.drift import Drift
 from validation.watch.performance import Monitor
 
 if TYPE_CHECKING:
-    from modelling.bundle import Bundle
     from modelling.evaluation import Evaluation
     from modelling.model import Model
     from modelling.recipes import Recipe
@@ -224,7 +223,7 @@ class Pipeline:
         """The rows that a retrain would learn from (at `as_of`; now), with the target; RefusedError for none."""
         return notebook.snapshot(self, as_of)
 
-    def champion(self) -> "Bundle | None":
+    def champion(self) -> notebook.Standing | None:
         """What serves now; None while nothing does, RegistryError for one that cannot be loaded."""
         return notebook.champion(self)
 
@@ -232,13 +231,15 @@ class Pipeline:
         self,
         rows: pl.DataFrame,
         *,
-        champion: "Bundle | None" = None,
+        champion: notebook.Standing | None = None,
         recipe: "Recipe | None" = None,
         search: notebook.When = "if needed",
     ) -> "Model":
         """A challenger of `champion`, as the flow makes one of such a snapshot's `rows`: the newest are held out."""
         return notebook.fit(self, rows, champion=champion, recipe=recipe, search=search)
 
-    def evaluate(self, model: "Model", rows: pl.DataFrame, *, against: "Model | Bundle | None" = None) -> "Evaluation":
+    def evaluate(
+        self, model: "Model", rows: pl.DataFrame, *, against: "Model | notebook.Standing | None" = None
+    ) -> "Evaluation":
         """How `model` does on those of `rows` that neither it nor the one `against` which it is held has seen."""
         return notebook.evaluate(self, model, rows, against=against)

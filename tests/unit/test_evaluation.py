@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from andon.notebook import Standing
 from andon.pipeline import Pipeline
 from modelling import bundle
 from modelling.baselines import baselines
@@ -153,10 +154,10 @@ def test_a_challenger_starts_from_the_champions_recipe_and_is_judged_after_its_r
         rows=ROWS.head(5),
         profile_json="{}",
     )
-    champion = bundle.load(tmp_path / "champion")
+    champion = Standing(bundle=bundle.load(tmp_path / "champion"))
     challenger = pipeline.fit(ROWS, champion=champion, search="never")
     assert challenger.recipe.params == POOR.params
-    assert challenger.trained_until <= champion.manifest.trained_until - timedelta(days=1)
+    assert challenger.trained_until <= champion.bundle.manifest.trained_until - timedelta(days=1)
     assert (
         pipeline.evaluate(model, ROWS, against=champion).losses == pipeline.evaluate(model, ROWS, against=poor).losses
     )
