@@ -76,6 +76,22 @@ class Engine:
             self._native.predict(self._whole.model, rows, found, kind="contributions")
         return found
 
+    def stages(self, matrix: Array, *, points: int) -> Iterator[tuple[int, Array]]:
+        """The predictions (n,) or (n, k) of the first rounds alone, at up to so many numbers of rounds; last of all.
+
+        Nothing where only LightGBM itself knows what its objective makes of summed leaves.
+        """
+        rows = np.ascontiguousarray(matrix, dtype=np.float64)
+        summed, some = np.zeros((2, len(rows), self.outputs))
+        rounds, transform = self._model.iterations, self._model.transform
+        size = max(1, -(-rounds // points))
+        for number, text in enumerate(self._model.parts(size) if transform and len(rows) else (), start=1):
+            part = _Handle(text)
+            self._native.predict(part.model, rows, some, kind="summed")
+            summed += some
+            found = transform(summed.copy()) if transform else summed
+            yield min(number * size, rounds), found[:, 0] if self.outputs == 1 else found
+
     def one(self, row: Sequence[float]) -> float | list[float]:
         """The prediction of one row, or its k; by LightGBM's path for single rows, under the interpreter's lock."""
         with self._lock:

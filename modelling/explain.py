@@ -1,4 +1,5 @@
-"""Which inputs move a model's predictions, how much and in which direction: LightGBM's own numbers. Decides nothing.
+"""Which inputs move a model's predictions, how much and in which direction, and what its rounds of boosting brought:
+LightGBM's own numbers. Decides nothing.
 
 Gain says what the trees were built from, on the rows they were grown on; the contributions (Shapley values, Lundberg
 2020) say what moves the predictions of the rows that are asked about. Both describe the model, not the world: of two
@@ -16,15 +17,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from modelling.encoding import Column
+from modelling.metrics import row_losses
 from modelling.model import Model
 
 Array = NDArray[np.float64]
 Direction = Literal["rises", "falls", ""]
 
 MOST_ROWS, FEWEST_ROWS = 500, 60
-SECONDS = 0.4  # of CPU, so long as more than the fewest rows are asked
+SECONDS = 0.8  # of CPU, so long as more than the fewest rows are asked
 MOST_SECONDS = 15.0  # a model of which even the fewest rows cost more has no contributions told
 EFFECTS, GROUPS = 6, 8
+CURVE_ROWS, CURVE_POINTS = 4_000, 50
 CLEAR = 0.7  # rank correlation of value and contribution from which on there is one direction
 
 # CPU for a leaf and the square of a balanced tree's levels, measured with 31 and 255 leaves, 25 inputs.
@@ -81,7 +84,7 @@ def importance(model: Model, raw: pl.DataFrame) -> Importance:
     if not count:
         told = [InputImportance(name=column.name, gain=gain) for column, gain in zip(columns, shares, strict=True)]
         return Importance(inputs=tuple(sorted(told, key=lambda item: -item.gain)), rows=0)
-    matrix = model.matrix(raw[np.unique(np.linspace(0, raw.height - 1, count).astype(np.int64))])
+    matrix = model.matrix(_sample(raw, count))
     found = model.engine.contributions(matrix)[:, :, :-1]
     moves = np.abs(found).mean(axis=(0, 1)).tolist()
     inputs = []
@@ -94,6 +97,28 @@ def importance(model: Model, raw: pl.DataFrame) -> Importance:
     return Importance(inputs=tuple(inputs), rows=len(matrix))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningCurves:
+    """Mean loss per row after so many `rounds` of boosting: of rows that were learned from, and of later ones."""
+
+    rounds: tuple[int, ...] = ()
+    train: tuple[float, ...] = ()
+    later: tuple[float, ...] = ()
+
+
+def learning_curves(model: Model, train: pl.DataFrame, later: pl.DataFrame) -> LearningCurves:
+    """Of even samples of both frames (raw columns and the target); none where one is empty.
+
+    Trees that were grown stay what they were: so the first rounds of a model are a model of fewer rounds, and nothing
+    has to be trained for it. Probabilities are taken as the trees say them, before any calibration.
+    """
+    found = [dict(_losses(model, _sample(rows, CURVE_ROWS))) for rows in (train, later)]
+    if not all(found):
+        return LearningCurves()
+    told, unseen = found
+    return LearningCurves(rounds=tuple(told), train=tuple(told.values()), later=tuple(unseen.values()))
+
+
 def sample_size(text: str) -> int:
     """How many rows may be asked of the model with this text within the seconds above; 0 where it is too large."""
     seconds = sum(_SECONDS_EACH * leaves * log2(leaves) ** 2 for leaves in map(int, _LEAVES.findall(text)))
@@ -102,6 +127,19 @@ def sample_size(text: str) -> int:
     if FEWEST_ROWS * seconds > MOST_SECONDS:
         return 0
     return max(FEWEST_ROWS, min(MOST_ROWS, int(SECONDS / seconds)))
+
+
+def _sample(rows: pl.DataFrame, count: int) -> pl.DataFrame:
+    """So many rows, evenly over all; all of fewer."""
+    return rows[np.unique(np.linspace(0, rows.height - 1, min(count, rows.height)).astype(np.int64))]
+
+
+def _losses(model: Model, rows: pl.DataFrame) -> Iterator[tuple[int, float]]:
+    if rows.is_empty():
+        return
+    spec, labels = model.spec, model.labels(rows)
+    for number, prediction in model.engine.stages(model.matrix(rows), points=CURVE_POINTS):
+        yield number, float(row_losses(spec.task, spec.metric, labels, prediction).mean())
 
 
 def _moving(column: Column, values: Array, adds: Array, *, gain: float, deep: bool) -> InputImportance:

@@ -14,19 +14,21 @@ from andon.pages.card_story import (
     CardStory,
     EffectBar,
     InputStory,
+    LearningCurves,
     Measure,
     Measures,
     ReliabilityDot,
 )
 from andon.pages.words import short
 from modelling.baselines import CONSTANT, LINEAR
-from modelling.explain import Effect, Importance, InputImportance, importance
+from modelling.explain import Effect, Importance, InputImportance, importance, learning_curves
+from modelling.jobs import Learned
 from modelling.metric_table import METRIC_TABLE, metric_values
 from modelling.metrics import baseline_prediction
 from modelling.model import Model
 from modelling.reliability import Reliability, reliability
 from tasks import card_words as words
-from tasks.card_making import Making, curves, making_of, rungs
+from tasks.card_making import rungs
 from tasks.challengers import Challenger
 from tasks.evidence import Compared
 from tasks.orders import Order
@@ -47,11 +49,6 @@ class Behind:
     compared: Compared
     model: Model
 
-    @property
-    def making(self) -> Making | None:
-        """How it was trained; None of a candidate that is looked at again."""
-        return making_of(self.challenger.learned)
-
 
 def card_story(
     order: Order, behind: Behind, *, verdict: GateVerdict, trained: Trained, sha256: str, measured: Metrics
@@ -61,7 +58,7 @@ def card_story(
     metric = METRIC_TABLE[spec.task][spec.metric]
     found = importance(behind.model, compared.rows if compared.rows.height else order.snapshot.rows)
     trust = reliability(spec.task, compared.labels, compared.challenger.prediction)
-    making = behind.making or Making()
+    learned = behind.challenger.learned or Learned(model=None)
     return CardStory(
         pipeline=order.site.name,
         title=words.title(behind.model, sha256=sha256),
@@ -78,14 +75,14 @@ def card_story(
         inputs=_inputs(found),
         asked=found.rows,
         unit="log-odds" if spec.task == "binary" else "the label's unit",
-        how=words.how(order, trained, why=making.why, again=behind.challenger.again),
-        rungs=rungs(making),
-        curves=curves(making.search),
-        trials=making.search.trials if making.search else (),
-        search=words.search(making.search),
+        how=words.how(order, trained, why=learned.why, again=behind.challenger.again),
+        rungs=rungs(learned),
+        curves=_curves(behind),
+        trials=learned.search.trials if learned.search else (),
+        search=words.search(learned.search),
         facts=words.recipe(behind.model, spec.training),
         data=words.data(order, behind.model, rows=trained.rows),
-        leaks=words.leaks(spec.training, looked=behind.making is not None, again=behind.challenger.again),
+        leaks=words.leaks(spec.training, looked=behind.challenger.learned is not None, again=behind.challenger.again),
         limits=words.limits(behind.model, refitted=_is_refit(behind), evidence=compared.evidence),
     )
 
@@ -113,7 +110,7 @@ def _is_refit(behind: Behind) -> bool:
 def _baselines(behind: Behind) -> Iterator[tuple[str, Array]]:
     """What the training process fitted; the constant also where it has not."""
     compared, spec, train = behind.compared, behind.model.spec, behind.challenger.split.train
-    told = behind.making.baselines if behind.making else {}
+    told = behind.challenger.learned.baselines if behind.challenger.learned else {}
     yield from ((name, found) for name, found in told.items() if len(found) == compared.rows.height)
     if CONSTANT not in told and train.height and compared.rows.height:
         constant = baseline_prediction(spec.task, spec.metric, behind.model.labels(train))
@@ -142,6 +139,13 @@ def _measures(behind: Behind, found: Metrics, *, note: str) -> Measures:
     return (
         Measures(models=tuple(names[model] for model in models), metrics=metrics, note=note) if models else Measures()
     )
+
+
+def _curves(behind: Behind) -> LearningCurves:
+    """Of the judged model; the holdout's rows are the later ones, whatever the evidence is."""
+    parts, judged = behind.challenger.split, behind.challenger.proven or behind.model
+    found = learning_curves(judged, parts.train, parts.holdout)
+    return LearningCurves(rounds=found.rounds, train=found.train, later=found.later)
 
 
 def _slices(verdict: GateVerdict, compared: Compared, *, task: str) -> Iterator[CardSlice]:

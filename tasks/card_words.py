@@ -140,8 +140,9 @@ def search(found: SearchResult | None) -> str:
     """The search in a sentence."""
     if found is None:
         return ""
+    trials = "1 trial" if len(found.trials) == 1 else f"{len(found.trials):,} trials"
     ended = f" It ended: {found.ended}." if found.ended else ""
-    return f"{len(found.trials):,} trials in {found.seconds:.0f} s; trial 0 is where it started.{ended}"
+    return f"{trials} in {found.seconds:.0f} s; trial 0 is where it started.{ended}"
 
 
 def how(order: Order, trained: Trained, *, why: str, again: bool) -> tuple[str, ...]:

@@ -61,7 +61,8 @@ def _card(order: Order, behind: Behind | None, *, measured: Metrics, **told: Any
 
 def _study(order: Order, trained: Trained, behind: Behind | None) -> Study | None:
     """The search, if one was made; its trials alone where nothing else is known of it."""
-    search = behind.making.search if behind and behind.making else None
+    learned = behind.challenger.learned if behind else None
+    search = learned.search if learned else None
     if search is not None and search.trials:
         return study(search, name=order.intent.id)
     return Study(name=order.intent.id, losses=trained.losses) if trained.losses else None

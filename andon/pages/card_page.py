@@ -125,22 +125,23 @@ def _making(story: CardStory) -> Iterator[str]:
         table = layout.table(_RUNGS, [_rung(item) for item in story.rungs])
         note = "Ways of using the rows, each fitted before windows of time and judged on them; all before the evidence."
         yield layout.section("Which rows, and how", _roomy(table), note=note)
-    yield _curves(story.curves, story.metric, searched=bool(story.trials))
+    yield _curves(story.curves, story.metric)
     if story.trials:
         yield layout.section("The search", layout.wide(_trials(story.trials, story.metric)), note=story.search)
 
 
-def _curves(curves: LearningCurves, metric: str, *, searched: bool) -> str:
-    ended = "The search ended before its winner was grown to its end: the recipe is the one that it began with."
-    unsearched = "No search ran, so no losses were counted while it grew: the number of trees is the recipe's."
-    nothing = ended if searched else unsearched
+def _curves(curves: LearningCurves, metric: str) -> str:
     series = [
-        Line(name="rows that it was grown on", colour=_TRAIN, values=curves.train, dots=True),
-        Line(name="later rows, which it has not seen", colour=_LATER, values=curves.validation),
+        Line(name="rows that it has learned from", colour=_TRAIN, values=curves.train, dashed=True),
+        Line(name="later rows, which it has not seen", colour=_LATER, values=curves.later),
     ]
-    axes = Axes(name=f"{metric} by number of trees", height=240, nothing=nothing)
-    drawn = lines(series, labels=[f"{number} trees" for number in curves.rounds], axes=axes)
-    note = f"{metric} by number of trees, of the search's winner while it was searched for." if curves.rounds else ""
+    nothing = "There are no rows to count losses of."
+    axes = Axes(name=f"{metric} by rounds of boosting", height=240, nothing=nothing)
+    drawn = lines(series, labels=[f"{number:,} rounds" for number in curves.rounds], axes=axes)
+    note = (
+        f"{metric} after so many rounds of boosting, of the model that was judged. Where the later rows' line rises "
+        "again, there are too many; the wider the two lines part, the more was learned by heart."
+    )
     return layout.section("Learning curves", layout.wide(drawn) if curves.rounds else drawn, note=note)
 
 

@@ -82,11 +82,11 @@ class RungLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearningCurves:
-    """Losses by round of boosting, thinned evenly; None where it was not measured."""
+    """Mean losses after so many rounds of boosting: of rows that were learned from, and of later ones."""
 
     rounds: tuple[int, ...] = ()
-    train: tuple[float | None, ...] = ()
-    validation: tuple[float | None, ...] = ()
+    train: tuple[float, ...] = ()
+    later: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,15 @@
 """What a card and a study's run say of a training: rungs, curves, trials, verdicts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from modelling.jobs import Learned
 from modelling.recipes import DEFAULT_RECIPES
 from modelling.rungs.choosing import Tried
 from modelling.tuning.results import Curves, SearchResult
-from tasks.card_making import CURVE_POINTS, STUDY_POINTS, Making, curves, rungs, study
+from tasks.card_making import STUDY_POINTS, rungs, study
 from tasks.card_words import rung, search
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -42,25 +44,17 @@ def test_a_rung_is_named_for_people(name: str, words: str) -> None:
 
 def test_rungs_are_compared_on_the_windows_that_all_of_them_have() -> None:
     """Means over rows, best first; what was not tried on the newest windows is left out."""
-    making = Making(
+    learned = Learned(
+        model=None,
         chosen="1/4",
         tried=(
             tried(1, "1/1", 0.6), tried(1, "1/4", 0.2, rows=300), tried(1, "1/2", 0.1),
             tried(2, "1/1", 0.4), tried(2, "1/4", 0.6),
         ),
     )  # fmt: skip
-    found = [(line.name, round(line.loss, 9), line.windows, line.rows, line.chosen) for line in rungs(making)]
+    found = [(line.name, round(line.loss, 9), line.windows, line.rows, line.chosen) for line in rungs(learned)]
     assert found == [("the newest 1/4", 0.3, 2, 400, True), ("all rows", 0.5, 2, 200, False)]
-    assert rungs(Making()) == ()
-
-
-def test_curves_are_thinned_and_keep_both_ends() -> None:
-    shown = curves(FOUND)
-    assert (shown.rounds[0], shown.rounds[-1]) == (1, 1000)
-    assert len(shown.rounds) <= CURVE_POINTS + 2
-    assert (shown.validation[0], shown.validation[-1]) == (1.0, 0.001)
-    assert (shown.train[0], shown.train[-1], sum(loss is not None for loss in shown.train)) == (0.69, 0.3, 2)
-    assert curves(None).rounds == ()
+    assert rungs(Learned(model=None)) == ()
 
 
 def test_a_search_is_told_to_the_model_store_with_its_best_parameters() -> None:
@@ -70,4 +64,8 @@ def test_a_search_is_told_to_the_model_store_with_its_best_parameters() -> None:
     assert (told.metrics["best.rounds"], told.metrics["seconds"], told.metrics["cost"]) == (120.0, 12.4, 11.0)
     assert told.curves["train"] == ((1, 0.69), (1000, 0.3))
     assert len(told.curves["validation"]) <= STUDY_POINTS + 2
+    assert (told.curves["validation"][0], told.curves["validation"][-1]) == ((1, 1.0), (1000, 0.001))
+    assert study(replace(FOUND, curves=Curves()), name="short").curves == {}
     assert search(FOUND) == "2 trials in 12 s; trial 0 is where it started. It ended: nothing more is to be gained."
+    assert search(replace(FOUND, trials=(0.5,), ended="")) == "1 trial in 12 s; trial 0 is where it started."
+    assert search(None) == ""

@@ -1,12 +1,24 @@
 """Importance: LightGBM's own gains and contributions, and what is said of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from modelling.explain import FEWEST_ROWS, GROUPS, MOST_ROWS, Importance, importance, sample_size
+from modelling.explain import (
+    CURVE_POINTS,
+    FEWEST_ROWS,
+    GROUPS,
+    MOST_ROWS,
+    Importance,
+    LearningCurves,
+    importance,
+    learning_curves,
+    sample_size,
+)
+from modelling.metrics import row_losses
 from modelling.model import Model
 from modelling.training import fit
 from tests.unit.modelling_world import FAST, pipeline_in, rides
@@ -122,3 +134,28 @@ def test_the_sample_shrinks_with_the_trees_down_to_nothing() -> None:
     assert MOST_ROWS > sizes[1] > FEWEST_ROWS
     assert sizes[-1] == FEWEST_ROWS
     assert sample_size(trees(4_000, 4_000)) == 0
+
+
+@pytest.mark.parametrize("task", ["binary", "regression", "multiclass"])
+def test_a_learning_curve_is_what_models_of_fewer_rounds_would_lose(task: str, tmp_path: Path) -> None:
+    """Each point is that of a model that was trained for so many rounds."""
+    target = {"binary": "late", "regression": "wind", "multiclass": "stop"}[task]
+    frame, later = (rides(seed=seed).with_columns(late=pl.col(target)) for seed in (1, 2))
+    spec = pipeline_in(tmp_path, task=task).spec
+    whole = fit(spec, frame, FAST, seed=1, threads=1)
+    found = learning_curves(whole, frame, later)
+    assert found.rounds == tuple(range(1, FAST.rounds + 1))
+    for rounds in (1, 7, FAST.rounds):
+        short = fit(spec, frame, replace(FAST, rounds=rounds), seed=1, threads=1)
+        for rows, losses in ((frame, found.train), (later, found.later)):
+            expected = row_losses(spec.task, spec.metric, short.labels(rows), short.predict(rows)).mean()
+            assert losses[rounds - 1] == pytest.approx(expected)
+
+
+def test_a_long_learning_curve_is_thinned_and_keeps_its_end(tmp_path: Path) -> None:
+    spec, frame = pipeline_in(tmp_path).spec, rides(400)
+    model = fit(spec, frame, replace(FAST, rounds=CURVE_POINTS * 2 + 1), seed=1, threads=1)
+    found = learning_curves(model, frame, frame.tail(50))
+    assert (found.rounds[:2], found.rounds[-1]) == ((3, 6), CURVE_POINTS * 2 + 1)
+    assert len(found.rounds) == len(found.train) == len(found.later) <= CURVE_POINTS
+    assert learning_curves(model, frame, frame.clear()) == LearningCurves()
