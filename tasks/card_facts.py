@@ -64,11 +64,12 @@ def card_story(
         title=words.title(behind.model, sha256=sha256),
         as_of=f"{order.as_of:%Y-%m-%d %H:%M}",
         metric=metric.words,
+        by=words.by(verdict, metric=metric.words),
         headline=words.headline(verdict, refitted=_is_refit(behind), until=behind.model.trained_until),
         reasons=verdict.reasons,
-        cards=words.cards(verdict, metric=metric.words, trees=words.trees(behind.model)),
+        cards=words.cards(verdict, metric=words.by(verdict, metric=metric.words), trees=words.trees(behind.model)),
         measures=_measures(behind, measured, note=words.evidence(compared, time=spec.time, refitted=_is_refit(behind))),
-        slices=tuple(_slices(verdict, compared, task=spec.task)),
+        slices=tuple(slices(verdict, compared, task=spec.task)),
         reliability=_dots(trust),
         said=words.trust(trust, task=spec.task),
         chances=spec.task != "regression",
@@ -101,6 +102,22 @@ def evidence_metrics(behind: Behind) -> Metrics:
     if compared.evidence == "holdout":
         asked.update(_baselines(behind))
     return {name: metric_values(task, compared.labels, prediction) for name, prediction in asked.items()}
+
+
+def slices(verdict: GateVerdict, compared: Compared, *, task: str) -> Iterator[CardSlice]:
+    """Those that the gate has judged, in its order, with the losses behind the gain."""
+    found = {name: _losses(compared, name, task=task) for name in {item.column for item in verdict.slices}}
+    for item in verdict.slices:
+        own = found[item.column].get(item.value, {})
+        yield CardSlice(
+            name=f"{item.column} = {item.value}",
+            rows=item.rows,
+            loss=own.get("loss", float("nan")),
+            champion_loss=own.get("champion"),
+            gain=item.gain,
+            bias=own.get("bias"),
+            worse=item.worse,
+        )
 
 
 def _is_refit(behind: Behind) -> bool:
@@ -146,22 +163,6 @@ def _curves(behind: Behind) -> LearningCurves:
     parts, judged = behind.challenger.split, behind.challenger.proven or behind.model
     found = learning_curves(judged, parts.train, parts.holdout)
     return LearningCurves(rounds=found.rounds, train=found.train, later=found.later)
-
-
-def _slices(verdict: GateVerdict, compared: Compared, *, task: str) -> Iterator[CardSlice]:
-    """Those that the gate has judged, in its order, with the losses behind the gain."""
-    found = {name: _losses(compared, name, task=task) for name in {item.column for item in verdict.slices}}
-    for item in verdict.slices:
-        own = found[item.column].get(item.value, {})
-        yield CardSlice(
-            name=f"{item.column} = {item.value}",
-            rows=item.rows,
-            loss=own.get("loss", float("nan")),
-            champion_loss=own.get("champion"),
-            gain=item.gain,
-            bias=own.get("bias"),
-            worse=item.worse,
-        )
 
 
 def _losses(compared: Compared, column: str, *, task: str) -> dict[str, dict[str, float]]:

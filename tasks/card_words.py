@@ -58,10 +58,16 @@ def _what(verdict: GateVerdict, against: str) -> str:
     if verdict.gain_share is None:
         reason = verdict.reasons[0] if verdict.reasons else "the gate gave no reason"
         return f"{reason[:1].upper()}{reason[1:]}."
-    side = "saves" if verdict.gain_share >= 0 else "adds"
+    side = "saves" if verdict.gain_share >= 0 else "loses another"
     proof = {"promote": "it is proven to be better", "reject": "that is not enough, or something speaks against it"}
     said = proof.get(verdict.outcome, "that is neither proven nor refuted")
-    return f"It {side} {abs(verdict.gain_share):.1%} of the loss of {against} on {verdict.rows:,} later rows: {said}."
+    loss = by(verdict, metric="loss")
+    return f"It {side} {abs(verdict.gain_share):.1%} of the {loss} of {against} on {verdict.rows:,} later rows: {said}."
+
+
+def by(verdict: GateVerdict, *, metric: str) -> str:
+    """What the gate's losses are, of which it makes the gain."""
+    return "1 - AUC" if verdict.by == "auc" else metric
 
 
 def cards(verdict: GateVerdict, *, metric: str, trees: int) -> tuple[Card, ...]:

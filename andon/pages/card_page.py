@@ -10,7 +10,7 @@ from statistics import median
 
 from andon.pages import layout
 from andon.pages.card_pictures import effect_bars, importance_bars, reliability_plot
-from andon.pages.card_story import CardSlice, CardStory, InputStory, LearningCurves, Measures, RungLine
+from andon.pages.card_story import CardStory, InputStory, LearningCurves, Measures, RungLine
 from andon.pages.charts import Axes, Line, lines
 from andon.pages.words import exact
 
@@ -35,7 +35,7 @@ def _parts(story: CardStory) -> Iterator[str]:
     yield layout.cards(story.cards) if story.cards else ""
     yield layout.section("What the gate said", _listed(story.reasons)) if story.reasons else ""
     yield _measures(story.measures)
-    yield _slices(story.slices, story.metric)
+    yield _slices(story)
     yield _reliability(story)
     yield _inputs(story)
     yield from _making(story)
@@ -61,8 +61,8 @@ def _measures(measures: Measures) -> str:
     return layout.section("Against what", _roomy(layout.table(heads, rows)), note=measures.note)
 
 
-def _slices(slices: Sequence[CardSlice], metric: str) -> str:
-    if not slices:
+def _slices(story: CardStory) -> str:
+    if not story.slices:
         nothing = "The definition names no slices: Gate(slices=(...)) does, and the gate then guards each of them."
         return layout.section("For whom it is good", layout.empty(nothing))
     rows = [
@@ -70,9 +70,10 @@ def _slices(slices: Sequence[CardSlice], metric: str) -> str:
             item.name, f"{item.rows:,}", _number(item.loss), _number(item.champion_loss), _signed(item.gain),
             _signed(item.bias), "yes" if item.worse else "",
         )
-        for item in slices
+        for item in story.slices
     ]  # fmt: skip
-    note = f"{metric}, mean per row, worst gain first. The gate's evidence; a slice of few rows says little."
+    gains = "" if story.by == story.metric else f" Gains are of {story.by}, by which the gate judges."
+    note = f"{_sentence(story.metric)}, mean per row, worst gain first; a slice of few rows says little.{gains}"
     return layout.section("For whom it is good", _roomy(layout.table(_SLICES, rows)), note=note)
 
 
@@ -139,8 +140,8 @@ def _curves(curves: LearningCurves, metric: str) -> str:
     axes = Axes(name=f"{metric} by rounds of boosting", height=240, nothing=nothing)
     drawn = lines(series, labels=[f"{number:,} rounds" for number in curves.rounds], axes=axes)
     note = (
-        f"{metric} after so many rounds of boosting, of the model that was judged. Where the later rows' line rises "
-        "again, there are too many; the wider the two lines part, the more was learned by heart."
+        f"{_sentence(metric)} after so many rounds of boosting, of the model that was judged. Where the line of later "
+        "rows rises again, there are too many; the wider the two lines part, the more was learned by heart."
     )
     return layout.section("Learning curves", layout.wide(drawn) if curves.rounds else drawn, note=note)
 
@@ -179,6 +180,10 @@ def _listed(sentences: Sequence[str]) -> str:
     if not sentences:
         return layout.empty("Nothing is known of it.")
     return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}"
 
 
 def _roomy(table: str) -> str:

@@ -91,7 +91,8 @@ class LearningCurves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardStory:
-    """All that is told of a model. `title`: which; `metric`: what is steered by, in words; `said`: what the reliability
+    """All that is told of a model. `title`: which; `metric`: what is steered by, `by`: what the
+    gate compares by, both in words; `said`: what the reliability
     plot shows, in words, `chances` whether these are probabilities; `unit` of the inputs' effects. `facts` and `data`
     are names and values; `reasons` of the gate, `leaks`, `how` and `limits` are sentences.
     """
@@ -100,6 +101,7 @@ class CardStory:
     title: str
     as_of: str
     metric: str
+    by: str
     headline: Headline
     reasons: tuple[str, ...] = ()
     cards: tuple[Card, ...] = ()

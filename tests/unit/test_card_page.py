@@ -26,6 +26,7 @@ NOTHING = CardStory(
     title="model 0123456789ab, learned until 2024-02-01 00:00",
     as_of="2024-02-14 00:00",
     metric="log loss",
+    by="log loss",
     headline=Headline(
         tone="notice", what="Too few rows.", since="need evidence", doing="Registered is what was judged."
     ),
@@ -114,6 +115,11 @@ def test_it_needs_nothing_from_elsewhere_and_names_cannot_break_it() -> None:
         root = ElementTree.fromstring(picture)  # noqa: S314 - our own
         numbers = [float(item.get(name, "0")) for item in root.iter() for name in ("x", "y", "cx", "cy", "width")]
         assert all(-1 <= number <= 960 for number in numbers), "inside of its picture"
+
+
+def test_gains_that_are_of_something_else_than_the_losses_are_named() -> None:
+    assert "Gains are of" not in card_page(FULL)
+    assert "Gains are of 1 - AUC" in card_page(replace(FULL, by="1 - AUC"))
 
 
 def test_where_nothing_is_known_a_sentence_says_so() -> None:
