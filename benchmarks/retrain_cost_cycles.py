@@ -3,13 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
-from benchmarks.retrain_cost_streams import CYCLE_WEEKS, WINDOW_WEEKS, Stream
+from benchmarks.retrain_cost_streams import Stream
 from modelling.metrics import row_losses
 from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.rungs.climbing import days_of
@@ -121,13 +120,13 @@ class Contest:
 
     def _ours(self, number: int, known: pl.DataFrame) -> tuple[Model, Ladder]:
         """The ladder on what came since the last cycle, with what it found before; then one fit of its choice."""
-        spec, window = self.stream.spec, WINDOW_WEEKS[self.stream.name]
+        spec, cuts = self.stream.spec, self.stream.cuts
         folds = rolling(
             known,
             time=spec.time,
-            window=timedelta(weeks=window),
+            window=cuts[number + 1] - cuts[number],
             gap=self.stream.gap,
-            windows=FIRST_FOLDS if number == 0 else CYCLE_WEEKS[self.stream.name] // window,
+            windows=FIRST_FOLDS if number == 0 else 1,
         )
         base = Base(sha256="0" * 64, model=self.models[OURS])
         found = ladder(

@@ -30,7 +30,7 @@ Purpose = Literal["choice", "evidence"]
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # A choice is made of no more rows before a window, and by no more in it; they are thinned evenly, for all rungs alike.
-MOST_ROWS, MOST_JUDGES = 60_000, 10_000
+MOST_ROWS, MOST_JUDGES = 30_000, 10_000
 
 
 def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known before

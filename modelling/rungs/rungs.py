@@ -8,11 +8,11 @@ from modelling.model import Model
 from modelling.model_text import read
 from modelling.recipes import Recipe
 
-# Spans halve down to where rows become few; all of them together cost two fits. Weights that fade over every second
-# span, trees continued upon fresh ones and refitted leaves cost another: on days of bikes, flights and of a rotating
-# synthetic concept another rung was best on each, and most had their time (benchmarks/retrain_cost.py).
-SPANS = (1, 2, 4, 8, 16, 32)
-FADING = (2, 8, 32)
+# Spans halve down to a sixteenth; together they cost two fits. Weights that fade over every other span, trees continued
+# upon fresh ones and refitted leaves cost another: on days of bikes, flights and of a turning synthetic concept another
+# rung was best on each, and most had their time. A thirty-second was worst on all (benchmarks/retrain_cost.py).
+SPANS = (1, 2, 4, 8, 16)
+FADING = (2, 8)
 ADAPTED = 8
 HALF_LIVES = 4  # in a span that fades: its oldest row weighs a sixteenth
 MORE = 0.2  # of the recipe's rounds, as trees on top
