@@ -14,15 +14,17 @@ RATE = "learning_rate"
 # Beside the start: from few large leaves to many small ones. That of the default recipes was chosen on two real tables;
 # these are the corners that it leaves out.
 _CORNERS: tuple[tuple[Number, ...], ...] = (
-    (63, 100, 0.8, 0.8, 1.0),
+    (31, 500, 0.4, 1.0, 1.0),
+    (63, 100, 0.8, 1.0, 1.0),
     (15, 20, 0.8, 0.9, 0.1),
-    (127, 20, 0.9, 0.9, 1.0),
-    (255, 100, 0.6, 0.8, 5.0),
+    (127, 20, 0.9, 1.0, 1.0),
+    (255, 100, 0.6, 1.0, 5.0),
 )
 # Factors by which the winner of a race differs from those that are tried first against it: a race is won by who learns
 # fast, which is who is regularised least.
 TWINS: tuple[Mapping[str, float], ...] = (
     {"feature_fraction": 0.5, "min_data_in_leaf": 5.0},
+    {"bagging_fraction": 0.75, "lambda_l2": 5.0},
     {"num_leaves": 2.0, "min_data_in_leaf": 2.0, "lambda_l2": 5.0},
     {"num_leaves": 0.5},
 )
