@@ -12,17 +12,16 @@ import polars as pl
 
 from modelling.bundle import Bundle
 from modelling.golden import TOLERANCE
-from modelling.isolation import Limits, isolated
 from modelling.made import Made, libraries
 from modelling.model import Model
-from modelling.prepared import prepare, restored
-from modelling.training import fit
+from modelling.prepared import restored
+from modelling.refitting import fitted
 from storage.snapshot import Snapshot
+from tasks.apart import apart, ready
 from tasks.champions import bundle_folder
 from tasks.descriptions import describe, differences
 from tasks.site import Site
 from tasks.taking import take_again
-from validation.durations import span
 from validation.errors import RefusedError
 from validation.training_set import Description
 
@@ -93,11 +92,11 @@ def _training_rows(taken: Snapshot, found: Bundle, made: Made) -> pl.DataFrame:
 
 
 def _made_again(site: Site, found: Bundle, made: Made, rows: pl.DataFrame) -> Model:
-    pipeline, recipe = site.pipeline, found.manifest.recipe
+    recipe = found.manifest.recipe
     base = _base(site, recipe.base) if recipe.base else None
-    spec, prepared = prepare(pipeline.spec, rows)
-    limits = Limits(seconds=span(pipeline.training.deadline).total_seconds(), memory_mb=pipeline.training.memory_mb)
-    again = isolated(fit, spec, prepared, recipe, seed=made.seed, threads=made.threads, base=base, limits=limits)
+    given = ready(site, rows)
+    base = replace(base, spec=given.spec) if base else None  # its own `features` cannot be sent to the process
+    again = apart(site, fitted, given.spec, given.rows, recipe, seed=made.seed, threads=made.threads, base=base)
     return restored(again, found.model.spec)
 
 
