@@ -20,7 +20,7 @@ from tasks.apart import Ready, apart, own, ready
 from tasks.champions import Incumbent, incumbent
 from tasks.early_leaks import early_leaks
 from tasks.orders import Order, RetrainOverError
-from tasks.plans import earlier_rungs, mark_of, newest_windows, plan_of, study_of, when_to_search
+from tasks.plans import earlier_rungs, forget_study, mark_of, newest_windows, plan_of, study_of, when_to_search
 from tasks.policies import PLAIN
 from tasks.telling import note
 from validation.deeds import RungLoss, Trained
@@ -53,6 +53,7 @@ def train_challenger(order: Order) -> Challenger:
     challenger = _trained(order) if order.candidate is None else _again(order, order.candidate)
     note(order.site, challenger.trained, lease=order.lease)
     reached("retrain.trained")
+    forget_study(order.site, order.intent)
     if challenger.trained.leaks:
         raise RetrainOverError(challenger.trained)
     return challenger

@@ -19,6 +19,7 @@ from registry.ledger import Champion
 from storage.prediction_log import read_predictions
 from storage.snapshot import Snapshot
 from tasks.apart import apart, own, ready
+from tasks.plans import earlier_rungs
 from tasks.site import Site
 from tasks.telling import log
 from validation.durations import span
@@ -154,6 +155,7 @@ def _probed(
             since=since,
             seed=policy.seed,
             threads=policy.threads,
+            earlier=earlier_rungs(site, bundle.manifest.recipe, None),
         )
     except TrainingFailedError as error:
         log.error("%s: the probe failed: %s", site.name, error)

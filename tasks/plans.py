@@ -1,9 +1,12 @@
 """How a challenger of a pipeline is to be made, out of its definition and of what the ledger remembers."""
 
+import glob
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -65,6 +68,13 @@ def study_of(site: Site, intent: Intent) -> Place:
     """Where this intent's search keeps its trials: an attempt that was killed is gone on with."""
     url = site.settings.study_url.get_secret_value()
     return Place(where=url or str(site.settings.home.absolute() / "studies"), name=f"{site.name}-{intent.id}")
+
+
+def forget_study(site: Site, intent: Intent) -> None:
+    """Take the files away by which a killed search would go on; in a database it stays."""
+    place = study_of(site, intent)
+    for file in Path(site.settings.home.absolute(), "studies").glob(f"{glob.escape(quote(place.name, safe=''))}.*"):
+        file.unlink(missing_ok=True)
 
 
 def mark_of(pipeline: Pipeline, start: Recipe) -> str:

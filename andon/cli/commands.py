@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from andon.cli import contracts, quarantine, snapshots
-from andon.cli.bar import counting_rows
+from andon.cli.bar import counting_rows, showing_training
 from andon.cli.check import check
 from andon.cli.decide import adopt, approve, reject
 from andon.cli.diff import diff
@@ -33,7 +33,7 @@ from validation.verdict import Verdict
 
 # Outcomes by which a request was not carried out (exit code 1). A gate that rejects a challenger answers the request to
 # retrain; a governor that defers one which `monitor` found does what it is there for.
-_NOT_DONE = {"refuse", "defer", "skipped", "failed"}
+_NOT_DONE = {"refuse", "defer", "skipped", "failed", "not trained"}
 _CAN_BE_REFUSED = {"ingest", "score", "retrain"}
 _EVERYWHERE = ("--debug", "--verbose")
 
@@ -134,12 +134,14 @@ def retrain(
     *,
     why: Why = "asked for by hand",
     intent: Annotated[str | None, typer.Option("--intent", help="Answer this intent of the ledger.")] = None,
+    search: Annotated[bool, typer.Option("--search", help="Look for a better recipe, due or not.")] = False,
     as_of: AsOf = None,
     json: Json = False,
 ) -> None:
     """Train a challenger now, let the gate judge it, promote it if it is proven better."""
-    with working(f"retraining {pipeline or 'every pipeline that is due'}"):
-        verdicts = run_flow("retrain", pipeline=pipeline, intent=intent, as_of=data_time(as_of), reason=why)
+    asked = {"pipeline": pipeline, "intent": intent, "as_of": data_time(as_of), "reason": why, "search": search}
+    with showing_training(f"retraining {pipeline or 'every pipeline that is due'}"):
+        verdicts = run_flow("retrain", **asked)
     _finish("retrain", verdicts, json=json, nothing="no retrain is due; name a pipeline to retrain it now")
 
 

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from andon.cli.bar import counting_rows
-from tasks.progress import counting
-from tasks.watchers import watched
+from andon.cli.bar import counting_rows, showing_training
+from tasks.progress import counting, in_words, training_progress
+from tasks.watchers import Step, training_watched, watched
 
 
 class Terminal(io.StringIO):
@@ -40,3 +40,35 @@ def test_elsewhere_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with counting_rows("scoring trips"), counting("trips: scoring batch 7", 2_000) as count:
         count(500)
     assert capsys.readouterr() == ("", "")
+
+
+def test_on_a_terminal_training_is_told_with_its_best_loss_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    with showing_training("retraining trips"), training_progress("retraining trips") as tell:
+        tell("looking for leaks", 0.0, None, None)
+        tell("searching, 7 trials", 0.4, 0.31415, 36.0)
+    assert "retraining trips: searching, 7 trials" in terminal.getvalue()
+    assert "best 0.31415, 36 s left" in terminal.getvalue()
+
+
+def test_a_watcher_is_told_each_step_of_a_training_and_nobody_else_is() -> None:
+    told: list[Step] = []
+    with training_watched(told.append), training_progress("retraining trips") as tell:
+        tell("fitting the challenger", 0.5, None, None)
+    with training_progress("nobody watches") as tell:
+        tell("fitting the challenger", 0.5, None, None)
+    assert told == [Step(what="retraining trips", doing="fitting the challenger", share=0.5, best=None, left=None)]
+
+
+def test_elsewhere_training_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with showing_training("retraining trips"), training_progress("retraining trips") as tell:
+        tell("searching", 0.4, 0.3, 36.0)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_known_is_one_line() -> None:
+    assert in_words("fitting", None, None) == "fitting"
+    assert in_words("searching", 0.25, 3.4) == "searching, best 0.25000, 3 s left"
