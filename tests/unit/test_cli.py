@@ -310,6 +310,7 @@ def test_show_documents_every_variable(andon: Shell) -> None:
         "ANDON_SETTLE_SECONDS",
         "ANDON_LEDGER_URL",
         "ANDON_LEDGER_KEY",
+        "ANDON_STUDY_URL",
         "ANDON_MLFLOW_URI",
         "ANDON_PIPELINES",
         "ANDON_SCORE_ROWS",
