@@ -20,7 +20,7 @@ def spec(tmp_path: Path) -> Spec:
 def test_the_result_is_at_least_as_good_as_the_start_and_repeatable(spec: Spec) -> None:
     policy = Search(budget_seconds=600, budget_trials=5, rounds=20, threads=1)
     first, second = (search(spec, rides(), start=FAST, policy=policy, gap="1d") for _ in range(2))
-    assert len(first.trials) == 5
+    assert 1 < len(first.trials) <= 5  # one may be left over for lower rates, which `rounds` forbids
     assert min(first.trials) <= first.trials[0]
     assert first.recipe.rounds <= 20
     assert (first.recipe, first.trials) == (second.recipe, second.trials)
