@@ -13,7 +13,9 @@ from andon.cli.commands import app
 from andon.cli.versions import bundle_of
 from flows.ingest import ingest
 from modelling.bundle import Bundle
+from modelling.training import fit
 from tasks.reproduce import Reproduction, reproduce
+from tasks.taking import take_again
 from tests.flows.world import World, day
 from validation.errors import RefusedError
 
@@ -42,6 +44,22 @@ def test_a_champion_is_made_again_to_the_byte_though_more_has_come(world: World)
     ran = CliRunner().invoke(app, ["reproduce", "bikes", "1", "--json"])
     assert ran.exit_code == 0
     assert json.loads(ran.stdout)["outcome"] == "identical bytes"
+
+
+def test_trees_upon_the_champions_are_made_again_upon_the_champions(world: World) -> None:
+    with bundle_of(world.site, "1") as (found, _):
+        learned, made = found.manifest.learned, found.manifest.made
+        assert learned is not None
+        assert made is not None
+        snapshot = take_again(world.site, learned)
+        assert snapshot is not None
+        recipe = replace(found.manifest.recipe, way="continued", more=5, base=found.sha256)
+        model = fit(world.site.pipeline.spec, snapshot.rows, recipe, seed=3, threads=1, base=found.model)
+        newer = replace(changed(found, recipe=recipe, made=model.made), model=model)
+        assert reproduce(world.site, "2", newer).outcome == "identical bytes"
+        lost = changed(newer, recipe=replace(recipe, base="0" * 64))
+        with pytest.raises(RefusedError, match="it goes on with the trees of the bundle 000000000000, which never was"):
+            reproduce(world.site, "2", lost)
 
 
 def test_another_seed_or_library_is_told(world: World) -> None:
