@@ -18,7 +18,11 @@ Marks = NDArray[np.bool_]
 
 BINS = 128
 STRETCHES = 40
-_DRAW = 8  # of which stretches teach
+_DRAW = 8  # of which stretches teach, and of pairs
+PAIRS, MIN_LINE_ROWS = 2_000, 100
+SLOPES_APART = 0.02  # of the median slope: a copy's pairs are mostly nearer
+LINE_WIDTH = 1e-3  # of the target's spread: what rounding may leave of a copy
+MODE_SHARE = 0.3  # of one value of the target: many columns are 0 where it is
 MIN_CLASS_ROWS = 5  # of a class, in each half: five rows of chance are above 99 % of the others once in 10^10
 
 
@@ -136,6 +140,36 @@ def likeness(column: Floats, target: Floats) -> float:
     x, y = column[known] - column[known].mean(), target[known] - target[known].mean()
     scale = _product(x, x) * _product(y, y)
     return _product(x, y) ** 2 / scale if scale > 0 else float("nan")
+
+
+def on_one_line(column: Floats, target: Floats) -> float:
+    """The share of rows in which the target is the column, scaled and shifted: 1 for a copy, near 0 for a good input.
+
+    Of the rows in which both are known; without those of the target's most frequent value where it is that of many. The
+    line is the median of pairs' slopes (Theil and Sen), so that some rows of another kind do not bend it. nan with too
+    few rows, or without a slope.
+    """
+    if column.size < MIN_LINE_ROWS:
+        return float("nan")
+    mode = _mode(target[np.random.default_rng(_DRAW).integers(0, target.size, PAIRS)])
+    kept = np.flatnonzero(np.isfinite(column) & (target != mode))
+    if kept.size < MIN_LINE_ROWS:
+        return float("nan")
+    one, other = kept[np.random.default_rng(_DRAW).integers(0, kept.size, (2, PAIRS))]
+    run, rise = column[one] - column[other], target[one] - target[other]
+    slopes = rise[run != 0] / run[run != 0]
+    slope = float(np.median(slopes)) if slopes.size >= MIN_LINE_ROWS else 0.0
+    if slope == 0 or (np.abs(slopes / slope - 1) < SLOPES_APART).mean() < 0.5:  # quick: most columns end here
+        return float("nan") if slope == 0 else 0.0
+    left = target[kept] - slope * column[kept]
+    low, high = np.quantile(target[kept], (0.05, 0.95))
+    return float((np.abs(left - np.median(left)) <= LINE_WIDTH * (high - low)).mean())
+
+
+def _mode(values: Floats) -> float:
+    """The most frequent value, if it is that of many; else nan."""
+    distinct, counts = np.unique(values, return_counts=True)
+    return float(distinct[counts.argmax()]) if counts.max() > MODE_SHARE * counts.sum() else float("nan")
 
 
 def made_of(columns: Floats, target: Floats, *, enough: float, most: int) -> tuple[list[int], float]:

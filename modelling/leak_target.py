@@ -15,14 +15,15 @@ from modelling.leak_scores import (
     learners,
     likeness,
     numbers,
+    on_one_line,
     purity,
     ranked,
     separation,
 )
 from modelling.spec import Spec
 
-COPY_PURITY = 0.99  # of the target's classes under other names; some labels are corrected later
-COPY_LIKENESS = 1 - 1e-6  # squared correlation: what rounding leaves of a scaled copy
+COPY_PURITY = 0.95  # of the target's classes under other names; some labels are corrected later
+COPY_SHARE = 0.9  # of the rows, that are a scaled number's copies; some are not filled in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,7 +63,7 @@ class Target:
         here = np.arange(bins.size - ahead)
         here = here[self.stretch[here] == self.stretch[here + ahead]]
         if not self.classes:
-            return likeness(numbers(column)[here], self.labels[here + ahead]) if is_number(column) else float("nan")
+            return on_one_line(numbers(column)[here], self.labels[here + ahead]) if is_number(column) else float("nan")
         if not here.size or int(bins.max(initial=0)) > 2 * self.classes:
             return float("nan")
         return purity(bins[here], self.codes[here + ahead], self.classes)
@@ -70,7 +71,7 @@ class Target:
     @property
     def copies(self) -> float:
         """From where on `same_as` is a copy."""
-        return COPY_PURITY if self.classes else COPY_LIKENESS
+        return COPY_PURITY if self.classes else COPY_SHARE
 
 
 def is_number(column: pl.Series) -> bool:

@@ -103,8 +103,7 @@ def _copy(column: pl.Series, bins: Codes, target: Target) -> Leak | None:
     score = target.same_as(column, bins)
     if not score >= target.copies or not _beats(score, target.usual[0]):
         return None
-    how = "agreement" if target.classes else "squared correlation"
-    sentence = f"input {column.name!r} is a copy of the target ({how} {score:.6g} on {bins.size:,} rows)"
+    sentence = f"input {column.name!r} is a copy of the target (agreement {score:.4g} on {bins.size:,} rows)"
     return Leak(column=column.name, kind="copy", score=score, sentence=with_remedy(sentence, column.name))
 
 

@@ -17,6 +17,7 @@ from modelling.leak_scores import (
     learners,
     likeness,
     made_of,
+    on_one_line,
     purity,
     sample_rows,
     separation,
@@ -83,10 +84,23 @@ def test_a_copy_of_a_class_is_found_under_other_names_and_with_a_few_corrections
 
 def test_a_copy_of_a_number_is_found_scaled_shifted_rounded_and_with_gaps() -> None:
     frame = problem("regression").with_columns(
-        fahrenheit=(pl.col("y") * 1.8 + 32).round(4),
+        fahrenheit=(pl.col("y") * 1.8 + 32).round(3),
         negative=pl.when(pl.col("noise") > 0).then(-pl.col("y").cast(pl.Float32)),
+        mostly=pl.when(pl.col("noise") < 1.5).then("y").otherwise(7.0),
     )
-    assert found(frame, "regression") == [("copy", "fahrenheit"), ("copy", "negative")]
+    assert found(frame, "regression") == [("copy", "fahrenheit"), ("copy", "negative"), ("copy", "mostly")]
+
+
+def test_a_column_that_is_zero_where_the_target_mostly_is_is_no_copy_for_that() -> None:
+    """Sales are nought on most days, and so is the rain; where they are not, it says little."""
+    random = np.random.default_rng(8)
+    sold = np.where(random.random(ROWS) < 0.6, 0.0, random.gamma(2, 10, ROWS))
+    rain = np.where((sold == 0) & (random.random(ROWS) < 0.9), 0.0, random.gamma(2, 10, ROWS))
+    frame = problem("regression").with_columns(y=pl.Series(sold), rain=pl.Series(rain))
+    assert found(frame, "regression") == []
+    assert found(frame.with_columns(told=pl.when(pl.col("y") > 0).then(pl.col("y") * 2)), "regression") == [
+        ("copy", "told")
+    ]
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
@@ -263,6 +277,9 @@ def test_explained_is_the_share_of_the_variance_between_the_bins() -> None:
 def test_likeness_knows_no_scale_and_purity_no_names(scale: float, shift: float, seed: int) -> None:
     values = np.random.default_rng(seed).normal(size=50)
     assert likeness(values * scale + shift, values) == pytest.approx(1)
+    longer = np.random.default_rng(seed).normal(size=200)
+    assert on_one_line(longer * scale + shift, longer) == 1
+    assert on_one_line(longer, np.random.default_rng(seed + 100).normal(size=200)) < 0.1
     classes = np.random.default_rng(seed).integers(0, 3, 50)
     assert purity(np.array([7, 2, 5])[classes], classes, 3) == 1
     assert purity(np.zeros(50, np.int64), classes, 3) == pytest.approx(0, abs=1e-12)
