@@ -24,13 +24,14 @@ Array = NDArray[np.float64]
 
 Grow = Callable[[pl.DataFrame], Callable[[pl.DataFrame], Array]]  # rows -> what predicts rows, `Model.predict`
 
-# Halves by turns, not the newer rows asked of trees of the older ones: such a table takes a tide, which the model will
-# have learned, for an error of the scores (flights, six cuts of the year: 0.489 in place of 0.481, without any 0.480;
-# where nothing moves, 0.394 by both, without 0.407).
+# By turns, not the newer rows asked of trees of the older ones: such a table takes a tide, which the model will have
+# learned, for an error of the scores. On flights it lost by it: benchmarks/calibration.py.
 BLOCKS = 40
+# In how many parts: each is asked of trees of the others. Trees of half of few rows are other trees than those of all.
+PARTS = ((50_000, 2), (0, 5))
 MIN_OF_KIND = 50  # rows of a class, and of the others; with fewer, chance would spoil more than the table mends
 MOST_BINS = 256
-ROWS_IN_BIN = 50
+ROWS_IN_BIN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,19 +106,22 @@ def fit_calibration(predictions: Array, labels: Array, weights: Array | None = N
 def unseen_calibration(spec: Spec, frame: pl.DataFrame, grow: Grow) -> Calibration | None:
     """What `Training.calibration` asks for, of the model that is going to be fitted on all of `frame`; None without.
 
-    `grow` fits in the same way, but without a calibration. The rows are halved by turns, block of time by block of
-    time, and each half is asked of trees of the other: it costs about a fit. None as well where a half holds less than
-    two classes, or no class has MIN_OF_KIND rows.
+    `grow` fits in the same way, but without a calibration. The rows are divided by turns, block of time by block of
+    time, into two parts (five where they are few), and each part is asked of trees of the others: of two parts it costs
+    about a fit, of five about four. None as well where such trees would have less than two classes to learn from, or no
+    class has MIN_OF_KIND rows.
     """
     if spec.training.calibration == "none" or not frame.height:
         return None
     classes, labels = classes_of(spec.task, frame[spec.target]), frame[spec.target]
-    odd = (_blocks(frame[spec.time]) % 2 == 1).to_numpy()
+    parts = next(parts for rows, parts in PARTS if frame.height >= rows)
+    part = (_blocks(frame[spec.time]) % parts).to_numpy()
     found = np.zeros((frame.height, len(classes)) if classes else frame.height)
-    for own in (odd, ~odd):
+    asked = [part == number for number in np.unique(part)]
+    if min(labels.filter(~own).n_unique() for own in asked) < 2:
+        return None
+    for own in asked:
         rest = frame.filter(~own)
-        if rest[spec.target].n_unique() < 2:
-            return None
         known = [classes.index(level) for level in classes_of(spec.task, rest[spec.target])]
         told = grow(rest)(frame.filter(own))
         found[np.ix_(own, np.array(known)) if classes else own] = told  # 0: of a class that these trees do not know
@@ -138,7 +142,7 @@ def _table(scores: Array, yes: NDArray[np.bool_], weights: Array) -> Table | Non
     kinds = np.count_nonzero(yes), np.count_nonzero(~yes)
     if min(kinds) < MIN_OF_KIND or not np.isfinite(scores).all():
         return None
-    bins = min(MOST_BINS, len(scores) // ROWS_IN_BIN)
+    bins = max(1, min(MOST_BINS, len(scores) // ROWS_IN_BIN))
     edges = np.unique(np.quantile(scores, np.arange(1, bins) / bins, method="inverted_cdf"))
     held = np.searchsorted(edges, scores, side="right")
     rows, came, said = _sums(held, weights, weights * yes, weights * scores)

@@ -126,12 +126,17 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     return replace(made, training=Training(calibration="isotonic"))
 
 
-def test_the_table_is_made_of_all_rows_each_asked_of_trees_of_the_other_half(spec: Spec) -> None:
-    rows, halves = rides(1_000), []
+@pytest.mark.parametrize("parts", [2, 5])
+def test_the_table_is_made_of_all_rows_each_asked_of_trees_of_the_others(
+    spec: Spec, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many rows there are two parts: the boundary is lowered for it."""
+    monkeypatch.setattr("modelling.calibration.PARTS", ((1_000 if parts == 2 else 1_001, 2), (0, 5)))
+    rows, seen = rides(1_000), []
 
     def grow(rest: pl.DataFrame) -> Predict:
         def predict(asked: pl.DataFrame) -> Array:
-            halves.append((rest["ride"].to_list(), asked["ride"].to_list()))
+            seen.append((rest["ride"].to_list(), asked["ride"].to_list()))
             return np.where(asked["late"], 0.8, 0.2)
 
         return predict
@@ -139,10 +144,10 @@ def test_the_table_is_made_of_all_rows_each_asked_of_trees_of_the_other_half(spe
     found = unseen_calibration(spec, rows, grow)
     assert found is not None
     assert found.rows == 1_000
-    (first, second), (third, fourth) = halves
-    assert (first, second) == (fourth, third)
-    assert sorted(first + second) == list(range(1_000))
-    assert first[:30] == [*range(25), *range(50, 55)]
+    assert len(seen) == parts
+    assert all(sorted(rest + asked) == list(range(1_000)) for rest, asked in seen)
+    assert sorted(row for _, asked in seen for row in asked) == list(range(1_000))
+    assert seen[0][1][:30] == [*range(25), *range(parts * 25, parts * 25 + 5)]
     assert found.many(np.array([0.8]))[0] > 0.95
 
 
@@ -170,11 +175,11 @@ def test_a_class_that_one_half_lacks_is_given_nothing_there_and_keeps_its_scores
 
     found = unseen_calibration(replace(spec, task="multiclass"), rows, grow)
     assert found is not None
-    assert sorted(widths) == [3, 4]
+    assert sorted(widths) == [3, 4, 4, 4, 4]
     assert [table is None for table in found.tables] == [True, False, False, False]
 
 
-def test_none_is_made_unasked_of_no_rows_or_where_a_half_holds_one_class(spec: Spec) -> None:
+def test_none_is_made_unasked_of_no_rows_or_where_some_rows_hold_one_class(spec: Spec) -> None:
     def never(rest: pl.DataFrame) -> Predict:
         raise AssertionError(f"nothing should be fitted on {rest.height} rows")
 
