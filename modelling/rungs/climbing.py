@@ -53,8 +53,8 @@ class Climber:
     base: Base | None
     seed: int
     threads: int
-    most: tuple[int, int] | None
-    is_hasty: bool
+    most: tuple[int, int] | None = None
+    is_hasty: bool = False
 
     def step(self, fold: Fold, rungs: Sequence[Rung], *, choice: Rung, tell: Tell) -> Step:
         """Try those of `rungs` that can be before this window; ask `choice` about it, or plain rows where it cannot."""

@@ -6,6 +6,7 @@ made it. Which rows a model learns from matters more than its parameters (benchm
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -14,8 +15,8 @@ import polars as pl
 from modelling.prepared import prepare
 from modelling.recipes import Recipe
 from modelling.rungs.choosing import Tried, choose
-from modelling.rungs.climbing import Climber, days_of, fit_cost
-from modelling.rungs.evidence import Asked, Scored, together
+from modelling.rungs.climbing import Climber, Step, days_of, fit_cost
+from modelling.rungs.evidence import Scored, together
 from modelling.rungs.found import CHAMPION, Ladder
 from modelling.rungs.rungs import HASTY_ROUNDS, PLAIN, QUICK_ROUNDS, Base, Rung, all_rungs, like, quickened
 from modelling.spec import Spec
@@ -59,39 +60,58 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     days, (prepared, rows) = days_of(frame, time=spec.time), prepare(spec, frame)
     base = base if base and _is_askable(base, frame, prepared) else None
     rungs = all_rungs(recipe, base=base, monotone=bool(spec.training.monotone))
-    reference = like(recipe, rungs, days=days)
-    quick = quickened(recipe, rounds=QUICK_ROUNDS)
-    hasty = max(HASTY_ROUNDS, HASTY_ROUNDS * MOST_ROWS // max(1, frame.height))
-    known = quickened(quick, rounds=hasty) if purpose == "choice" else quick
+    reference, quick = like(recipe, rungs, days=days), quickened(recipe, rounds=QUICK_ROUNDS)
     climber = Climber(
-        asks=spec,
-        frame=frame,
-        spec=prepared,
-        rows=rows,
-        known=known,
-        base=base,
-        seed=seed,
-        threads=threads,
-        most=(MOST_ROWS, MOST_JUDGES) if purpose == "choice" else None,
-        is_hasty=known != quick,
+        asks=spec, frame=frame, spec=prepared, rows=rows, known=quick, base=base, seed=seed, threads=threads
     )
+    if purpose == "choice":
+        climber = _hastened(climber)
+    steps, choices = list[Step](), Choices(rungs=rungs, reference=reference, tried=list(earlier))
     plans = _plans(folds, rungs, earlier, purpose=purpose)
-    tried, asked, cost = list(earlier), list[Asked](), 0.0
     for number, (fold, some) in enumerate(plans):
-        choice = _choice([item for item in tried if item.stop <= fold.start], rungs, reference)
-        step = climber.step(fold, some or [choice], choice=choice, tell=_tell(progress, fold, number, len(plans)))
-        tried += [item for item in step.tried if some or item.rung == CHAMPION]
-        asked += [step.asked] if purpose == "evidence" else []
-        cost += step.cost
-    chosen = _choice(tried, rungs, reference)
+        choice, tell = choices.before(fold.start), _tell(progress, fold, number, len(plans))
+        steps.append(climber.step(fold, some or [choice], choice=choice, tell=tell))
+        choices.tried += [item for item in steps[-1].tried if some or item.rung == CHAMPION]
+    chosen, asked = choices.before(None), [step.asked for step in steps] if purpose == "evidence" else []
+    since = folds[0].start if folds else _NEVER
     return Ladder(
-        tried=tuple(tried),
-        cost=cost / max(1.0, fit_cost(PLAIN, frame.height, quick)),
-        evidence=together(spec, asked, nothing=frame, since=folds[0].start if folds else _NEVER),
+        tried=tuple(choices.tried),
+        cost=sum(step.cost for step in steps) / max(1.0, fit_cost(PLAIN, frame.height, quick)),
+        evidence=together(spec, asked, nothing=frame, since=since),
         chosen=chosen,
         recipe=chosen.recipe(quick, days=days),
         reference=reference,
         days=days,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Choices:
+    """What has been tried so far, and the rung that it speaks for."""
+
+    rungs: tuple[Rung, ...]
+    reference: Rung
+    tried: list[Tried]
+
+    def before(self, moment: datetime | None) -> Rung:
+        """By the windows that had ended by then; None: by all."""
+        known = [item for item in self.tried if moment is None or item.stop <= moment]
+        name = choose(known, [rung.name for rung in self.rungs], reference=self.reference.name)
+        return next(rung for rung in self.rungs if rung.name == name)
+
+
+def _hastened(climber: Climber) -> Climber:
+    """What tells the rungs apart for less: fewer trees and rows, where there are many, and no calibration, which costs
+    another fit and serves all rungs alike.
+    """
+    rounds = max(HASTY_ROUNDS, HASTY_ROUNDS * MOST_ROWS // max(1, climber.frame.height))
+    known, training = quickened(climber.known, rounds=rounds), replace(climber.spec.training, calibration="none")
+    return replace(
+        climber,
+        spec=replace(climber.spec, training=training),
+        known=known,
+        most=(MOST_ROWS, MOST_JUDGES),
+        is_hasty=known != climber.known,
     )
 
 
@@ -111,11 +131,6 @@ def _plans(
 def _is_of(item: Tried, fold: Fold) -> bool:
     """Whether the window is the fold's, but for less than half of it: the newest row is not always at the same hour."""
     return min(item.stop, fold.stop) - max(item.start, fold.start) > (fold.stop - fold.start) / 2
-
-
-def _choice(tried: Sequence[Tried], rungs: tuple[Rung, ...], reference: Rung) -> Rung:
-    name = choose(tried, [rung.name for rung in rungs], reference=reference.name)
-    return next(rung for rung in rungs if rung.name == name)
 
 
 def _is_askable(base: Base, frame: pl.DataFrame, prepared: Spec) -> bool:

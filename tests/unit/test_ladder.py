@@ -192,6 +192,15 @@ def test_where_inputs_are_constrained_no_leaf_is_refitted(spec: Spec) -> None:
     assert "1/8 refitted" not in tried
 
 
+def test_a_choice_is_made_without_a_calibration_and_evidence_with_it(spec: Spec) -> None:
+    frame = rides(48 * 60)
+    corrected = replace(spec, training=Training(calibration="isotonic"))
+    assert climbed(corrected, frame).tried == climbed(spec, frame).tried
+    found = climbed(corrected, frame, purpose="evidence", folds=folds_of(frame, windows=1))
+    assert found.evidence.newest is not None
+    assert found.evidence.newest.calibration is not None
+
+
 def test_progress_is_told_before_each_fit(spec: Spec) -> None:
     frame, told = turned(), list[tuple[Any, ...]]()
     climbed(spec, frame, progress=lambda *args: told.append(args))
