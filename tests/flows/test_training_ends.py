@@ -37,7 +37,7 @@ def answer(*, as_of: datetime, intent: str | None = None, search: bool = False) 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (TIGHT, "allow more, Training(memory_mb=...)"),
+        pytest.param(TIGHT, "allow more, Training(memory_mb=...)", marks=pytest.mark.slow),
         (HASTY, 'training failed: it was not done within 0.05 s and was ended; allow more, Training(deadline="2h")'),
     ],
     ids=["memory", "deadline"],
@@ -78,6 +78,7 @@ def test_inputs_that_know_the_target_end_the_retrain_with_the_remedy(world: Worl
     assert len(world.told("gate")) == 1
 
 
+@pytest.mark.slow
 def test_a_search_runs_when_it_is_asked_for_and_leaves_no_files(world: World) -> None:
     easy = POLICIES.replace("min_gain=0.01", "min_gain=0.0")  # whatever a rung gains is enough: no search is needed
     world.define(easy)
@@ -108,6 +109,7 @@ def test_a_probe_that_cannot_be_trained_is_told_and_the_windows_are_judged_all_t
     assert performance.reasons[-1].startswith("the probe could not be trained: it was not done within 0.05 s")
 
 
+@pytest.mark.slow
 def test_whoever_hands_work_to_the_training_process_does_without_lightgbm() -> None:
     """It costs two seconds of CPU, and a process that never loads it cannot crash in it."""
     told = "import flows.retrain, flows.monitor, sys; sys.exit('lightgbm' in sys.modules or 'optuna' in sys.modules)"

@@ -72,8 +72,7 @@ def test_frames_values_and_models_come_back_as_they_went(spec: Spec) -> None:
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (signal.SIGABRT, "its process was ended by SIGABRT: nothing was said; look into the inputs"),
-        (signal.SIGSEGV, "its process was ended by SIGSEGV"),
+        (signal.SIGSEGV, "its process was ended by SIGSEGV: nothing was said; look into the inputs"),
         (signal.SIGKILL, r"its process was killed \(SIGKILL\): the machine had no memory left, .*; free memory"),
     ],
 )
@@ -93,6 +92,7 @@ def test_asking_for_more_memory_than_allowed_is_an_error_with_the_limit(fill: Ca
         isolated(fill, limits=TIGHT)
 
 
+@pytest.mark.slow
 def test_native_code_that_does_not_look_whether_it_got_its_memory_is_told_with_the_limit() -> None:
     """LightGBM ends with std::bad_alloc or, in a thread of OpenMP's, by SIGSEGV."""
     with pytest.raises(TrainingFailedError, match=r"400 MB.*allow more, Training\(memory_mb"):
@@ -106,6 +106,9 @@ def test_within_the_limit_a_model_is_the_one_that_is_fitted_here(spec: Spec) -> 
     ready, rows = prepare(spec, rides(500))
     found = isolated(fit, ready, rows, FAST, seed=1, threads=1, limits=TIGHT)
     assert found.text == fit(spec, rides(500), FAST, seed=1, threads=1).text
+
+
+def test_lightgbm_is_loaded_without_what_it_does_not_need() -> None:
     assert isolated(jobs.loaded, limits=PLENTY) == set()
 
 
@@ -148,9 +151,9 @@ def test_progress_is_repeated_in_order_and_one_that_raises_ends_the_process() ->
 
 
 def test_several_at_once_in_threads_have_processes_of_their_own() -> None:
-    with ThreadPoolExecutor(3) as pool:
-        pids = list(pool.map(lambda _: isolated(os.getpid, limits=PLENTY), range(3)))
-    assert len({*pids, os.getpid()}) == 4
+    with ThreadPoolExecutor(2) as pool:
+        pids = list(pool.map(lambda _: isolated(os.getpid, limits=PLENTY), range(2)))
+    assert len({*pids, os.getpid()}) == 3
 
 
 def test_a_parent_that_is_killed_leaves_neither_process_nor_rows_behind(tmp_path: Path) -> None:
