@@ -3,12 +3,16 @@
 from dataclasses import replace
 
 import polars as pl
+import pytest
 
+from andon import Training
 from flows.ingest import ingest
+from flows.retrain import retrain
 from flows.score import score
-from tasks.champions import incumbent
+from tasks.champions import Incumbent, incumbent
 from tasks.early_leaks import leaks_since_scored
 from tests.flows.world import POLICIES, World, day
+from validation.errors import RefusedError
 
 
 def corrected(world: World, number: int) -> pl.DataFrame:
@@ -20,6 +24,15 @@ def corrected(world: World, number: int) -> pl.DataFrame:
     return rows.with_columns(windspeed=winds)
 
 
+def without(champion: Incumbent, column: str) -> Incumbent:
+    """The champion as if its contract had not had this column."""
+    assert champion.bundle is not None
+    model = champion.bundle.model
+    schema = {name: dtype for name, dtype in model.spec.raw_schema.items() if name != column}
+    older = replace(model, spec=replace(model.spec, raw_schema=schema))
+    return replace(champion, bundle=replace(champion.bundle, model=older))
+
+
 def test_what_is_corrected_after_the_outcome_is_found_by_what_was_scored(world: World) -> None:
     world.define(POLICIES + 'source=replace(BIKES.source, on_repeat="last", max_age="60d"),')
     world.land(6, 7, 8)
@@ -29,6 +42,11 @@ def test_what_is_corrected_after_the_outcome_is_found_by_what_was_scored(world: 
     pipeline, champion = site.pipeline, incumbent(site)
     assert champion is not None
     assert leaks_since_scored(site, pipeline.snapshot(day(2, 26)), champion) == ()
+
+    # Nor is a column a leak with which this champion was never asked: the log's null is no value that it once had.
+    telling = pipeline.snapshot(day(2, 26)).with_columns(temp=pl.col("rentals").rank() / 2_000)
+    assert "temp" in {leak.column for leak in leaks_since_scored(site, telling, champion)}
+    assert leaks_since_scored(site, telling, without(champion, "temp")) == ()
 
     for number in (5, 6, 7):
         world.put("bikes", f"{number}-corrected.parquet", corrected(world, number))
@@ -42,18 +60,26 @@ def test_what_is_corrected_after_the_outcome_is_found_by_what_was_scored(world: 
     assert leaks_since_scored(site, rows.clear(), champion) == ()
 
 
-def test_a_column_that_the_champion_was_never_asked_with_has_learned_nothing(world: World) -> None:
-    """The log holds null for it, which is no value that it once had."""
-    world.land(6, 7, 8)
-    ingest("bikes", as_of=day(2, 26))
-    score("bikes", as_of=day(2, 26))
-    champion = incumbent(world.site)
-    assert champion is not None
-    assert champion.bundle is not None
-    known = champion.bundle
-    schema = {name: dtype for name, dtype in known.raw_schema.items() if name != "temp"}
-    older = replace(known, model=replace(known.model, spec=replace(known.model.spec, raw_schema=schema)))
-    rows = world.site.pipeline.snapshot(day(2, 26))
-    telling = rows.with_columns(temp=pl.col("rentals").rank() / rows.height)
-    assert "temp" in {leak.column for leak in leaks_since_scored(world.site, telling, champion)}
-    assert leaks_since_scored(world.site, telling, replace(champion, bundle=older)) == ()
+def test_a_leak_ends_a_retrain_with_what_to_do_and_a_trusted_input_does_not(world: World) -> None:
+    """The winds of all weeks are delivered anew, and say what was rented."""
+    changed = POLICIES + 'source=replace(BIKES.source, on_repeat="last", max_age="60d"),'
+    world.define(changed)
+    world.land(6)
+    for number in range(6):
+        rented = pl.read_parquet(world.weeks[number + 1].labels or "").select("ts", "rentals")
+        told = world.rows(number).join(rented, on="ts").with_columns(windspeed=pl.col("rentals") / 1_000)
+        world.put("bikes", f"{number}-corrected.parquet", told.drop("rentals"))
+    ingest("bikes", as_of=day(2, 7))
+    retrain("bikes", as_of=day(2, 7))
+    trained = world.ledger.verdicts("bikes", kind="training")[-1]
+    assert trained.outcome == "not trained"
+    assert "input 'windspeed' is a copy of the target (agreement 0.9" in trained.reasons[0]
+    assert "drop it in features, or, if it is honest, say Training(trusted=('windspeed',))" in trained.reasons[0]
+    assert world.champion() == "1"
+    pipeline = world.site.pipeline
+    rows = pipeline.snapshot(day(2, 7))
+    with pytest.raises(RefusedError, match="input 'windspeed' is a copy of the target"):
+        pipeline.fit(rows)
+
+    trusting = replace(pipeline, training=Training(trusted=("windspeed", "discomfort")))
+    assert trusting.fit(rows, search="never").trained_until < day(2, 7)
