@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     result = {
         "gain_kept_vs_best": min(told["gain_kept_vs_best"] for told in found.values()),
         "cost_vs_full_tune": max(told["cost_vs_full_tune"] for told in found.values()),
+        "cost_vs_full_tune_of_all": sum(told["strategies"][OURS]["cpu_s"] * told["cycles"] for told in found.values())
+        / sum(told["strategies"][TUNED]["cpu_s"] * told["cycles"] for told in found.values()),
         "search_budget_s": policy.budget_seconds,
         "seed": args.seed,
         **found,
