@@ -161,9 +161,13 @@ def nobody(_doing: str, _share: float, _best: float | None, _left: float | None)
 
 
 def _rungs(plan: Plan, train: pl.DataFrame, tell: Progress) -> Ladder:
+    """NOTE: an older ladder may know later windows, where a retrain is repeated as of an earlier time: of the holdout
+    nothing may be known.
+    """
     from modelling.rungs.ladder import ladder
-    from modelling.splits import rolling
+    from modelling.splits import just_after, rolling
 
+    end = just_after(train, time=plan.spec.time)
     return ladder(
         plan.spec,
         train,
@@ -172,7 +176,7 @@ def _rungs(plan: Plan, train: pl.DataFrame, tell: Progress) -> Ladder:
         seed=plan.search.seed,
         threads=plan.search.threads,
         base=_base(plan),
-        earlier=plan.earlier,
+        earlier=tuple(item for item in plan.earlier if end and item.stop <= end),
         progress=tell,
     )
 

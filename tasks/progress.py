@@ -9,6 +9,7 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext
 
+from tasks.telling import log
 from tasks.watchers import Step, tell_training, tell_watcher
 
 # What is being done, how much of it (0 to 1), the best loss so far, and the seconds left, where these are known.
@@ -28,16 +29,25 @@ def training_progress(what: str) -> Iterator[Report]:
         done = min(100.0 * share, 100.0)
         if FlowRunContext.get() is None or time.monotonic() - began < _PATIENCE:
             return
-        if artifact is None:
-            artifact = cast("UUID", create_progress_artifact(progress=done, description=what))
-        elif doing == last and done < shown + _STEP:
+        if artifact is not None and doing == last and done < shown + _STEP:
             return
         shown, last = done, doing
-        update_progress_artifact(artifact, progress=done, description=f"{what}: {in_words(doing, best, left)}")
+        artifact = _show(artifact, done, f"{what}: {in_words(doing, best, left)}")
 
     yield report
     if artifact is not None:
-        update_progress_artifact(artifact, progress=100.0)
+        _show(artifact, 100.0, f"{what}: done")
+
+
+def _show(artifact: UUID | None, done: float, words: str) -> UUID | None:
+    """Make or change the artefact. A Prefect that does not answer costs the picture, not the training."""
+    try:
+        if artifact is None:
+            return cast("UUID", create_progress_artifact(progress=done, description=words))
+        update_progress_artifact(artifact, progress=done, description=words)
+    except Exception as error:  # noqa: BLE001 - whatever its client raises
+        log.warning("no progress is shown: %s: %s", type(error).__name__, error)
+    return artifact
 
 
 def in_words(doing: str, best: float | None, left: float | None) -> str:
