@@ -20,7 +20,7 @@ from modelling.rungs.evidence import Scored, together
 from modelling.rungs.found import CHAMPION, Ladder
 from modelling.rungs.rungs import HASTY_ROUNDS, PLAIN, QUICK_ROUNDS, Base, Rung, all_rungs, like, quickened
 from modelling.spec import Spec
-from modelling.splits import Fold
+from modelling.splits import Fold, just_after
 from validation.errors import ContractError, DefinitionError
 
 __all__ = ["CHAMPION", "Base", "Ladder", "Rung", "Scored", "Tried", "ladder"]
@@ -48,7 +48,8 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     progress: Progress | None = None,
 ) -> Ladder:
     """Try the rungs of the champion's `recipe` on the `folds` (of `splits.rolling`) of `frame`, mature labelled rows in
-    order of time. `earlier`: what older ladders found, so that the folds which they know are not fitted again.
+    order of time. `earlier`: what older ladders found, so that the folds which they know are not fitted again; windows
+    that reach beyond the frame, where others may judge, are left out.
 
     What is found has no more than QUICK_ROUNDS trees. "choice": what to fit next; where rows are many, fewer trees and
     thinned rows tell it. "evidence": how the choices before each fold fare on it, of all rows; of known folds
@@ -58,7 +59,8 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     Never raises for want of rows: the choice is then what is most like the recipe itself.
     """
     days, (prepared, rows) = days_of(frame, time=spec.time), prepare(spec, frame)
-    base = base if base and _is_askable(base, frame, prepared) else None
+    end, base = just_after(frame, time=spec.time), base if base and _is_askable(base, frame, prepared) else None
+    earlier = [item for item in earlier if end and item.stop <= end]
     rungs = all_rungs(recipe, base=base, monotone=bool(spec.training.monotone))
     reference, quick = like(recipe, rungs, days=days), quickened(recipe, rounds=QUICK_ROUNDS)
     climber = Climber(

@@ -125,6 +125,16 @@ def test_windows_that_an_earlier_ladder_knows_are_not_fitted_again(spec: Spec) -
     assert climbed(spec, frame, folds=folds, earlier=found.tried).cost == 0
 
 
+def test_windows_beyond_the_frame_say_nothing(spec: Spec) -> None:
+    """A holdout that begins earlier than the last one: what was found there must not choose what is judged by it."""
+    frame = turned()
+    known = climbed(spec, frame).tried
+    before = frame.filter(pl.col("at") < START + 45 * DAY)
+    assert all(item.stop > START + 45 * DAY for item in known)
+    found = climbed(spec, before, folds=(), earlier=known)
+    assert (found.recipe, found.tried) == (RECIPE, ())
+
+
 def test_of_known_windows_and_the_last_one_evidence_costs_the_choice_alone(spec: Spec) -> None:
     frame = turned()
     known = climbed(spec, frame, folds=folds_of(frame)[:2]).tried
