@@ -49,6 +49,11 @@ class Behind:
     compared: Compared
     model: Model
 
+    @property
+    def is_refit(self) -> bool:
+        """Whether other trees are registered than those that were judged; so also of a candidate of an earlier look."""
+        return self.model is not self.challenger.proven
+
 
 def card_story(
     order: Order, behind: Behind, *, verdict: GateVerdict, trained: Trained, sha256: str, measured: Metrics
@@ -65,10 +70,10 @@ def card_story(
         as_of=f"{order.as_of:%Y-%m-%d %H:%M}",
         metric=metric.words,
         by=words.by(verdict, metric=metric.words),
-        headline=words.headline(verdict, refitted=_is_refit(behind), until=behind.model.trained_until),
+        headline=words.headline(verdict, refitted=behind.is_refit, until=behind.model.trained_until),
         reasons=verdict.reasons,
         cards=words.cards(verdict, metric=words.by(verdict, metric=metric.words), trees=words.trees(behind.model)),
-        measures=_measures(behind, measured, note=words.evidence(compared, time=spec.time, refitted=_is_refit(behind))),
+        measures=_measures(behind, measured, note=words.evidence(compared, time=spec.time, refitted=behind.is_refit)),
         slices=tuple(slices(verdict, compared, task=spec.task)),
         reliability=_dots(trust),
         said=words.trust(trust, task=spec.task),
@@ -84,7 +89,7 @@ def card_story(
         facts=words.recipe(behind.model, spec.training),
         data=words.data(order, behind.model, rows=trained.rows),
         leaks=words.leaks(spec.training, looked=behind.challenger.learned is not None, again=behind.challenger.again),
-        limits=words.limits(behind.model, refitted=_is_refit(behind), evidence=compared.evidence),
+        limits=words.limits(behind.model, refitted=behind.is_refit, evidence=compared.evidence),
     )
 
 
@@ -118,10 +123,6 @@ def slices(verdict: GateVerdict, compared: Compared, *, task: str) -> Iterator[C
             bias=own.get("bias"),
             worse=item.worse,
         )
-
-
-def _is_refit(behind: Behind) -> bool:
-    return behind.model is not behind.challenger.proven and not behind.challenger.again
 
 
 def _baselines(behind: Behind) -> Iterator[tuple[str, Array]]:

@@ -28,6 +28,7 @@ _WAYS = {
 _LOOKED_FOR = (
     "copies of the target, scaled, shifted or renamed",
     "inputs that are the target of a later row, or are made of other rows",
+    "values that were filled in after the champion had scored the row",
     "inputs that alone tell the target almost perfectly",
     "inputs that together add up to the target",
     "keys that more than one row has, or that are on both sides of the split",
@@ -47,7 +48,7 @@ def headline(verdict: GateVerdict, *, refitted: bool, until: datetime) -> Headli
         if refitted
         else "Registered is the model that was judged."
     )
-    against = f"version {verdict.champion_version}" if verdict.champion_version else "the base rate"
+    against = f"version {verdict.champion_version}" if verdict.champion_is == "champion" else "the base rate"
     return Headline(
         tone=_TONES.get(verdict.outcome, "unknown"), what=_what(verdict, against), since=verdict.outcome, doing=other
     )
@@ -77,7 +78,7 @@ def cards(verdict: GateVerdict, *, metric: str, trees: int) -> tuple[Card, ...]:
         (
             _exact(verdict.champion_loss),
             "{}",
-            "the champion's, same rows" if verdict.champion_version else "base rate's",
+            "the champion's, same rows" if verdict.champion_is == "champion" else "the base rate's, same rows",
         ),
         (verdict.gain_share, "{:+.2%}", "gain, as a share of that loss"),
         (verdict.rows, "{:,}", f"rows of evidence, {verdict.blocks:,} blocks of time"),

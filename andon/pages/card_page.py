@@ -157,7 +157,7 @@ def _trials(trials: Sequence[float], metric: str) -> str:
         so_far = min(so_far, loss) if isfinite(loss) else so_far
         best.append(so_far if isfinite(so_far) else None)
     high = sum(not loss <= most for loss in trials)
-    outside = f", without {high:,} that are far worse" if high else ""
+    outside = f", without {high:,} that were given up or are far worse" if high else ""
     series = [
         Line(name=f"trial{outside}", colour=_TRIAL, values=[x if x <= most else None for x in trials], dots=True),
         Line(name="best so far", colour=_LATER, values=[x if x is not None and x <= most else None for x in best]),

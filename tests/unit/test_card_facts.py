@@ -106,6 +106,14 @@ def test_without_a_linear_model_the_constant_is_there_all_the_same(made: Behind)
     assert set(evidence_metrics(elsewhere)) == {"challenger", "champion"}, "baselines know the holdout's rows alone"
 
 
+def test_a_candidate_of_an_earlier_look_may_be_refitted_too(made: Behind) -> None:
+    """The trees that were judged have not seen the evidence, those that are registered have: the card says which."""
+    again = replace(made, challenger=replace(made.challenger, again=True))
+    assert (made.is_refit, again.is_refit) == (False, False)
+    other = replace(again, model=replace(made.model, recipe=replace(FAST, rounds=20)))
+    assert other.is_refit
+
+
 def test_a_champion_of_other_classes_has_no_metrics(tmp_path: Path) -> None:
     """Its probabilities stand in another order."""
     made = behind(tmp_path, task="multiclass")
@@ -137,10 +145,11 @@ def test_the_losses_of_all_slices_are_those_of_all_rows(made: Behind, verdict: G
         ({"outcome": "reject", "gain_share": -0.02}, "alarm", "It loses another 2.0% of the loss of version 3"),
         ({"outcome": "expired", "gain_share": 0.0}, "notice", "neither proven nor refuted"),
         (
-            {"outcome": "promote", "gain_share": 0.1, "champion_version": "", "by": "auc"},
+            {"outcome": "promote", "gain_share": 0.1, "champion_is": "base rate", "by": "auc"},
             "quiet",
             "1 - AUC of the base",
         ),
+        ({"outcome": "need evidence", "gain_share": 0.3, "champion_is": "unable"}, "notice", "of the loss of the base"),
         ({"outcome": "need evidence", "gain_share": None, "reasons": ("too few rows",)}, "notice", "Too few rows."),
     ],
 )

@@ -99,7 +99,7 @@ def test_the_verdict_comes_first_and_everything_that_is_known_is_told() -> None:
         "0.7991",
         "area under the ROC curve, higher is better",
         "and 2 more, which move it less",
-        "2 that are far worse",
+        "2 that were given up or are far worse",
         "in log-odds",
     ):
         assert text in page
