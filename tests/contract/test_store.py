@@ -363,6 +363,12 @@ def test_a_search_is_one_run_whose_steps_are_its_trials(mlflow_uri: str, tmp_pat
     parents = [client.get_model_version("studied", number).run_id for number in ("1", version)]
     assert [run.data.tags["mlflow.parentRunId"] for run in (found, second)] == parents
 
+    client.update_run(found.info.run_id, status="RUNNING")
+    versions = [str(number) for number in range(1, int(version) + 1)]
+    (told,) = store.abandoned("studied", judged=versions)
+    assert told.startswith("the run 'search: intent-1' of 'studied' says that it is running, but its process is dead")
+    assert client.get_run(found.info.run_id).info.status == "KILLED"
+
 
 def inputs_of(client: "MlflowClient", pipeline: str, version: str) -> "list[DatasetInput]":
     run = client.get_run(client.get_model_version(pipeline, version).run_id or "")
