@@ -83,9 +83,11 @@ PLAIN = Rung()
 def all_rungs(known: Recipe, *, base: Base | None, monotone: bool) -> tuple[Rung, ...]:
     """Those that may be tried with the champion's recipe, the plain one first; neighbours share binned rows.
 
-    Leaves are not refitted where inputs are constrained: LightGBM would not keep to it.
+    Where inputs are constrained, leaves are not refitted, since LightGBM would not keep to it; nor are the champion's
+    trees used, which may be older than the constraint.
     """
-    return tuple(_rungs(known, base=base, ways=("continued",) if monotone else ("continued", "refit")))
+    ways: tuple[Way, ...] = ("continued",) if monotone else ("continued", "refit")
+    return tuple(_rungs(known, base=None if monotone else base, ways=ways))
 
 
 def quickened(recipe: Recipe, *, rounds: int) -> Recipe:

@@ -194,12 +194,16 @@ def test_other_tasks_climb_too(spec: Spec, task: str) -> None:
     assert found.evidence.prediction.shape[0] == found.evidence.rows.height
 
 
-def test_where_inputs_are_constrained_no_leaf_is_refitted(spec: Spec) -> None:
+def test_where_inputs_are_constrained_no_leaf_is_refitted_and_no_older_tree_used(spec: Spec) -> None:
     frame = rides(48 * 100)
+    (fold,) = folds_of(frame, windows=1)
+    champion = Base(sha256="ab" * 32, model=fitted(spec, frame.filter(pl.col("at") < fold.start)))
     bound = replace(spec, training=Training(monotone={"wind": 1}))
-    tried = {item.rung for item in climbed(bound, frame, folds=folds_of(frame, windows=1)).tried}
-    assert "1/8 continued" in tried
-    assert "1/8 refitted" not in tried
+    free, constrained = (
+        {item.rung for item in climbed(any_, frame, folds=(fold,), base=champion).tried} for any_ in (spec, bound)
+    )
+    assert free - constrained == {"1/8 refitted", "1/8 refitted champion", "1/8 continued champion"}
+    assert "1/8 continued" in constrained
 
 
 def test_a_choice_is_made_without_a_calibration_and_evidence_with_it(spec: Spec) -> None:
