@@ -19,7 +19,7 @@ from modelling.tuning.field import Field
 from modelling.tuning.space import RATE, TWINS, Space, portfolio
 
 RACE_RATE, HASTY_RATE = 0.1, 0.2  # at the higher one other recipes win than later at low rates
-_USUAL_ROUNDS, _HASTY_SHARE = 300, 0.35  # that many rounds of 31 leaves would take more of the budget: hasty
+_USUAL_ROUNDS, _HASTY_SHARE = 300, 0.2  # that many rounds of 31 leaves would take more of the budget: hasty
 _FIRST_ROUNDS = 12  # of 31 leaves: the cost of a race's first leg
 _LEG_GROWS = 2.5
 _FEWEST_ROUNDS, _FINE_ROUNDS, _COARSEST = 60, 120, 0.2
