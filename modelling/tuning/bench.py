@@ -98,7 +98,7 @@ def bench_of(spec: Spec, frame: pl.DataFrame, *, start: Recipe, policy: Search, 
     if not known.any():
         return None
     inputs = inputs_of(spec, trains)
-    encoding = fit_encoding(inputs)
+    encoding = fit_encoding(inputs, min_rows=spec.training.min_level_rows)
     params = parameters_of(spec, start, policy, classes=classes, encoding=encoding)
     weights = row_weights(spec, trains, start, classes)
     train = dataset(
