@@ -51,12 +51,19 @@ def refitted(
     base: str,
     keep: float,
 ) -> str:
-    """The text of `base`, the values of its leaves learned anew from these rows; `keep` (0 to 1) of the old remains.
+    """The text of `base`, the values of its leaves learned anew from these rows; `keep` (0 to 1) of the old remains,
+    and all of it where no row comes.
 
     NOTE: LightGBM does not keep monotone constraints here.
     """
     old, threads = lgb.Booster(model_str=base), params["num_threads"]
     made = old.refit(matrix, labels, decay_rate=keep, weight=weights, dataset_params=dict(params), num_threads=threads)
+    reached = np.asarray(old.predict(matrix, pred_leaf=True, num_threads=threads)).reshape(len(matrix), -1)
+    sizes = [int(line.removeprefix("num_leaves=")) for line in base.splitlines() if line.startswith("num_leaves=")]
+    for tree, size in enumerate(sizes):
+        # LightGBM takes 0 for what rows say of a leaf that none reaches: what a season knows would fade in the next.
+        for leaf in np.setdiff1d(np.arange(size), reached[:, tree]):
+            made.set_leaf_output(tree, int(leaf), old.get_leaf_output(tree, int(leaf)))
     return _text(made)
 
 

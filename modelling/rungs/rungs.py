@@ -115,7 +115,8 @@ def _rungs(known: Recipe, *, base: Base | None, ways: tuple[Way, ...]) -> Iterat
             yield Rung(part=part, fades=True)
     yield from (Rung(part=ADAPTED, way=way) for way in ways)
     if base is not None and read(base.model.text).iterations <= MOST_GROWTH * known.rounds:
-        yield from (Rung(part=ADAPTED, way=way, base=base.sha256) for way in ways)
+        able = [way for way in ways if not way == base.model.recipe.way == "refit"]  # its splits would never be new
+        yield from (Rung(part=ADAPTED, way=way, base=base.sha256) for way in able)
 
 
 def _days(days: float) -> str:

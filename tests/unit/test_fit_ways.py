@@ -9,7 +9,7 @@ from modelling.made import libraries
 from modelling.metrics import row_losses
 from modelling.model_text import read
 from modelling.recipes import Recipe
-from modelling.rungs.rungs import Rung, all_rungs, quickened
+from modelling.rungs.rungs import Base, Rung, all_rungs, quickened
 from modelling.spec import Spec, Training
 from modelling.training import Model, fit, fits
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
@@ -86,6 +86,23 @@ def test_a_refitted_model_keeps_the_trees_and_learns_their_leaves(spec: Spec) ->
     assert loss(model, newest) < loss(base, newest)
 
 
+def test_a_leaf_that_no_row_reaches_keeps_its_value(spec: Spec) -> None:
+    """Rows of little wind teach nothing of much wind."""
+    frame = rides()
+    base = fitted(spec, frame, replace(FAST, rounds=1))
+    calm = frame.filter(pl.col("wind") < 9)
+    model = fitted(spec, calm, replace(REFIT, span_days=None, base="ab" * 32), base=base)
+    gales = frame.filter(pl.col("wind") > 14)
+    np.testing.assert_allclose(model.predict(gales), base.predict(gales), rtol=1e-9)
+    assert np.abs(model.predict(calm) - base.predict(calm)).max() > 1e-3
+
+
+def test_a_champion_that_was_refitted_is_not_refitted_again(spec: Spec) -> None:
+    model = fitted(spec, rides(), REFIT)
+    found = all_rungs(FAST, base=Base(sha256="ab", model=model), monotone=False)
+    assert {rung.way for rung in found if rung.base} == {"continued"}
+
+
 @pytest.mark.parametrize("recipe", [CONTINUED, REFIT], ids=["continued", "refit"])
 def test_without_a_base_the_trees_are_of_all_rows(spec: Spec, recipe: Recipe) -> None:
     frame = moved()
@@ -155,8 +172,6 @@ def test_a_recipe_that_makes_no_sense_cannot_exist(field: str, value: object, er
 
 
 def test_a_champion_that_has_grown_too_much_is_not_continued(spec: Spec) -> None:
-    from modelling.rungs.rungs import Base
-
     model = fitted(spec, rides(), replace(FAST, rounds=12))
     for rounds, names in ((6, {"continued", "refit"}), (5, set())):
         found = all_rungs(replace(FAST, rounds=rounds), base=Base(sha256="ab", model=model), monotone=False)
