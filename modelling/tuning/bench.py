@@ -20,7 +20,7 @@ from modelling.recipes import Number, Recipe
 from modelling.spec import Search, Spec
 from modelling.splits import inner_split, just_after
 from modelling.tuning.costs import Table, round_cost
-from modelling.weights import row_weights
+from modelling.weights import judge_weights, row_weights
 
 VALIDATION_SHARE = 0.2  # of the rows, the newest
 # Rows are thinned evenly to this many for each second of budget, so that a search is more than two or three trials.
@@ -84,12 +84,7 @@ def bench_of(spec: Spec, frame: pl.DataFrame, *, start: Recipe, policy: Search, 
     `frame`: labelled rows, none of which the gate's holdout has.
     """
     rows = _span(spec, frame, start)
-    step = math.ceil(rows.height / (policy.budget_seconds * ROWS_PER_SECOND)) or 1
-    fold = inner_split(rows, time=spec.time, gap=gap, share=VALIDATION_SHARE)
-    trains, judges = (
-        rows[fold.train[::step]],
-        rows[fold.validation[:: max(step, math.ceil(fold.validation.size / JUDGES))]],
-    )
+    trains, judges = _divided(spec, rows, policy=policy, gap=gap)
     if not trains.height or not judges.height:
         return None
     classes = classes_of(spec.task, trains[spec.target])
@@ -104,7 +99,14 @@ def bench_of(spec: Spec, frame: pl.DataFrame, *, start: Recipe, policy: Search, 
     train = dataset(
         encoding, inputs, label_values(spec.task, trains[spec.target], classes), params=params, weights=weights
     )
-    validation = dataset(encoding, inputs_of(spec, judges).filter(known), labels[known], params=params, reference=train)
+    validation = dataset(
+        encoding,
+        inputs_of(spec, judges).filter(known),
+        labels[known],
+        params=params,
+        weights=judge_weights(spec, labels[known]),
+        reference=train,
+    )
     race = _raced(train, trains.height, params)
     sizes = {"inputs": len(encoding.columns), "trees": max(1, len(classes))}
     judged = int(known.sum())
@@ -115,6 +117,16 @@ def bench_of(spec: Spec, frame: pl.DataFrame, *, start: Recipe, policy: Search, 
         race_table=Table(rows=race.num_data(), judged=judged, **sizes),
         whole=Table(rows=rows.height, **sizes),
     )  # fmt: skip
+
+
+def _divided(
+    spec: Spec, rows: pl.DataFrame, *, policy: Search, gap: str | timedelta
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that train and those that judge, both thinned evenly where they are many for the budget."""
+    step = math.ceil(rows.height / (policy.budget_seconds * ROWS_PER_SECOND)) or 1
+    fold = inner_split(rows, time=spec.time, gap=gap, share=VALIDATION_SHARE)
+    judging = max(step, math.ceil(fold.validation.size / JUDGES))
+    return rows[fold.train[::step]], rows[fold.validation[::judging]]
 
 
 def _raced(train: Dataset, rows: int, params: Mapping[str, Any]) -> Dataset:

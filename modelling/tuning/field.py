@@ -13,7 +13,7 @@ from modelling.tuning.study import Book
 
 _TOLD_EVERY = 0.01  # of the cost so far
 _LEAST_FOR_SEARCH = 0.5  # of the budget, however long the last fit takes
-_PATIENCE_RATE, _LEAST_PATIENCE, _MOST_PATIENCE = 4.0, 20, 200
+_PATIENCE_RATE, _LEAST_PATIENCE, _MOST_PATIENCE = 4.0, 40, 200
 _MOST_LOWERED = 2.0
 _FIT_MARGIN = 1.05  # the last fit may take so much longer than reckoned
 
