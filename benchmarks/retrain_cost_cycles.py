@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
-from benchmarks.retrain_cost_streams import Stream
+from benchmarks.retrain_cost_streams import WINDOW_WEEKS, Stream
+from modelling.jobs import CHOICE_WINDOWS
 from modelling.metrics import row_losses
 from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.rungs.climbing import days_of
@@ -22,7 +24,6 @@ from modelling.tuning.search import search
 Result = TypeVar("Result")
 STALE, TUNED, OURS = "stale", "full tune", "ours"
 CHAINS = ("continued", "refit")
-FIRST_FOLDS = 3  # of the first ladder, which nothing older can tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +78,7 @@ class Contest:
             found[rung.name] = self._single(rung, known, rows)
         for way in CHAINS:
             found[f"{way}, one after the other"] = self._chained(way, known, rows)
-        (model, ladder_found), seconds = _timed(lambda: self._ours(number, known))
+        (model, ladder_found), seconds = _timed(lambda: self._ours(known))
         self.models[OURS], self.tried = model, ladder_found.tried
         found[OURS] = Served(loss=self._loss(model, rows), cpu_s=seconds)
         return Cycle(
@@ -118,16 +119,11 @@ class Contest:
         self.models[way] = model
         return Served(loss=self._loss(model, rows), cpu_s=seconds)
 
-    def _ours(self, number: int, known: pl.DataFrame) -> tuple[Model, Ladder]:
-        """The ladder on what came since the last cycle, with what it found before; then one fit of its choice."""
-        spec, cuts = self.stream.spec, self.stream.cuts
-        folds = rolling(
-            known,
-            time=spec.time,
-            window=cuts[number + 1] - cuts[number],
-            gap=self.stream.gap,
-            windows=FIRST_FOLDS if number == 0 else 1,
-        )
+    def _ours(self, known: pl.DataFrame) -> tuple[Model, Ladder]:
+        """As the product: the ladder on three windows, with what it found before; then one fit of its choice."""
+        spec = self.stream.spec
+        window = timedelta(weeks=WINDOW_WEEKS[self.stream.name])
+        folds = rolling(known, time=spec.time, window=window, gap=self.stream.gap, windows=CHOICE_WINDOWS)
         base = Base(sha256="0" * 64, model=self.models[OURS])
         found = ladder(
             spec,

@@ -13,6 +13,7 @@ from modelling.prepared import prepare
 from modelling.spec import Spec
 
 CYCLE_WEEKS = {"flights": 3, "bikes": 6, "turning": 3}
+WINDOW_WEEKS = {"flights": 1, "bikes": 2, "turning": 1}  # on which rungs are compared: the pipelines' holdouts
 FIRST_WEEK = {"flights": 22, "bikes": 26, "turning": 10}
 TURNING_WEEKS, TURNING_ROWS = 46, 4_000  # rows a week
 _START = datetime(2024, 1, 1, tzinfo=UTC)
