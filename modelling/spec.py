@@ -126,7 +126,7 @@ class Search:
     budget_seconds: float = 60.0
     budget_trials: int = 200
     seed: int = 7
-    rounds: int = 400
+    rounds: int = 2_000
     threads: int = 2
     space: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
