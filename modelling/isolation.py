@@ -30,6 +30,7 @@ _CHILD = "modelling.isolation_child"
 _ENVIRONMENT = {"RUST_BACKTRACE": "0", "OPENBLAS_NUM_THREADS": "1"}
 _LONGEST_WORDS = 300
 _LAST_BYTES = 4_000
+_LOOK_SECONDS = 0.5
 _FATAL = "[Fatal]"  # LightGBM's own last word; after it, the C++ runtime's says nothing
 # What Python, Rust, C++ and the C library say when they get no memory.
 _NO_MEMORY = re.compile(r"MemoryError|memory allocation of|bad_alloc|Cannot allocate memory|can't start new thread")
@@ -62,7 +63,7 @@ def isolated(
         folder = Path(place)
         pack((work, args, kwargs, progress is not None), folder, JOB)
         with _child(folder, limits) as (process, told):
-            _listen(told, progress, until=time.monotonic() + limits.seconds, limits=limits)
+            _listen(process, told, progress, until=time.monotonic() + limits.seconds, limits=limits)
             code = process.wait()
         if not (folder / OUTCOME).exists():
             raise TrainingFailedError(_last(code, _words(folder), limits))
@@ -109,13 +110,17 @@ def _child(folder: Path, limits: Limits) -> Iterator[tuple[subprocess.Popen[byte
     finally:
         os.close(told)
         with suppress(ProcessLookupError):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)  # also what the job started, when it has ended itself
         process.communicate()
 
 
-def _listen(told: int, progress: Progress | None, *, until: float, limits: Limits) -> None:
-    """Repeat what the child tells, until it has ended; TrainingFailedError when its time is over first."""
+def _listen(
+    process: subprocess.Popen[bytes], told: int, progress: Progress | None, *, until: float, limits: Limits
+) -> None:
+    """Repeat what the child tells, until it has ended; TrainingFailedError when its time is over first.
+
+    NOTE: what the job started may hold the pipe open when the child itself has ended.
+    """
     buffer = bytearray()
     while True:
         left = until - time.monotonic()
@@ -124,7 +129,10 @@ def _listen(told: int, progress: Progress | None, *, until: float, limits: Limit
                 f"it was not done within {limits.seconds:g} s and was ended; "
                 'allow more, Training(deadline="2h"), or learn from fewer rows, Retrain(train="90d")'
             )
-        if not select.select([told], [], [], left)[0]:
+        ended = process.poll() is not None
+        if not select.select([told], [], [], 0.0 if ended else min(left, _LOOK_SECONDS))[0]:
+            if ended:
+                return
             continue
         some = os.read(told, 2**16)
         if not some:

@@ -58,7 +58,7 @@ def _end_with(parent: int, folder: Path) -> None:
     while os.getppid() == parent and not select.select([0], [], [], _LOOK_SECONDS)[0]:
         pass
     shutil.rmtree(folder, ignore_errors=True)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.killpg(0, signal.SIGKILL)  # also what the job started
 
 
 def _teller(pipe: int) -> Callable[..., None]:

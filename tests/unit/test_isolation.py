@@ -150,6 +150,11 @@ def test_progress_is_repeated_in_order_and_one_that_raises_ends_the_process() ->
     assert not is_alive(told[0])
 
 
+def test_what_a_job_started_ends_with_it() -> None:
+    pid = isolated(jobs.leave_a_child, limits=PLENTY)
+    assert eventually(lambda: not is_alive(pid))
+
+
 def test_several_at_once_in_threads_have_processes_of_their_own() -> None:
     with ThreadPoolExecutor(2) as pool:
         pids = list(pool.map(lambda _: isolated(os.getpid, limits=PLENTY), range(2)))
