@@ -1,4 +1,4 @@
-"""LightGBM's parameters that a definition may fix: their kinds and ranges.
+"""LightGBM's parameters that a definition may fix, or have searched: their kinds and ranges.
 
 NOTE: LightGBM takes no `5.0` for a whole number, no `1` for a truth, and passes over a name that it does not know.
 """
@@ -65,6 +65,8 @@ FIXABLE: Mapping[str, Fixable] = {
     "min_data_per_group": Fixable(int, 1, 2**31 - 1),
 }
 
+_NOT_SEARCHED = {"max_bin", "bagging_freq"}  # a search bins once, and draws bags for each tree
+
 
 def check_fixed(fixed: Mapping[str, float]) -> None:
     """DefinitionError for a parameter that cannot be fixed, and for a value that it cannot have."""
@@ -73,3 +75,18 @@ def check_fixed(fixed: Mapping[str, float]) -> None:
             raise DefinitionError(f"training.fixed takes {', '.join(FIXABLE)}; got {name!r}")
         if not FIXABLE[name].allows(value):
             raise DefinitionError(f"training.fixed: {name} must be {FIXABLE[name].words}, got {value!r}")
+
+
+def check_space(space: Mapping[str, tuple[float, float]]) -> None:
+    """DefinitionError for a parameter that no search tries, and for a range that is none or that it cannot have."""
+    known = [name for name in FIXABLE if name not in _NOT_SEARCHED]
+    for name, ends in space.items():
+        if name not in known:
+            raise DefinitionError(f"search.space takes {', '.join(known)}; got {name!r}")
+        if not (isinstance(ends, tuple | list) and len(ends) == 2 and all(map(FIXABLE[name].allows, ends))):
+            raise DefinitionError(f"search.space: {name} must be two of {FIXABLE[name].words}, got {ends!r}")
+        if not ends[0] < ends[1]:
+            raise DefinitionError(
+                f"search.space: {name} must be (lowest, highest), the lowest below the highest, got {ends!r}; "
+                "one value alone stands in training.fixed"
+            )

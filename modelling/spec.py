@@ -7,7 +7,7 @@ from typing import Literal
 
 import polars as pl
 
-from modelling.fixable import check_fixed
+from modelling.fixable import check_fixed, check_space
 from validation.durations import duration
 from validation.errors import DefinitionError
 from validation.fields import check_types
@@ -134,6 +134,7 @@ class Search:
         check_types(self, part="search")
         if self.budget_seconds <= 0:
             raise DefinitionError(f"search.budget_seconds must be above 0, got {self.budget_seconds}")
+        check_space(self.space)
         for name in ("budget_trials", "rounds", "threads"):
             if getattr(self, name) < 1:
                 raise DefinitionError(f"search.{name} must be at least 1, got {getattr(self, name)}")

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelling.fixable import FIXABLE
-from modelling.recipes import DEFAULT_RECIPES, OPTIONAL, SPACE, Number
+from modelling.recipes import DEFAULT_RECIPES, SPACE, Number
 from modelling.spec import Search, Spec
-from validation.errors import DefinitionError
 
 RATE = "learning_rate"
 # Beside the start: from few large leaves to many small ones. That of the default recipes was chosen on two real tables;
@@ -63,7 +62,7 @@ class Space:
     fixed: frozenset[str]
 
     def inside(self, params: Mapping[str, Number]) -> dict[str, Number]:
-        """These parameters with the searched ones brought into their ranges; those without a value in the middle."""
+        """These parameters with the searched ones brought into their ranges; those without a value at the lower end."""
         return {**params, **{axis.name: axis.inside(params.get(axis.name, axis.low)) for axis in self.axes}}
 
     def rate(self, wanted: float) -> float:
@@ -72,11 +71,13 @@ class Space:
 
     def twin(self, params: Mapping[str, Number], factors: Mapping[str, float]) -> dict[str, Number]:
         """The same parameters, but for those of the axes that are multiplied."""
+        params = self.inside(params)  # a champion may have been found before the space had this axis
         axes = {axis.name: axis for axis in self.axes if axis.name in factors}
         return {**params, **{name: axis.inside(params[name] * factors[name]) for name, axis in axes.items()}}
 
     def moved(self, params: Mapping[str, Number], *, seed: int) -> dict[str, Number]:
         """A neighbour: some of the parameters a step away, at random by `seed`."""
+        params = self.inside(params)
         random = np.random.default_rng(seed)
         chosen = random.random(len(self.axes)) < max(0.5, 1 / max(1, len(self.axes)))
         chosen[random.integers(len(self.axes))] = True
@@ -86,16 +87,8 @@ class Space:
 
 
 def space_of(spec: Spec, policy: Search) -> Space:
-    """The default ranges, with those that the definition declares in their place, without what it fixes.
-
-    DefinitionError for a declared name that no search knows, or an empty range.
-    """
+    """The default ranges, with those that the definition declares in their place, without what it fixes."""
     fixed, ranges = frozenset(spec.training.fixed), {**SPACE, **policy.space}
-    for name, (low, high) in policy.space.items():
-        if name not in set(SPACE) | OPTIONAL - {"max_bin", "bagging_freq"}:
-            raise DefinitionError(f"search.space: {name!r} is not searched; leave it out, or fix it in training.fixed")
-        if not low <= high:
-            raise DefinitionError(f"search.space[{name!r}] must be (lowest, highest), got {(low, high)}")
     rate = spec.training.fixed.get(RATE)
     return Space(
         axes=tuple(_axis(name, *ranges[name]) for name in ranges if name != RATE and name not in fixed),

@@ -1,6 +1,7 @@
 """What a search is made of: spaces, costs, arms and the study, each alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,10 @@ from modelling.spec import Search, Spec, Training
 from modelling.tuning.arms import Arm
 from modelling.tuning.costs import Table, round_cost
 from modelling.tuning.results import Place
+from modelling.tuning.search import search
 from modelling.tuning.space import TWINS, portfolio, space_of
 from modelling.tuning.study import open_book
-from tests.unit.modelling_world import FAST, pipeline_in
+from tests.unit.modelling_world import FAST, pipeline_in, rides
 from validation.errors import DefinitionError
 
 PARAMS = {name: FAST.params[name] for name in SPACE if name != "learning_rate"}
@@ -49,13 +51,35 @@ def test_declared_ranges_replace_the_default_ones_and_what_is_fixed_is_not_searc
 
 @pytest.mark.parametrize(
     ("space", "match"),
-    [({"max_bin": (15, 255)}, "max_bin' is not searched"), ({"num_leaves": (31, 7)}, "must be .lowest, highest")],
+    [
+        ({"max_bin": (15, 255)}, "search.space takes learning_rate, .*; got 'max_bin'"),
+        ({"leaves": (1, 2)}, "search.space takes learning_rate, .*; got 'leaves'"),
+        ({"num_leaves": (63, 7)}, r"num_leaves must be \(lowest, highest\), .* got \(63, 7\); .* training.fixed"),
+        ({"num_leaves": (31, 31)}, "the lowest below the highest"),
+        ({"num_leaves": (7, 31.5)}, "num_leaves must be two of a whole number of at least 2, at most 131072, got"),
+        ({"feature_fraction": (0.0, 1.0)}, "feature_fraction must be two of a number above 0, at most 1, got"),
+        ({"num_leaves": (7, 31, 63)}, "num_leaves must be two of"),
+        ({"num_leaves": 31}, "num_leaves must be two of .*, got 31"),
+    ],
 )
-def test_a_space_that_cannot_be_searched_is_refused(
-    spec: Spec, space: dict[str, tuple[float, float]], match: str
-) -> None:
+def test_a_space_that_cannot_be_searched_is_refused(space: Any, match: str) -> None:
     with pytest.raises(DefinitionError, match=match):
-        space_of(spec, Search(space=space))
+        Search(space=space)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_champion_from_before_the_space_had_an_axis_has_neighbours_and_twins(spec: Spec, seed: int) -> None:
+    space = space_of(spec, Search(space={"path_smooth": (1.0, 10.0), "extra_trees": (0, 1), "max_depth": (3, 9)}))
+    near = space.moved(FAST.params, seed=seed)
+    assert near == space.inside(near)
+    assert 1.0 <= near["path_smooth"] <= 10.0
+    assert space.twin(FAST.params, {"path_smooth": 5.0})["path_smooth"] == 5.0
+
+
+def test_a_search_over_an_optional_parameter_goes_on_from_a_champion_without_it(spec: Spec) -> None:
+    policy = Search(budget_seconds=600, budget_trials=8, rounds=10, threads=1, space={"path_smooth": (0.0, 10.0)})
+    found = search(spec, rides(600), start=FAST, policy=policy, gap="1d")
+    assert len(found.trials) >= 7  # of them are twins, neighbours and proposals
 
 
 def test_a_fixed_learning_rate_is_neither_raced_nor_lowered(spec: Spec) -> None:
