@@ -20,7 +20,7 @@ from modelling.tuning.space import RATE, TWINS, Space, portfolio
 
 RACE_RATE, HASTY_RATE = 0.1, 0.2  # at the higher one other recipes win than later at low rates
 _USUAL_ROUNDS, _HASTY_SHARE = 300, 0.2  # that many rounds of 31 leaves would take more of the budget: hasty
-_FIRST_ROUNDS = 12  # of 31 leaves: the cost of a race's first leg
+_FIRST_ROUNDS, _FIRST_ROUNDS_OF_FEWER = 12, 32  # of 31 leaves: the cost of a race's first leg, on all rows or fewer
 _LEG_GROWS = 2.5
 _FEWEST_ROUNDS, _FINE_ROUNDS, _COARSEST = 60, 120, 0.2
 _WINNERS_GAIN = 1e-4
@@ -41,7 +41,7 @@ def hunted(field: Field, space: Space) -> None:
     while not field.ended:
         winner, gained = _challenged(field, space, winner)
         lower = _descended(field, space, winner)
-        if not field.ended and not gained and not lower:
+        if field.has_trials() and not gained and not lower:
             field.ended = "there is no time for more" if field.short else "nothing more is to be gained"
 
 
@@ -86,14 +86,15 @@ def _raced(field: Field, space: Space) -> Arm:
     field.doing = "a race of first recipes"
     on_all = field.bench.race is field.bench.train
     first = {**field.bench.start.params, RATE: _race_rate(field, space)}
-    tried = portfolio(field.bench.spec, space)[: field.policy.budget_trials]
+    tried = portfolio(field.bench.spec, space)[: max(1, field.policy.budget_trials - (not on_all))]
     racing = [field.arm({**first, **params}, on_all=on_all) for params in tried]
-    leg = _FIRST_ROUNDS * field.bench.cost({**first, "num_leaves": 31}, on_race=not on_all)
+    leg = field.bench.cost({**first, "num_leaves": 31}, on_race=not on_all)
+    leg *= _FIRST_ROUNDS if on_all else _FIRST_ROUNDS_OF_FEWER
     while len(racing) > 1 and not field.ended:
         for arm in racing:
             field.grow(arm, cost=leg)
         racing.sort(key=lambda arm: arm.best)
-        kept = racing[: (len(racing) + 1) // 2]
+        kept = racing[: (len(racing) + on_all) // 2]  # on fewer rows all is grown anew: of three the first will do
         for arm in racing[len(kept) :]:
             field.close(arm, value=arm.best)
         racing, leg = kept, leg * _LEG_GROWS
@@ -109,7 +110,7 @@ def _raced(field: Field, space: Space) -> Arm:
 def _challenged(field: Field, space: Space, winner: Arm) -> tuple[Arm, bool]:
     """The best of winner and challengers at its learning rate, and whether a challenger was worth it."""
     first, since, vain, field.doing = winner.best, winner.best, 0, "beside the best"
-    while space.axes and vain < _IN_VAIN and _may_challenge(field, winner) and field.has_trials():
+    while space.axes and vain < _IN_VAIN and _may_challenge(field, space, winner) and field.has_trials():
         number = len(field.arms)
         params = _proposal(field, space, winner, number)
         arm = field.arm({**winner.recipe.params, **params, RATE: winner.rate})
@@ -154,12 +155,7 @@ def _comparable(arm: Arm, winner: Arm) -> float:
 def _descended(field: Field, space: Space, winner: Arm) -> bool:
     """Grow the winner's recipe at a lower rate, as low as there is time for; whether that gained anything."""
     before = field.best.best if field.best else math.inf
-    lowest = min((arm.rate for arm in field.arms if _same(arm, winner)), default=winner.rate)
-    deepest = max(field.policy.rounds, winner.recipe.rounds) / max(1, winner.best_round)
-    for depth in _DEPTHS:
-        rate = space.rate(winner.rate / depth)
-        if rate >= lowest * 0.99 or depth > deepest:
-            continue
+    for rate in _rates_below(field, space, winner):
         if not field.has_trials():
             return False
         field.short = _descent_seconds(field, winner, winner.rate / rate) > field.left()
@@ -172,13 +168,22 @@ def _descended(field: Field, space: Space, winner: Arm) -> bool:
     return False
 
 
+def _rates_below(field: Field, space: Space, winner: Arm) -> list[float]:
+    """Those at which the winner's recipe was not grown yet, the lowest first: of the space, and with rounds enough."""
+    lowest = min((arm.rate for arm in field.arms if _same(arm, winner)), default=winner.rate)
+    deepest = max(field.policy.rounds, winner.recipe.rounds) / max(1, winner.best_round)
+    rates = [space.rate(winner.rate / depth) for depth in _DEPTHS if depth <= deepest]
+    return [rate for rate in rates if rate < lowest * 0.99]
+
+
 def _same(arm: Arm, other: Arm) -> bool:
     return {**arm.recipe.params, RATE: 0} == {**other.recipe.params, RATE: 0}
 
 
-def _may_challenge(field: Field, winner: Arm) -> bool:
-    """Whether there is time for more than the descent; a last trial is kept for it."""
-    if field.ended or len(field.arms) >= field.policy.budget_trials - 1:
+def _may_challenge(field: Field, space: Space, winner: Arm) -> bool:
+    """Whether there is time for more than the descent; where that can be, a last trial is kept for it."""
+    kept = 1 if _rates_below(field, space, winner) else 0
+    if field.ended or len(field.arms) >= field.policy.budget_trials - kept:
         return False
     field.short = field.left() <= _descent_seconds(field, winner, _USUAL_DEPTH)
     return not field.short

@@ -6,8 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from modelling.recipes import DEFAULT_RECIPES
+from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.spec import Search, Spec, Training
+from modelling.tuning import bench
 from modelling.tuning.search import search
 from tests.unit.modelling_world import FAST, pipeline_in, rides
 
@@ -20,7 +21,7 @@ def spec(tmp_path: Path) -> Spec:
 def test_the_result_is_at_least_as_good_as_the_start_and_repeatable(spec: Spec) -> None:
     policy = Search(budget_seconds=600, budget_trials=5, rounds=20, threads=1)
     first, second = (search(spec, rides(), start=FAST, policy=policy, gap="1d") for _ in range(2))
-    assert 1 < len(first.trials) <= 5  # one may be left over for lower rates, which `rounds` forbids
+    assert (len(first.trials), first.ended) == (5, "all 5 trials are done")  # none is kept for rates without rounds
     assert min(first.trials) <= first.trials[0]
     assert first.recipe.rounds <= 20
     assert (first.recipe, first.trials) == (second.recipe, second.trials)
@@ -79,6 +80,29 @@ def test_the_first_search_races_a_portfolio_at_equal_cost_and_tells_the_winners_
     best = found.curves.validation.index(min(found.trials)) + 1
     assert best <= found.recipe.rounds <= 60  # for all rows, so rather more
     assert found.cost > 0.0
+
+
+def test_a_race_on_fewer_rows_ends_among_three_and_its_winner_is_grown_on_all(
+    spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "RACE_ROWS", 500)
+    legs: list[str] = []
+    grown: list[Recipe] = []
+    policy = Search(budget_seconds=600, budget_trials=7, rounds=60, threads=1)
+    found = search(
+        spec,
+        rides(),
+        start=DEFAULT_RECIPES["binary"][0],
+        policy=policy,
+        gap="1d",
+        progress=lambda doing, *_: legs.append(doing.partition(":")[0]),
+        incumbent=lambda recipe, *_: grown.append(recipe),
+    )
+    assert legs[:6] == [f"trial {number}" for number in range(1, 7)]
+    assert len(set(legs[6:9])) == 3
+    assert legs[9:] == ["trial 7"]
+    assert min(found.curves.validation) == found.trials[6]
+    assert {tuple(recipe.params.items()) for recipe in grown} == {tuple(found.recipe.params.items())}
 
 
 def test_trees_of_a_search_obey_the_declared_directions_and_what_is_fixed(spec: Spec) -> None:
