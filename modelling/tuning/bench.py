@@ -85,7 +85,8 @@ def bench_of(spec: Spec, frame: pl.DataFrame, *, start: Recipe, policy: Search, 
     """
     rows = _span(spec, frame, start)
     trains, judges = _divided(spec, rows, policy=policy, gap=gap)
-    if not trains.height or not judges.height:
+    one_class = spec.task == "multiclass" and trains[spec.target].n_unique() < 2  # it may be that newer rows have more
+    if not trains.height or not judges.height or one_class:
         return None
     classes = classes_of(spec.task, trains[spec.target])
     labels = label_values(spec.task, judges[spec.target], classes)
