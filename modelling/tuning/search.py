@@ -20,6 +20,7 @@ from modelling.tuning.hunt import hunted
 from modelling.tuning.results import Clock, Curves, Incumbent, Place, Progress, SearchResult
 from modelling.tuning.space import space_of
 from modelling.tuning.study import open_book
+from validation.durations import span
 
 
 def search(  # noqa: PLR0913 - what it is told before, and whom it tells meanwhile
@@ -50,7 +51,7 @@ def search(  # noqa: PLR0913 - what it is told before, and whom it tells meanwhi
         return SearchResult(
             recipe=start, trials=(), seconds=clock() - began, ended="there are too few rows to divide in time"
         )
-    book = open_book(study, space, seed=policy.seed, about=_about(spec, frame, start, policy))
+    book = open_book(study, space, seed=policy.seed, about=_about(spec, frame, start, policy, gap=gap))
     watch = Watch(clock=clock, began=began, prepared=clock() - began, progress=progress, incumbent=incumbent)
     field = Field(bench=bench, book=book, watch=watch)
     with closing(book):
@@ -73,9 +74,12 @@ def _result(field: Field, start: Recipe, *, lowest_rate: float) -> SearchResult:
     )
 
 
-def _about(spec: Spec, frame: pl.DataFrame, start: Recipe, policy: Search) -> str:
-    """A digest of all that decides what a search finds: of the rows, their number, moments and labels."""
-    told = (spec.training, spec.task, spec.metric, start, policy)
+def _about(spec: Spec, frame: pl.DataFrame, start: Recipe, policy: Search, *, gap: str | timedelta) -> str:
+    """A digest of all that decides what a search finds: the problem, the rows with all their columns, and the gap."""
+    schema = [(name, str(dtype)) for name, dtype in frame.schema.items()]
+    told = (spec.training, spec.task, spec.metric, tuple(spec.raw_schema), start, policy, span(gap), schema)
     digest = hashlib.sha256(repr(told).encode())
-    digest.update(frame.select(spec.time, spec.target).hash_rows(seed=0).to_numpy().tobytes())
+    # NOTE: a category's number may be another one in the next process.
+    told_rows = frame.with_columns(pl.col(pl.Categorical).cast(pl.String))
+    digest.update(told_rows.hash_rows(seed=0).to_numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -1,14 +1,17 @@
 """What a search is made of: spaces, costs, arms and the study, each alone."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.recipes import DEFAULT_RECIPES, SPACE
-from modelling.spec import Search, Spec, Training
+from modelling.prepared import prepare
+from modelling.recipes import DEFAULT_RECIPES, SPACE, Recipe
+from modelling.spec import Features, Search, Spec, Training
 from modelling.tuning.arms import Arm
 from modelling.tuning.costs import Table, round_cost
 from modelling.tuning.results import Place
@@ -164,3 +167,38 @@ def test_a_torn_last_line_of_the_journal_is_cut_off(spec: Spec, tmp_path: Path) 
 def test_a_study_is_not_kept_in_sqlite(spec: Spec) -> None:
     with pytest.raises(DefinitionError, match="a folder or in PostgreSQL"):
         open_book(Place(where="sqlite:///study.db", name="rides"), space_of(spec, Search()), seed=7, about="x")
+
+
+def test_where_the_older_rows_hold_one_class_alone_the_start_is_kept(spec: Spec) -> None:
+    kinds = rides(600).with_columns(late=pl.when(pl.col("ride") < 500).then(0).otherwise(pl.col("ride") % 3))
+    policy = Search(budget_trials=2, rounds=5, threads=1)
+    found = search(replace(spec, task="multiclass"), kinds, start=FAST, policy=policy, gap="1d")
+    assert (found.recipe, found.trials) == (FAST, ())
+
+
+def test_a_study_of_other_inputs_or_another_gap_is_not_gone_on_with(spec: Spec, tmp_path: Path) -> None:
+    policy, rows = Search(budget_seconds=600, budget_trials=2, rounds=4, threads=1), rides(400)
+    place = Place(where=str(tmp_path / "studies"), name="rides")
+
+    def trials(features: Features, *, gap: str = "1d", study: Place | None = place) -> tuple[tuple[float, ...], int]:
+        """Their losses, and how often a booster of this process was the best."""
+        grown: list[Recipe] = []
+        own, ready = prepare(replace(spec, features=features), rows)
+        told = search(
+            own, ready, start=FAST, policy=policy, gap=gap, study=study, incumbent=lambda best, *_: grown.append(best)
+        )
+        return told.trials, len(grown)
+
+    def same_names(frame: pl.LazyFrame) -> pl.LazyFrame:
+        return spec.features(frame).with_columns(wind=-pl.col("wind").abs())
+
+    def calm(frame: pl.LazyFrame) -> pl.LazyFrame:
+        return spec.features(frame).drop("wind")
+
+    first, grown = trials(spec.features)
+    assert grown > 0
+    assert trials(spec.features) == (first, 0)
+    for features in (calm, same_names):
+        assert trials(features) == trials(features, study=None)
+    assert trials(spec.features, gap="2d") == trials(spec.features, gap="2d", study=None)
+    assert len({first, trials(calm)[0], trials(same_names)[0], trials(spec.features, gap="2d")[0]}) == 4
