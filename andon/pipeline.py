@@ -20,7 +20,7 @@ from andon import notebook
 from andon.places import STAMPED, Delivery, Labels, Lookup, Source, Table
 from andon.plain_values import plain
 from andon.schemas import check_log, check_lookup, check_moment, check_table, looked_up_schema, typed_columns
-from andon.training_checks import check_training
+from andon.training_checks import check_deadline, check_training
 from modelling.spec import Features, Retrain, Search, Spec, Task, Training, metric_of
 from validation.behaviour import check_columns
 from validation.contract import Quarantine, check_limits
@@ -134,6 +134,7 @@ class Pipeline:
         if self.gate.by == "auc" and self.task != "binary":
             raise DefinitionError(f'gate.by = "auc" needs a binary task, this one is {self.task}; leave it "loss"')
         check_training(self.training, task=self.task, metric=self.metric, raw=self.raw_schema, inputs=self.inputs)
+        check_deadline(self.training, self.search)
         check_columns(self.gate.checks, self.raw_schema, task=self.task)
         for name in self.gate.slices:
             if name not in self.raw_schema:

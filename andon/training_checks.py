@@ -4,8 +4,11 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from modelling.spec import Training
+from modelling.spec import Search, Training
+from validation.durations import span
 from validation.errors import DefinitionError
+
+_DEADLINE_BUDGETS = 2  # beside a search, a process looks for leaks, compares ways of using the rows, and fits
 
 
 def check_training(
@@ -42,3 +45,14 @@ def _check_task(training: Training, *, task: str, metric: str) -> None:
         raise DefinitionError("training.monotone: several classes cannot all rise with an input; leave it out")
     if training.monotone and metric == "l1":
         raise DefinitionError('training.monotone: LightGBM cannot with metric="l1"; take "l2", or leave it out')
+
+
+def check_deadline(training: Training, search: Search) -> None:
+    """DefinitionError for a training process that would be ended before its search, each time anew."""
+    seconds, least = span(training.deadline).total_seconds(), _DEADLINE_BUDGETS * search.budget_seconds
+    if seconds < least:
+        raise DefinitionError(
+            f"training.deadline ({seconds:g} s) must be at least {_DEADLINE_BUDGETS} times search.budget_seconds "
+            f"({search.budget_seconds:g} s): the training process does more than search; "
+            f"allow it {least:g} s or more, or search for at most {seconds / _DEADLINE_BUDGETS:g} s"
+        )

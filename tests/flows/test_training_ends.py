@@ -14,7 +14,10 @@ from tests.flows.world import POLICIES, World, day
 from validation.verdict import Verdict
 
 TIGHT = POLICIES + "training=Training(memory_mb=60),"
-HASTY = POLICIES + 'training=Training(deadline=__import__("datetime").timedelta(milliseconds=50)),'
+HASTY = (
+    POLICIES.replace("budget_seconds=1,", "budget_seconds=0.02,")
+    + 'training=Training(deadline=__import__("datetime").timedelta(milliseconds=50)),'
+)
 TOLD = """
 from dataclasses import replace
 import polars as pl

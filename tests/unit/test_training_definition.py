@@ -15,7 +15,7 @@ from modelling.fixable import FIXABLE
 from modelling.labels import label_values
 from modelling.metrics import row_losses
 from modelling.recipes import OPTIONAL, SPACE
-from modelling.spec import Spec
+from modelling.spec import Search, Spec
 from modelling.training import fit
 from tests.unit.definitions import define
 from tests.unit.modelling_world import FAST, pipeline_in, rides
@@ -71,6 +71,14 @@ def trained(**training: Any) -> object:
             lambda: define(task="regression", metric="l1", training=Training(monotone={"hour": 1})),
             'training.monotone: LightGBM cannot with metric="l1"; take "l2", or leave it out',
         ),
+        (
+            lambda: define(training=Training(deadline="59s"), search=Search(budget_seconds=30)),
+            r"training.deadline \(59 s\) must be at least 2 times search.budget_seconds \(30 s\).* 60 s .* 29.5 s",
+        ),
+        (
+            lambda: define(search=Search(budget_seconds=1_801)),
+            r"training.deadline \(3600 s\) must be at least 2 times search.budget_seconds \(1801 s\)",
+        ),
     ],
 )
 def test_training_that_cannot_be_names_field_value_and_what_is_allowed(
@@ -78,6 +86,10 @@ def test_training_that_cannot_be_names_field_value_and_what_is_allowed(
 ) -> None:
     with pytest.raises(DefinitionError, match=message):
         make()
+
+
+def test_a_deadline_of_two_budgets_is_enough() -> None:
+    define(training=Training(deadline="1m"), search=Search(budget_seconds=30))
 
 
 def test_training_that_can_be_is_part_of_the_definition() -> None:
