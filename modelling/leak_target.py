@@ -14,6 +14,7 @@ from modelling.leak_scores import (
     explained,
     learners,
     likeness,
+    made_of,
     numbers,
     on_one_line,
     purity,
@@ -23,6 +24,7 @@ from modelling.leak_scores import (
 from modelling.spec import Spec
 
 COPY_PURITY = 0.95  # of the target's classes under other names; some labels are corrected later
+MIN_LAGGED_ROWS = 30  # of which a sum of earlier labels is made
 COPY_SHARE = 0.9  # of the rows, that are a scaled number's copies; some are not filled in
 
 
@@ -67,6 +69,16 @@ class Target:
         if not here.size or int(bins.max(initial=0)) > 2 * self.classes:
             return float("nan")
         return purity(bins[here], self.codes[here + ahead], self.classes)
+
+    def told_by_earlier(self, most: int) -> float:
+        """R^2 of the best weighted sum of the labels of the rows before, of up to so many; 0 with too few rows."""
+        for lags in range(most, 0, -1):
+            rows = np.arange(lags, self.labels.size)
+            rows = rows[self.stretch[rows] == self.stretch[rows - lags]]
+            if rows.size >= MIN_LAGGED_ROWS:
+                before = np.column_stack([self.labels[rows - lag] for lag in range(1, lags + 1)])
+                return made_of(before, self.labels[rows], enough=float("inf"), most=lags)[1]
+        return 0.0
 
     @property
     def copies(self) -> float:

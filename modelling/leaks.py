@@ -25,6 +25,7 @@ Kind = Literal["copy", "future", "too good", "sum", "overlap"]
 TOO_GOOD = 0.99  # AUC, or R^2: of one column alone, on rows that it was not learned from
 SUM_SHARE = 1 - 1e-5  # R^2 of columns that add up to the target
 SUM_COLUMNS = 4
+_EXACT = 1e-9  # of R^2, that is no more than rounding: a target that its earlier values tell so well hides no sum
 STEPS = 5  # rows ahead that an input may be a copy of
 MIN_ROWS = 100  # of fewer, chance makes copies
 SAMPLE_CELLS, FEWEST_ROWS, MOST_ROWS = 800_000, 5_000, 30_000
@@ -112,7 +113,7 @@ def _ahead(column: pl.Series, bins: Codes, target: Target) -> Leak | None:
     now = target.same_as(column, bins)
     for steps in range(1, STEPS + 1):
         score = target.same_as(column, bins, ahead=steps)
-        if score >= target.copies and not score <= now:
+        if score >= target.copies and not score <= now and _beats(score, target.usual[0]):
             where = "the next row" if steps == 1 else f"the row {steps} rows later"
             sentence = f"input {column.name!r} knows the future: it is the target of {where} (agreement {score:.6g})"
             return Leak(column=column.name, kind="future", score=score, sentence=with_remedy(sentence, column.name))
@@ -155,17 +156,27 @@ def _of_other_rows(spec: Spec, rows: pl.DataFrame, inputs: pl.DataFrame) -> Iter
 
 
 def _sums(inputs: pl.DataFrame, target: Target) -> Iterator[Leak]:
-    """Several inputs of which the target is the weighted sum, to the last digit: parts of it, or a formula."""
+    """Several inputs of which the target is the weighted sum, to the last digit: parts of it, or a formula.
+
+    A counter's earlier values tell it nearly so well, honestly: a sum must leave at most half of what they leave.
+    """
     whole = [series for series in inputs if is_number(series) and not series.null_count()]
     if target.classes or len(whole) < 2:
         return
     table = np.column_stack([numbers(series) for series in whole])
     finite = np.flatnonzero(np.isfinite(table).all(axis=0))
     names = [whole[position].name for position in finite]
-    chosen, share = made_of(table[:, finite], target.labels, enough=SUM_SHARE, most=SUM_COLUMNS)
+    left = 1 - target.told_by_earlier(SUM_COLUMNS)
+    if left < _EXACT:
+        return
+    enough = max(SUM_SHARE, 1 - left / 2)
+    chosen, share = made_of(table[:, finite], target.labels, enough=enough, most=SUM_COLUMNS)
     if chosen:
         parts = ", ".join(repr(names[position]) for position in chosen)
-        sentence = f"the inputs {parts} together add up to the target (R^2 {share:.6f})"
+        does = f"the inputs {parts} together add up to the target"
+        if len(chosen) == 1:
+            does = f"input {parts} is the target in another scale"
+        sentence = f"{does} (R^2 {share:.6f})"
         yield Leak(column=names[chosen[0]], kind="sum", score=share, sentence=with_remedy(sentence, names[chosen[0]]))
 
 

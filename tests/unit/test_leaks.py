@@ -122,6 +122,46 @@ def test_a_label_of_an_earlier_row_is_honest_even_where_labels_hardly_change() -
     assert found(frame.with_columns(now=pl.col("y")), "binary") == [("copy", "now")]
 
 
+def metered(seed: int) -> pl.DataFrame:
+    """A meter, one more an hour with a jump now and then, and what it said one and two hours ago."""
+    random = np.random.default_rng(seed)
+    steps = 1 + np.where(random.random(9_000) < 0.03, random.normal(0, 20, 9_000), 0)
+    meter = pl.DataFrame({"id": range(9_000), "y": np.cumsum(steps)}).with_columns(
+        at=START + timedelta(hours=1) * pl.col("id"), before=pl.col("y").shift(1), earlier=pl.col("y").shift(2)
+    )
+    return meter.drop_nulls()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_meter_said_before_is_honest_and_its_parts_are_none(seed: int) -> None:
+    meter = metered(seed)
+    assert found(meter, "regression") == []
+    part = np.random.default_rng(seed).normal(0, 500, meter.height)
+    planted = meter.with_columns(day=part, night=meter["y"].to_numpy() - part)
+    (leak,) = find_leaks(spec_of(planted, "regression"), planted)
+    assert leak.kind == "sum"
+    assert {"'day'", "'night'"} <= set(leak.sentence.replace(",", " ").split())
+
+
+def test_one_input_does_not_add_up_to_anything_with_others() -> None:
+    """A few huge values, as the target's; else it is too inexact for a copy, or for one that is too good."""
+    random = np.random.default_rng(5)
+    huge = random.normal(size=ROWS) * np.where(random.random(ROWS) < 0.01, 10_000, 1)
+    beside = 3 * (huge + random.normal(0, 0.3, ROWS))
+    frame = problem("regression").with_columns(y=pl.Series(huge), beside=pl.Series(beside))
+    (leak,) = find_leaks(spec_of(frame, "regression"), frame)
+    assert (leak.kind, leak.column) == ("sum", "beside")
+    assert leak.sentence.startswith("input 'beside' is the target in another scale (R^2 1.000000); drop it")
+
+
+def test_a_plan_that_is_right_less_often_than_the_last_state_knows_no_future() -> None:
+    """A machine runs for 300 hours at a time; what is planned for the next hour is known, and is wrong in some."""
+    state = np.arange(ROWS + 1) // 300 % 2 == 1
+    wrong = np.random.default_rng(6).random(ROWS) < 0.01
+    frame = problem("binary").with_columns(y=pl.Series(state[:-1]), plan=pl.Series(state[1:] ^ wrong))
+    assert found(frame, "binary") == []
+
+
 @pytest.mark.parametrize("task", METRIC)
 def test_an_input_that_is_near_perfect_alone_is_too_good(task: Task) -> None:
     """Not a copy: a measurement of what the target says, made afterwards; also where it is not made for all."""
