@@ -63,7 +63,7 @@ def isolated(
         folder = Path(place)
         pack((work, args, kwargs, progress is not None), folder, JOB)
         with _child(folder, limits) as (process, told):
-            _listen(process, told, progress, until=time.monotonic() + limits.seconds, limits=limits)
+            _listen(process, told, progress, outcome=folder / OUTCOME, limits=limits)
             code = process.wait()
         if not (folder / OUTCOME).exists():
             raise TrainingFailedError(_last(code, _words(folder), limits))
@@ -115,21 +115,23 @@ def _child(folder: Path, limits: Limits) -> Iterator[tuple[subprocess.Popen[byte
 
 
 def _listen(
-    process: subprocess.Popen[bytes], told: int, progress: Progress | None, *, until: float, limits: Limits
+    process: subprocess.Popen[bytes], told: int, progress: Progress | None, *, outcome: Path, limits: Limits
 ) -> None:
-    """Repeat what the child tells, until it has ended; TrainingFailedError when its time is over first.
+    """Repeat what the child tells, until it has ended or is done; TrainingFailedError when its time is over first.
 
+    However long `progress` takes, what is done in time counts; what is left to be told after the time is not told.
     NOTE: what the job started may hold the pipe open when the child itself has ended.
     """
-    buffer = bytearray()
+    buffer, until = bytearray(), time.monotonic() + limits.seconds
     while True:
-        left = until - time.monotonic()
+        left, ended = until - time.monotonic(), outcome.exists() or process.poll() is not None
+        if left <= 0 and ended:
+            return
         if left <= 0:
             raise TrainingFailedError(
                 f"it was not done within {limits.seconds:g} s and was ended; "
                 'allow more, Training(deadline="2h"), or learn from fewer rows, Retrain(train="90d")'
             )
-        ended = process.poll() is not None
         if not select.select([told], [], [], 0.0 if ended else min(left, _LOOK_SECONDS))[0]:
             if ended:
                 return
@@ -139,7 +141,7 @@ def _listen(
             return
         buffer += some
         for args, named in _messages(buffer):
-            if progress is not None:
+            if progress is not None and time.monotonic() < until:
                 progress(*args, **named)
 
 

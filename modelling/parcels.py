@@ -1,11 +1,15 @@
 """Values on their way between two of our processes, as files of one folder: frames as Arrow, all else pickled.
 
+What a definition may hold and the other process cannot make goes as its plain kind: a text that is a member of the
+definition's own enumeration, a mapping that is read only.
+
 NOTE: reading a parcel runs what it names, so a folder is private to the two processes (mode 0700).
 """
 
 import io
 import pickle
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -29,7 +33,7 @@ def unpack(folder: Path, name: str) -> Any:
 
 
 class _Packer(pickle.Pickler):
-    """Frames go to files of their own, once each; an engine is its text."""
+    """Frames go to files of their own, once each; an engine is its text, a text of any kind plain."""
 
     def __init__(self, file: io.BytesIO, folder: Path, name: str) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
@@ -46,8 +50,12 @@ class _Packer(pickle.Pickler):
         return self._known[id(value)]
 
     def reducer_override(self, value: Any) -> Any:
-        """How an engine is made again."""
-        return (Engine.from_text, (value.text,)) if isinstance(value, Engine) else NotImplemented
+        """How it is made again; never asked of a plain text or dict."""
+        if isinstance(value, Engine):
+            return Engine.from_text, (value.text,)
+        if isinstance(value, str):
+            return str, (str.__str__(value),)  # not str(value): that of an enumeration may be "Columns.AT"
+        return (dict, (dict(value),)) if isinstance(value, MappingProxyType) else NotImplemented
 
 
 class _Unpacker(pickle.Unpickler):

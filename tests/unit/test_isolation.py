@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from enum import Enum, StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -117,6 +119,29 @@ def test_the_deadline_ends_the_process() -> None:
     with pytest.raises(TrainingFailedError, match=r"it was not done within 2 s and was ended; allow more, Training"):
         isolated(jobs.tell_and_wait, 60.0, limits=Limits(seconds=2), progress=lambda pid, _: told.append(pid))
     assert not is_alive(told[0])
+
+
+def test_what_is_done_in_time_counts_however_long_it_takes_to_tell_of_it() -> None:
+    told: list[int] = []
+
+    def slowly(number: int, **_: str) -> None:
+        told.append(number)
+        time.sleep(2.1)
+
+    assert isolated(jobs.count, 5, limits=Limits(seconds=2), progress=slowly) == 5
+    assert told == [0], "what is left when the time is over is not told"
+
+
+def test_names_and_mappings_of_a_definition_that_the_process_cannot_load_go_plain() -> None:
+    class Columns(StrEnum):
+        AT = "at"
+
+    class Older(str, Enum):  # noqa: UP042 - whose str() is "Older.AT"
+        AT = "at"
+
+    given = (Columns.AT, Older.AT, MappingProxyType({Columns.AT: MappingProxyType({"wind": 1})}), "plain")
+    found = isolated(jobs.echoed, given, limits=PLENTY)
+    assert found == ("at", "at", {"at": {"wind": 1}}, "plain")
 
 
 def test_errors_of_ours_and_of_python_are_raised_and_those_of_libraries_told() -> None:
