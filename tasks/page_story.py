@@ -20,7 +20,7 @@ HEAT_WINDOWS = 40
 HEAT_FEATURES = 25
 FEATURES, LEAST_FEATURES = 12, 4  # shown of a window: all that drifted up to so many, and never fewer
 SLICES = 30
-_METRICS = {"logloss": "log loss", "l1": "absolute error", "l2": "squared error"}
+_METRICS = {"logloss": "log loss", "brier": "Brier score", "l1": "absolute error", "l2": "squared error"}
 _DARKEST = 8.0  # -log10 of the p-value that is drawn darkest
 _FAINTEST = 0.3  # shade of a finding, at least
 

@@ -21,33 +21,45 @@ _PATIENCE = 2.0  # seconds: what is done sooner needs no artefact, which costs a
 @contextmanager
 def training_progress(what: str) -> Iterator[Report]:
     """A function to be called while models are trained; shown in Prefect's UI when it takes more than a moment."""
-    began, artifact, shown, last = time.monotonic(), None, 0.0, ""
+    began, picture, shown, last = time.monotonic(), Picture(), 0.0, ""
 
     def report(doing: str, share: float, best: float | None, left: float | None) -> None:
-        nonlocal artifact, shown, last
+        nonlocal shown, last
         tell_training(Step(what=what, doing=doing, share=share, best=best, left=left))
         done = min(100.0 * share, 100.0)
         if FlowRunContext.get() is None or time.monotonic() - began < _PATIENCE:
             return
-        if artifact is not None and doing == last and done < shown + _STEP:
+        if picture.artifact is not None and doing == last and done < shown + _STEP:
             return
         shown, last = done, doing
-        artifact = _show(artifact, done, f"{what}: {in_words(doing, best, left)}")
+        picture.show(done, f"{what}: {in_words(doing, best, left)}")
 
     yield report
-    if artifact is not None:
-        _show(artifact, 100.0, f"{what}: done")
+    if picture.artifact is not None:
+        picture.show(100.0, f"{what}: done")
 
 
-def _show(artifact: UUID | None, done: float, words: str) -> UUID | None:
-    """Make or change the artefact. A Prefect that does not answer costs the picture, not the training."""
-    try:
-        if artifact is None:
-            return cast("UUID", create_progress_artifact(progress=done, description=words))
-        update_progress_artifact(artifact, progress=done, description=words)
-    except Exception as error:  # noqa: BLE001 - whatever its client raises
-        log.warning("no progress is shown: %s: %s", type(error).__name__, error)
-    return artifact
+class Picture:
+    """A progress artefact; `artifact`: None until it is made. A Prefect that does not answer costs the picture, not the
+    training: after one failure nothing more is shown, since each try takes its client seconds.
+    """
+
+    def __init__(self) -> None:
+        self.artifact: UUID | None = None
+        self._lost = False
+
+    def show(self, done: float, words: str) -> None:
+        """Make or change the artefact; `done` in per cent."""
+        if self._lost:
+            return
+        try:
+            if self.artifact is None:
+                self.artifact = cast("UUID", create_progress_artifact(progress=done, description=words))
+            else:
+                update_progress_artifact(self.artifact, progress=done, description=words)
+        except Exception as error:  # noqa: BLE001 - whatever its client raises
+            self._lost = True
+            log.warning("no progress is shown any more: %s: %s", type(error).__name__, error)
 
 
 def in_words(doing: str, best: float | None, left: float | None) -> str:

@@ -1,12 +1,14 @@
 """Whoever watches is told how many rows are done; on a terminal it becomes a bar, elsewhere nothing is printed."""
 
 import io
+import logging
 import sys
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from andon.cli.bar import counting_rows, showing_training
-from tasks.progress import counting, in_words, training_progress
+from tasks.progress import Picture, counting, in_words, training_progress
 from tasks.watchers import Step, training_watched, watched
 
 
@@ -72,3 +74,15 @@ def test_elsewhere_training_shows_nothing(capsys: pytest.CaptureFixture[str]) ->
 def test_what_is_known_is_one_line() -> None:
     assert in_words("fitting", None, None) == "fitting"
     assert in_words("searching", 0.25, 3.4) == "searching, best 0.25000, 3 s left"
+
+
+@pytest.mark.filterwarnings("ignore:Artifact creation outside of a flow")
+def test_a_prefect_that_does_not_answer_is_asked_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Each try takes its client seconds, and a training tells a hundred times."""
+    picture = Picture()
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}), caplog.at_level(logging.WARNING):
+        picture.show(1.0, "searching")
+        picture.show(2.0, "searching")
+    said = [record.getMessage() for record in caplog.records if "no progress is shown" in record.getMessage()]
+    assert (picture.artifact, len(said)) == (None, 1)
+    assert "ConnectError" in said[0]
