@@ -92,17 +92,16 @@ class Field:
 
     def lowered(self, recipe: Recipe, rate: float) -> Recipe:
         """A scaled recipe at a learning rate as low as its fit has time for, at most halved and not below `rate`, with
-        more rounds for it: this is hardly ever worse. Itself where time is not what ended the search.
+        as many more rounds: this is hardly ever worse. Itself where time is not what ended the search.
         """
         used, known = self.watch.clock() - self.watch.began, float(recipe.params["learning_rate"])
         time = (self.policy.budget_seconds - used) / max(self.fit_seconds(recipe), 1e-9)
-        by = min(_MOST_LOWERED, time, known / rate)
+        rounds = max(recipe.rounds, self.policy.rounds)
+        by = min(_MOST_LOWERED, time, known / rate, rounds / recipe.rounds)
         if not self.short or by <= 1.0:
             return recipe
         params = {**recipe.params, "learning_rate": known / by}
-        return replace(
-            recipe, params=params, rounds=min(round(recipe.rounds * by), max(recipe.rounds, self.policy.rounds))
-        )
+        return replace(recipe, params=params, rounds=round(recipe.rounds * by))
 
     def arm(self, params: Mapping[str, Number], *, rounds: int | None = None, on_all: bool = True) -> Arm:
         """A new trial without trees, or with those that an earlier process told of."""

@@ -9,7 +9,10 @@ import pytest
 from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.spec import Search, Spec, Training
 from modelling.tuning import bench
+from modelling.tuning.field import Field, Watch
 from modelling.tuning.search import search
+from modelling.tuning.space import space_of
+from modelling.tuning.study import open_book
 from tests.unit.modelling_world import FAST, pipeline_in, rides
 
 
@@ -140,3 +143,23 @@ def test_a_budget_in_seconds_is_kept_together_with_the_fit_that_follows(spec: Sp
     found = search(spec, rides(), start=FAST, policy=policy, gap="1d", clock=lambda: 0.05 * float(next(seconds)))
     assert found.seconds <= 30 * 1.05
     assert found.ended
+
+
+@pytest.mark.parametrize(
+    ("most", "lowest", "used", "rounds"),
+    [(2_000, 0.01, 0.0, 30), (20, 0.01, 0.0, 20), (2_000, 0.2, 0.0, 22), (2_000, 0.01, 1e9, 15)],
+    ids=["at most halved", "the policy's rounds", "the lowest rate", "no time"],
+)
+def test_the_rate_of_the_last_fit_falls_as_its_rounds_may_rise(
+    spec: Spec, most: int, lowest: float, used: float, rounds: int
+) -> None:
+    policy = Search(rounds=most, threads=1)
+    prepared = bench.bench_of(spec, rides(), start=FAST, policy=policy, gap="1d")
+    assert prepared is not None
+    watch = Watch(clock=lambda: used, began=0.0, prepared=0.0, progress=None, incumbent=None)
+    field = Field(bench=prepared, book=open_book(None, space_of(spec, policy), seed=7, about="x"), watch=watch)
+    assert field.lowered(FAST, lowest) == FAST  # time did not end the search
+    field.short = True
+    lower = field.lowered(FAST, lowest)
+    assert lower.rounds == rounds
+    assert lower.params["learning_rate"] == pytest.approx(0.3 * 15 / rounds, rel=0.03)
