@@ -179,5 +179,5 @@ def test_what_must_not_happen_is_told_first() -> None:
 
 def test_locks_name_no_registry() -> None:
     locks = sorted(Path(contract.__file__).parent.glob("peers/*.lock"))
-    assert len(locks) == 7
+    assert len(locks) == 8
     assert not [lock.name for lock in locks if "://" in lock.read_text(encoding="utf-8")]
