@@ -13,6 +13,8 @@ from tasks.crowning import finish
 from tasks.descriptions import describe
 from tasks.history import history
 from tasks.leases import holding
+from tasks.plans import forget_study
+from tasks.policies import MISHAPS
 from tasks.requests import decline
 from tasks.rollout_start import SHADOW
 from tasks.site import Site
@@ -111,7 +113,7 @@ def answering(site: Site, intent_id: str | None, as_of: datetime, reason: str) -
         except TrainingFailedError as error:
             verdict = _failed(site, intent, lease, as_of, f"training failed: {error}"[:_LONGEST])
             raise RetrainOverError(verdict) from error
-        except Exception as error:
+        except MISHAPS as error:
             _failed(site, intent, lease, as_of, f"{type(error).__name__}: {error}"[:_LONGEST])
             raise
 
@@ -220,5 +222,6 @@ def _failed(site: Site, intent: Intent, lease: Lease, as_of: datetime, why: str)
         recipe={},
     )
     note(site, verdict, lease=lease)
+    forget_study(site, intent)  # nothing goes on with a closed intent's search; a killed one's stays, which is not here
     site.ledger.close(intent.id, outcome="failed", lease=lease)
     return verdict

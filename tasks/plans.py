@@ -1,12 +1,9 @@
 """How a challenger of a pipeline is to be made, out of its definition and of what the ledger remembers."""
 
-import glob
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
 
 import msgspec
 
@@ -17,9 +14,11 @@ from modelling.rungs.choosing import Tried
 from modelling.rungs.found import CHAMPION
 from modelling.spec import Spec
 from modelling.tuning.results import Place
+from modelling.tuning.study import forget
 from registry.ledger import Intent, Recorded
 from tasks.history import KEPT, searched_at
 from tasks.site import Site
+from tasks.telling import log
 from validation.durations import span
 
 KEPT_WINDOWS = 6  # of what rungs lost, in the ledger: older ones hardly count (modelling/rungs/choosing.py)
@@ -71,10 +70,13 @@ def study_of(site: Site, intent: Intent) -> Place:
 
 
 def forget_study(site: Site, intent: Intent) -> None:
-    """Take the files away by which a killed search would go on; in a database it stays."""
+    """Take away what a killed search would go on with. Where that fails it stays, and the log says so."""
     place = study_of(site, intent)
-    for file in Path(site.settings.home.absolute(), "studies").glob(f"{glob.escape(quote(place.name, safe=''))}.*"):
-        file.unlink(missing_ok=True)
+    try:
+        forget(place)
+    except Exception as error:  # noqa: BLE001 - whatever a database's driver raises; its words may hold a password
+        told = (site.name, place.name, type(error).__name__)
+        log.warning("%s: the study %s could not be deleted (%s); see to the database of ANDON_STUDY_URL", *told)
 
 
 def mark_of(pipeline: Pipeline, start: Recipe) -> str:

@@ -38,8 +38,8 @@ class SearchResult:
     """The best recipe, and the loss of each trial on the validation rows; trial 0 is the start.
 
     `recipe` is for all rows of the frame: its number of trees is scaled to them. `seconds` by the clock, `cost` by the
-    model of cost (deterministic; in seconds of a usual processor). `ended`: why, as a sentence. Without trials (too few
-    rows for an inner split) the recipe is the start.
+    model of cost (deterministic; in seconds of a usual processor). `ended`: why, as a sentence, and what went wrong
+    with its study. Without trials (too few rows for an inner split) the recipe is the start.
     """
 
     recipe: Recipe

@@ -69,7 +69,7 @@ def _result(field: Field, start: Recipe, *, lowest_rate: float) -> SearchResult:
         trials=tuple(arm.best for arm in field.arms),
         seconds=watch.clock() - watch.began,
         cost=field.cost,
-        ended=field.ended,
+        ended="; ".join(filter(None, (field.ended, field.book.trouble))),
         curves=Curves(train=best.train, validation=tuple(best.losses)) if best else Curves(),
     )
 

@@ -52,6 +52,9 @@ def test_a_training_process_that_ends_without_an_answer_is_the_retrains_verdict(
     world.land(6)
     ingest("bikes", as_of=day(2, 7))
     asked = world.ledger.ask(intent_id="wish", pipeline="bikes", reason="a test", data_time=day(2, 7))
+    studies = world.home / "studies"
+    studies.mkdir(exist_ok=True)
+    (studies / "bikes-wish.journal").touch()  # as an earlier attempt left it, which was killed
     verdict = answer(intent=asked.id, as_of=day(2, 7))
     assert (verdict.kind, verdict.subject, verdict.outcome) == ("training", "wish", "failed")
     assert verdict.reasons[0].startswith("training failed: ")
@@ -61,6 +64,7 @@ def test_a_training_process_that_ends_without_an_answer_is_the_retrains_verdict(
     assert intent is not None
     assert (intent.state, intent.outcome) == ("closed", "failed")
     assert (world.champion(), world.ledger.leases("bikes")) == ("1", ())
+    assert list(studies.iterdir()) == [], "nothing goes on with the search of a closed intent"
     # The next one, with limits that do, is answered by the same process.
     world.define()
     assert answer(as_of=day(2, 7)).kind == "gate"

@@ -1,5 +1,6 @@
 """What a search is made of: spaces, costs, arms and the study, each alone."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from andon.processes import free_port
 from modelling.prepared import prepare
 from modelling.recipes import DEFAULT_RECIPES, SPACE, Recipe
 from modelling.spec import Features, Search, Spec, Training
@@ -17,7 +19,7 @@ from modelling.tuning.costs import Table, round_cost
 from modelling.tuning.results import Place
 from modelling.tuning.search import search
 from modelling.tuning.space import TWINS, portfolio, space_of
-from modelling.tuning.study import open_book
+from modelling.tuning.study import forget, open_book
 from tests.unit.modelling_world import FAST, pipeline_in, rides
 from validation.errors import DefinitionError
 
@@ -167,6 +169,53 @@ def test_a_torn_last_line_of_the_journal_is_cut_off(spec: Spec, tmp_path: Path) 
 def test_a_study_is_not_kept_in_sqlite(spec: Spec) -> None:
     with pytest.raises(DefinitionError, match="a folder or in PostgreSQL"):
         open_book(Place(where="sqlite:///study.db", name="rides"), space_of(spec, Search()), seed=7, about="x")
+
+
+def test_what_is_forgotten_is_not_gone_on_with_and_nothing_else_goes(spec: Spec, tmp_path: Path) -> None:
+    space, folder = space_of(spec, Search()), tmp_path / "studies"
+    places = [Place(where=str(folder), name=name) for name in ("a*", "a*b")]
+    for place in places:
+        open_book(place, space, seed=7, about="x").tell(0, FAST.params, [0.5], value=0.5)
+    forget(places[0])
+    forget(places[0])
+    assert {file.name for file in folder.iterdir()} == {"a%2Ab.journal", "a%2Ab.lock"}
+    assert not open_book(places[0], space, seed=7, about="x").finished
+    assert open_book(places[1], space, seed=7, about="x").finished
+
+
+def test_a_study_whose_database_is_away_is_in_memory_and_says_so(spec: Spec) -> None:
+    away = Place(where=f"postgresql://me:hunter2@127.0.0.1:{free_port()}/studies", name="rides")
+    policy = Search(budget_seconds=600, budget_trials=2, rounds=4, threads=1)
+    found, alone = (
+        search(spec, rides(400), start=FAST, policy=policy, gap="1d", study=place) for place in (away, None)
+    )
+    assert found.trials == alone.trials
+    assert found.ended.startswith(f"{alone.ended}; its trials were kept in memory alone, because their place failed")
+    assert "OperationalError" in found.ended
+    assert "ANDON_STUDY_URL" in found.ended
+    assert "hunter2" not in found.ended
+
+
+def test_a_study_whose_place_fails_meanwhile_goes_on_in_memory_with_what_it_knew(spec: Spec, tmp_path: Path) -> None:
+    space = space_of(spec, Search())
+    kept, lost = (open_book(Place(where=str(tmp_path / at), name="rides"), space, seed=7, about="x") for at in "ab")
+    for number in range(8):
+        for book in (kept, lost):
+            params = FAST.params if number % 2 else {**FAST.params, **book.proposed(number)}
+            book.tell(number, params, [0.6, 0.5], value=0.5 + number % 3)
+        if number == 3:
+            shutil.rmtree(tmp_path / "b")
+    assert (kept.trouble, "FileNotFoundError" in lost.trouble) == ("", True)
+    assert [trial.params for trial in lost.past] == [trial.params for trial in kept.past]
+
+
+def test_a_trial_half_told_by_a_killed_process_is_tried_again(spec: Spec, tmp_path: Path) -> None:
+    space, place = space_of(spec, Search()), Place(where=str(tmp_path), name="rides")
+    killed = open_book(place, space, seed=7, about="x")
+    killed.study.ask().set_user_attr("number", 0)
+    for _ in range(2):
+        again = open_book(place, space, seed=7, about="x")
+        assert (again.finished, again.trouble) == ({}, "")
 
 
 def test_where_the_older_rows_hold_one_class_alone_the_start_is_kept(spec: Spec) -> None:
