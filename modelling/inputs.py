@@ -13,6 +13,7 @@ from modelling.spec import Spec
 from validation.errors import DefinitionError
 
 _MOMENT = pl.Datetime("us", "UTC")
+_MISHAPS = (Exception, pl.exceptions.PanicException)  # NOTE: a panic in Polars is no Exception
 
 
 def inputs_of(spec: Spec, raw: pl.DataFrame) -> pl.DataFrame:
@@ -24,7 +25,7 @@ def inputs_of(spec: Spec, raw: pl.DataFrame) -> pl.DataFrame:
     rows = conform(raw, spec.raw_schema)
     try:
         made = spec.features(rows.lazy()).collect()
-    except Exception as cause:  # whatever user code raises becomes the author's error
+    except _MISHAPS as cause:  # whatever user code raises becomes the author's error
         raise _failed(rows, cause) from cause
     _check_rows(spec, rows, made)
     return made.drop(*spec.key, spec.time, spec.target, strict=False)
@@ -43,7 +44,7 @@ def matrix_of(spec: Spec, encoding: Encoding, raw: pl.DataFrame) -> NDArray[np.f
         found = made.select(*wanted, *encoding.expressions(schema)).collect()
     except DefinitionError:
         raise
-    except Exception as cause:  # whatever user code raises becomes the author's error
+    except _MISHAPS as cause:  # whatever user code raises becomes the author's error
         raise _failed(rows, cause) from cause
     _check_rows(spec, rows, found)
     encoded = pl.DataFrame(found.get_columns()[len(wanted) :])  # a drop costs ten times as much
@@ -63,7 +64,7 @@ def _moment(name: str, dtype: pl.Datetime) -> pl.Expr:
     return (moment if dtype.time_zone else moment.dt.replace_time_zone(None)).cast(dtype)
 
 
-def _failed(rows: pl.DataFrame, cause: Exception) -> DefinitionError:
+def _failed(rows: pl.DataFrame, cause: BaseException) -> DefinitionError:
     why = f"{type(cause).__name__}: {cause}"[:500]
     return DefinitionError(f"features fails on {rows.height} rows; mend it: {why}")
 

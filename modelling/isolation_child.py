@@ -29,13 +29,15 @@ def main(folder: Path, progress_pipe: int, memory_mb: int, parent: int) -> None:
     _bound(memory_mb)
     threading.Thread(target=_end_with, args=(parent, folder), daemon=True).start()
     sys.modules.update(dict.fromkeys(UNNEEDED))  # type: ignore[arg-type]  # None: an import of it fails at once
+    import polars as pl
+
     from modelling.parcels import pack, unpack
 
     work, args, kwargs, tells = unpack(folder, JOB)
     told = {"progress": _teller(progress_pipe)} if tells else {}
     try:
         outcome: tuple[str, Any, str] = ("done", work(*args, **kwargs, **told), "")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised again in the parent
+    except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - it is raised again in the parent
         outcome = ("raised", _portable(error), traceback.format_exc())
     pack(outcome, folder, OUTCOME)
     os._exit(0)  # what was loaded need not be taken down in order
@@ -72,11 +74,11 @@ def _teller(pipe: int) -> Callable[..., None]:
     return tell
 
 
-def _portable(error: Exception) -> Exception:
+def _portable(error: BaseException) -> Exception:
     """The error itself where the parent knows its class; one of a library's becomes its name and its words."""
     from validation.errors import AndonError, TrainingFailedError
 
-    if isinstance(error, AndonError) or type(error).__module__ == "builtins":
+    if isinstance(error, AndonError) or (isinstance(error, Exception) and type(error).__module__ == "builtins"):
         return error
     return TrainingFailedError(f"{type(error).__name__}: {error}"[:1_000])
 

@@ -28,6 +28,10 @@ def refuse(words: str) -> None:
     raise ContractError(words)
 
 
+def panic(words: str) -> None:
+    raise pl.exceptions.PanicException(words)
+
+
 def raise_of_a_library() -> None:
     import lightgbm
 
