@@ -31,8 +31,9 @@ from validation.failpoints import reached
 class Challenger:
     """A model trained before the holdout, the champion it wants to replace, and how it was made.
 
-    `again`: it is the candidate of an earlier look, its bundle in the order's folder; otherwise it is new. `ready`: the
-    snapshot's rows as they were trained on, by which `plan`, and what was `learned`; None where nothing was trained.
+    `again`: it is the candidate of an earlier look, its bundle in the order's folder; otherwise it is new. `searched`:
+    its recipe was, in this retrain or before that look. `ready`: the snapshot's rows as they were trained on, by which
+    `plan`, and what was `learned`; None where nothing was trained.
     """
 
     proven: Model | None
@@ -40,6 +41,7 @@ class Challenger:
     incumbent: Incumbent | None
     trained: Trained
     again: bool = False
+    searched: bool = False
     ready: Ready | None = None
     plan: Plan | None = None
     learned: Learned | None = None
@@ -83,6 +85,7 @@ def _trained(order: Order) -> Challenger:
         split=parts,
         incumbent=champion,
         trained=replace(trained, seconds=time.perf_counter() - started),
+        searched=trained.searched,
         ready=rows,
         plan=plan,
         learned=learned,
@@ -175,7 +178,24 @@ def _again(order: Order, candidate: Recorded) -> Challenger:
     )
     why = f"version {candidate.subject} again, on {parts.holdout.height:,} rows from {since:%Y-%m-%d %H:%M} on"
     trained = _told(order, parts, "kept", why, recipe=model.recipe)
-    return Challenger(proven=model, split=parts, incumbent=incumbent(order.site), trained=trained, again=True)
+    return Challenger(
+        proven=model,
+        split=parts,
+        incumbent=incumbent(order.site),
+        trained=trained,
+        again=True,
+        searched=_was_searched(order, candidate),
+    )
+
+
+def _was_searched(order: Order, candidate: Recorded) -> bool:
+    """Whether the training that made the candidate searched; yes, to be careful, when the ledger does not know it.
+
+    NOTE: "kept" verdicts do not say so: by them a search would be due later than it is.
+    """
+    told = order.site.ledger.verdicts(order.site.name, kind="training", subject=order.intent.id)
+    made = [item for item in told if item.outcome == "trained" and item.seq < candidate.seq]
+    return not made or bool(made[-1].body["searched"])
 
 
 def _candidate_bundle(order: Order, candidate: Recorded) -> Bundle:

@@ -55,8 +55,8 @@ def compare(order: Order, challenger: Challenger) -> Compared:
     """Ask both models. Prequential evidence needs a champion, and a recipe that was not searched on rows that the
     champion has not seen; where there is none, the holdout's is taken.
     """
-    known, searched = challenger.incumbent, challenger.trained.searched
-    if order.site.pipeline.gate.evidence == "prequential" and challenger.proven and known and not searched:
+    known = challenger.incumbent
+    if order.site.pipeline.gate.evidence == "prequential" and challenger.proven and known and not challenger.searched:
         return _on_windows(order, challenger, known)
     return _on_holdout(order, challenger)
 

@@ -14,22 +14,22 @@ from tasks.requests import request
 from tests.flows.world import POLICIES, World, day
 from validation.verdict import Verdict
 
-PATIENT = POLICIES.replace("min_blocks=3", "min_blocks=6, max_looks=3")
+PATIENT = POLICIES.replace("min_blocks=3", 'min_blocks=6, max_looks=3, evidence="prequential"')
 
 
-def answer(*, as_of: datetime, intent: str | None = None) -> Verdict:
-    verdict = retrain("bikes", intent=intent, as_of=as_of)
+def answer(*, as_of: datetime, intent: str | None = None, search: bool = False) -> Verdict:
+    verdict = retrain("bikes", intent=intent, as_of=as_of, search=search)
     assert isinstance(verdict, Verdict)
     return verdict
 
 
 @pytest.fixture
 def undecided(world: World) -> World:
-    """On 7 February version 2 has three days of evidence, and six are asked for."""
+    """On 7 February version 2, of a searched recipe, has three days of evidence, and six are asked for."""
     world.define(PATIENT)
     world.land(6)
     ingest("bikes", as_of=day(2, 7))
-    assert (first := answer(as_of=day(2, 7))).outcome == "need evidence", first
+    assert (first := answer(as_of=day(2, 7), search=True)).outcome == "need evidence", first
     return world
 
 
@@ -50,6 +50,8 @@ def test_a_challenger_that_lacks_evidence_is_looked_at_again_when_there_is_more(
     assert second.body["earlier_blocks"] == [first.body["blocks"]]
     assert second.body["blocks"] > first.body["blocks"]
     assert second.body["holdout_start"] == first.body["holdout_start"]
+    searched = "what the champion's recipe loses on windows is no evidence on it"
+    assert (first.body["evidence"], second.body["evidence"]) == ("holdout", "holdout"), searched
     assert undecided.told("training")[-1] == (waiting.id, "kept")
 
 
