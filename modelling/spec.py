@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import isfinite
 from typing import Literal
 
 import polars as pl
@@ -49,6 +50,7 @@ class Training:
 
     def __post_init__(self) -> None:
         check_types(self, part="training")
+        self._check_containers()
         object.__setattr__(self, "deadline", duration(self.deadline, field="training.deadline"))
         for name, allowed in (("class_weight", ("none", "balanced")), ("calibration", ("none", "isotonic"))):
             if getattr(self, name) not in allowed:
@@ -59,8 +61,21 @@ class Training:
             raise DefinitionError(f"training.memory_mb must be 0 (no limit) or more, got {self.memory_mb}")
         if self.min_level_rows < 1:
             raise DefinitionError(f"training.min_level_rows must be at least 1, got {self.min_level_rows}")
-        if odd := [name for name, sign in self.monotone.items() if sign not in (1, -1)]:
-            raise DefinitionError(f"training.monotone must be 1 or -1 for each input, got {self.monotone[odd[0]]!r}")
+        if odd := [sign for sign in self.monotone.values() if isinstance(sign, bool) or sign not in (1, -1)]:
+            raise DefinitionError(f"training.monotone must be 1 or -1 for each input, got {odd[0]!r}")
+
+    def _check_containers(self) -> None:
+        """What `check_types` does not look into."""
+        _check_mapping(self.monotone, field="training.monotone", like='{"wind": 1}')
+        _check_mapping(self.fixed, field="training.fixed", like='{"max_depth": 6}')
+        if not isinstance(self.trusted, tuple) or not all(isinstance(name, str) for name in self.trusted):
+            like = f'("{self.trusted if isinstance(self.trusted, str) else "wind"}",)'
+            raise DefinitionError(f"training.trusted must be a tuple of texts, got {self.trusted!r}; write {like}")
+
+
+def _check_mapping(value: object, *, field: str, like: str) -> None:
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise DefinitionError(f"{field} must be a mapping of names, such as {like}, got {value!r}")
 
 
 def metric_of(task: str, metric: str) -> str:
@@ -132,8 +147,9 @@ class Search:
 
     def __post_init__(self) -> None:
         check_types(self, part="search")
-        if self.budget_seconds <= 0:
-            raise DefinitionError(f"search.budget_seconds must be above 0, got {self.budget_seconds}")
+        if not (isfinite(self.budget_seconds) and self.budget_seconds > 0):
+            raise DefinitionError(f"search.budget_seconds must be above 0 and finite, got {self.budget_seconds}")
+        _check_mapping(self.space, field="search.space", like='{"num_leaves": (7, 63)}')
         check_space(self.space)
         for name in ("budget_trials", "rounds", "threads"):
             if getattr(self, name) < 1:

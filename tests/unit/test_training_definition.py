@@ -43,6 +43,18 @@ def trained(**training: Any) -> object:
         ),
         (lambda: trained(monotone={"speed": -1}), "training.monotone must name numeric .* hour; got 'speed'"),
         (lambda: trained(monotone={"hour": 2}), "training.monotone must be 1 or -1 for each input, got 2"),
+        (lambda: trained(monotone={"hour": True}), "training.monotone must be 1 or -1 for each input, got True"),
+        (
+            lambda: trained(monotone=["hour"]),
+            r"""monotone must be a mapping of names, such as {"wind": 1}, got \['hour'""",
+        ),
+        (lambda: trained(fixed=["max_depth"]), r"""fixed must be a mapping of names, such as {"max_depth": 6}, got"""),
+        (lambda: Search(space=["num_leaves"]), "search.space must be a mapping of names"),  # type: ignore[arg-type]
+        (lambda: Search(budget_seconds=float("nan")), "search.budget_seconds must be above 0 and finite, got nan"),
+        (lambda: Search(space={"learning_rate": (0, 0.1)}), "learning_rate must be two of a number above 0"),
+        (lambda: Search(space={"lambda_l2": (1, float("inf"))}), "lambda_l2 must be two of a number of at least 0"),
+        (lambda: trained(trusted="hour"), r"""trusted must be a tuple of texts, got 'hour'; write \("hour",\)"""),
+        (lambda: trained(trusted=("hour", 3)), r"""trusted must be a tuple of texts, .* write \("wind",\)"""),
         (lambda: trained(trusted=("speed",)), "training.trusted must name inputs of .*zone.*; got 'speed'"),
         (lambda: trained(class_weight="even"), "training.class_weight must be 'none' or 'balanced', got 'even'"),
         (lambda: trained(calibration="platt"), "training.calibration must be 'none' or 'isotonic', got 'platt'"),
