@@ -28,7 +28,7 @@ from modelling.metrics import baseline_prediction
 from modelling.model import Model
 from modelling.reliability import Reliability, reliability
 from tasks import card_words as words
-from tasks.card_making import rungs
+from tasks.card_making import learned_from, registered_from, rungs, small_slices
 from tasks.challengers import Challenger
 from tasks.evidence import Compared
 from tasks.orders import Order
@@ -59,7 +59,7 @@ def card_story(
     order: Order, behind: Behind, *, verdict: GateVerdict, trained: Trained, sha256: str, measured: Metrics
 ) -> CardStory:
     """All that the card of this challenger tells; `measured`: its `evidence_metrics`."""
-    spec, compared = order.site.pipeline.spec, behind.compared
+    spec, gate, compared = order.site.pipeline.spec, order.site.pipeline.gate, behind.compared
     metric = METRIC_TABLE[spec.task][spec.metric]
     found = importance(behind.model, compared.rows if compared.rows.height else order.snapshot.rows)
     trust = reliability(spec.task, compared.labels, compared.challenger.prediction)
@@ -75,6 +75,7 @@ def card_story(
         cards=words.cards(verdict, metric=words.by(verdict, metric=metric.words), trees=words.trees(behind.model)),
         measures=_measures(behind, measured, note=words.evidence(compared, time=spec.time, refitted=behind.is_refit)),
         slices=tuple(slices(verdict, compared, task=spec.task)),
+        smaller=small_slices(compared.rows, gate.slices, least=gate.min_slice_rows),
         reliability=_dots(trust),
         said=words.trust(trust, task=spec.task),
         chances=spec.task != "regression",
@@ -87,7 +88,7 @@ def card_story(
         trials=learned.search.trials if learned.search else (),
         search=words.search(learned.search),
         facts=words.recipe(behind.model, spec.training),
-        data=words.data(order, behind.model, rows=trained.rows),
+        data=_data(order, behind),
         leaks=words.leaks(spec.training, looked=behind.challenger.learned is not None, again=behind.challenger.again),
         limits=words.limits(behind.model, refitted=behind.is_refit, evidence=compared.evidence),
     )
@@ -123,6 +124,12 @@ def slices(verdict: GateVerdict, compared: Compared, *, task: str) -> Iterator[C
             bias=own.get("bias"),
             worse=item.worse,
         )
+
+
+def _data(order: Order, behind: Behind) -> tuple[tuple[str, str], ...]:
+    judged = behind.challenger.proven or behind.model
+    before = learned_from(behind.challenger.split.train, judged.recipe, time=judged.spec.time)
+    return words.data(order, behind.model, before=before, used=registered_from(order.snapshot.rows, behind.model))
 
 
 def _baselines(behind: Behind) -> Iterator[tuple[str, Array]]:

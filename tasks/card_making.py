@@ -1,9 +1,15 @@
 """How the training process came to a model, as its card and the run of its search show it. Decides nothing."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import cast
+
+import polars as pl
 
 from andon.pages.card_story import RungLine
 from modelling.jobs import Learned
+from modelling.model import Model
+from modelling.recipes import Recipe
 from modelling.rungs.choosing import Tried
 from modelling.tuning.results import SearchResult
 from registry.store import Study
@@ -11,6 +17,7 @@ from tasks.card_words import rung
 
 STUDY_POINTS = 500  # of the winner's curve
 RUNG_WINDOWS = 6
+SMALL_SLICES = 12  # named on a card
 
 
 def study(search: SearchResult, *, name: str) -> Study:
@@ -37,6 +44,45 @@ def rungs(learned: Learned) -> tuple[RungLine, ...]:
             by_rung.setdefault(item.rung, []).append(item)
     found = [_rung(name, items, learned) for name, items in by_rung.items() if len(items) == len(starts)]
     return tuple(sorted(found, key=lambda line: line.loss))
+
+
+def learned_from(rows: pl.DataFrame, recipe: Recipe, *, time: str) -> str:
+    """How many of these rows a model by this recipe is made of, and from when on: those of its span."""
+    last = cast("datetime | None", rows[time].max())
+    if last is None:
+        return "no rows"
+    used = rows if recipe.span_days is None else rows.filter(pl.col(time) >= last - timedelta(days=recipe.span_days))
+    told = f"{used.height:,} rows from {cast('datetime', used[time].min()):%Y-%m-%d %H:%M} on"
+    if recipe.way == "fresh":
+        return told
+    return f"{told}, upon {'the trees of another model' if recipe.base else f'trees of all {rows.height:,}'}"
+
+
+def registered_from(rows: pl.DataFrame, model: Model) -> str:
+    """The same of a model's own rows, out of the snapshot's; where these are others by now, what its bundle tells."""
+    made, time = model.made, model.spec.time
+    if made is None:
+        return ""
+    known = rows.filter(pl.col(time) >= made.since, pl.col(time) < model.trained_until)
+    if known.height == made.rows:
+        return learned_from(known, model.recipe, time=time)
+    told = f"{made.rows:,} rows from {made.since:%Y-%m-%d %H:%M} on"
+    return told if model.recipe.span_days is None else f"the newest of {told}"
+
+
+def small_slices(rows: pl.DataFrame, columns: Sequence[str], *, least: int) -> str:
+    """The slices of fewer than `least` rows, which the gate does not judge, largest first; "" without any."""
+    found = [
+        (number, f"{column} = {value}")
+        for column in columns
+        for value, number in rows[column].value_counts(sort=True).iter_rows()
+        if number < least
+    ]
+    if not found:
+        return ""
+    shown = [f"{name} ({number:,})" for number, name in sorted(found, key=lambda item: -item[0])]
+    more = f", and {len(shown) - SMALL_SLICES:,} more" if len(shown) > SMALL_SLICES else ""
+    return f"Smaller slices, of fewer than {least:,} rows, are not judged: {', '.join(shown[:SMALL_SLICES])}{more}."
 
 
 def _rung(name: str, items: Sequence[Tried], learned: Learned) -> RungLine:

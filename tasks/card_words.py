@@ -60,10 +60,12 @@ def _what(verdict: GateVerdict, against: str) -> str:
         reason = verdict.reasons[0] if verdict.reasons else "the gate gave no reason"
         return f"{reason[:1].upper()}{reason[1:]}."
     side = "saves" if verdict.gain_share >= 0 else "loses another"
-    proof = {"promote": "it is proven to be better", "reject": "that is not enough, or something speaks against it"}
-    said = proof.get(verdict.outcome, "that is neither proven nor refuted")
     loss = by(verdict, metric="loss")
-    return f"It {side} {abs(verdict.gain_share):.1%} of the {loss} of {against} on {verdict.rows:,} later rows: {said}."
+    told = f"It {side} {abs(verdict.gain_share):.1%} of the {loss} of {against} on {verdict.rows:,} later rows"
+    if verdict.outcome == "reject" and verdict.gain_share >= verdict.min_gain and verdict.reasons:
+        return f"{told}, but {verdict.reasons[0]}."  # a gain that is asked for is rejected for a fault, told first
+    proof = {"promote": "it is proven to be better", "reject": "that is not enough"}
+    return f"{told}: {proof.get(verdict.outcome, 'that is neither proven nor refuted')}."
 
 
 def by(verdict: GateVerdict, *, metric: str) -> str:
@@ -170,8 +172,8 @@ def recipe(model: Model, training: Training) -> tuple[tuple[str, str], ...]:
         **{name: f"{value:.4g}" for name, value in own.params.items()},
         "rounds": str(own.rounds),
         "trees are": {"fresh": "grown anew", "continued": f"continued by {own.more}", "refit": "refitted"}[own.way],
-        "rows used": "all" if own.span_days is None else f"the newest {own.span_days:g} days",
-        "a row's weight halves in": "" if own.half_life_days is None else f"{own.half_life_days:g} days",
+        "rows used": "all" if own.span_days is None else f"the newest {_days(own.span_days)}",
+        "a row's weight halves in": "" if own.half_life_days is None else _days(own.half_life_days),
         "rows weigh as": training.weight,
         "classes weigh": "" if training.class_weight == "none" else training.class_weight,
         "probabilities corrected by": "an isotonic table" if model.calibration else "",
@@ -184,16 +186,20 @@ def recipe(model: Model, training: Training) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in found.items() if text)
 
 
-def data(order: Order, model: Model, *, rows: int) -> tuple[tuple[str, str], ...]:
-    """The rows behind the model, and its inputs."""
-    told, made = order.description, model.made
+def _days(days: float) -> str:
+    return f"{days:,.0f} days" if days >= 10 else f"{days:.1f} days"
+
+
+def data(order: Order, model: Model, *, before: str, used: str) -> tuple[tuple[str, str], ...]:
+    """The rows behind the model, and its inputs. `before`: those that the judged model was made of; `used`: all."""
+    told = order.description
     span = f"{told.since:%Y-%m-%d %H:%M} to {told.until:%Y-%m-%d %H:%M}" if told.since and told.until else ""
     columns = model.encoding.columns
     levels = sum(column.levels is not None for column in columns)
     found = {
         "snapshot": f"{told.id}, {told.rows:,} mature rows with a label, {span}",
-        "learned from before it was judged": f"{rows:,} rows",
-        "learned from as it is registered": f"{made.rows:,} rows from {made.since:%Y-%m-%d %H:%M} on" if made else "",
+        "learned from before it was judged": before,
+        "learned from as it is registered": used,
         "without a label": f"{told.unlabelled:,} mature rows, {told.missing:,} of them beyond the grace",
         "inputs": f"{len(columns):,}, of which {levels:,} are categories",
         "target": f"{model.spec.target} ({model.spec.task})",

@@ -64,7 +64,7 @@ def _measures(measures: Measures) -> str:
 def _slices(story: CardStory) -> str:
     if not story.slices:
         nothing = "The definition names no slices: Gate(slices=(...)) does, and the gate then guards each of them."
-        return layout.section("For whom it is good", layout.empty(nothing))
+        return layout.section("For whom it is good", layout.empty(story.smaller or nothing))
     rows = [
         (
             item.name, f"{item.rows:,}", _number(item.loss), _number(item.champion_loss), _signed(item.gain),
@@ -73,7 +73,8 @@ def _slices(story: CardStory) -> str:
         for item in story.slices
     ]  # fmt: skip
     gains = "" if story.by == story.metric else f" Gains are of {story.by}, by which the gate judges."
-    note = f"{_sentence(story.metric)}, mean per row, worst gain first; a slice of few rows says little.{gains}"
+    told = f"{_sentence(story.metric)}, mean per row, worst gain first; a slice of few rows says little.{gains}"
+    note = f"{told} {story.smaller}".rstrip()
     return layout.section("For whom it is good", _roomy(layout.table(_SLICES, rows)), note=note)
 
 

@@ -92,7 +92,7 @@ class LearningCurves:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardStory:
     """All that is told of a model. `title`: which; `metric`: what is steered by, `by`: what the
-    gate compares by, both in words; `said`: what the reliability
+    gate compares by, both in words; `smaller`: the slices of too few rows, a sentence; `said`: what the reliability
     plot shows, in words, `chances` whether these are probabilities; `unit` of the inputs' effects. `facts` and `data`
     are names and values; `reasons` of the gate, `leaks`, `how` and `limits` are sentences.
     """
@@ -107,6 +107,7 @@ class CardStory:
     cards: tuple[Card, ...] = ()
     measures: Measures = Measures()
     slices: tuple[CardSlice, ...] = ()
+    smaller: str = ""
     reliability: tuple[ReliabilityDot, ...] = ()
     said: str = ""
     chances: bool = True

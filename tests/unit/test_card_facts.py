@@ -143,6 +143,12 @@ def test_the_losses_of_all_slices_are_those_of_all_rows(made: Behind, verdict: G
     [
         ({"outcome": "promote", "gain_share": 0.034}, "quiet", "It saves 3.4% of the loss of version 3 on"),
         ({"outcome": "reject", "gain_share": -0.02}, "alarm", "It loses another 2.0% of the loss of version 3"),
+        ({"outcome": "reject", "gain_share": 0.01, "min_gain": 0.02}, "alarm", "later rows: that is not enough."),
+        (
+            {"outcome": "reject", "gain_share": 0.511, "min_gain": 0.02, "reasons": ("it takes 90 ms a row", "a gain")},
+            "alarm",
+            "later rows, but it takes 90 ms a row.",
+        ),
         ({"outcome": "expired", "gain_share": 0.0}, "notice", "neither proven nor refuted"),
         (
             {"outcome": "promote", "gain_share": 0.1, "champion_is": "base rate", "by": "auc"},

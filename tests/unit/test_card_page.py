@@ -49,6 +49,7 @@ FULL = replace(
         CardSlice(name="stop = west", rows=700, loss=0.51, champion_loss=0.5, gain=-0.01, bias=0.02, worse=True),
         CardSlice(name=f"stop = {ODD}", rows=120, loss=0.4),
     ),
+    smaller="Smaller slices, of fewer than 100 rows, are not judged: stop = east (9).",
     reliability=tuple(
         ReliabilityDot(said=0.1 * n, came=0.1 * n + 0.02, lower=0.1 * n - 0.03, upper=0.1 * n + 0.06, rows=200)
         for n in range(1, 9)
@@ -120,6 +121,13 @@ def test_it_needs_nothing_from_elsewhere_and_names_cannot_break_it() -> None:
 def test_gains_that_are_of_something_else_than_the_losses_are_named() -> None:
     assert "Gains are of" not in card_page(FULL)
     assert "Gains are of 1 - AUC" in card_page(replace(FULL, by="1 - AUC"))
+
+
+def test_slices_too_small_to_be_judged_are_told_beside_the_others_and_alone() -> None:
+    assert f"says little. {FULL.smaller}</p>" in card_page(FULL)
+    alone = card_page(replace(FULL, slices=()))
+    assert FULL.smaller in alone
+    assert "names no slices" not in alone
 
 
 def test_where_nothing_is_known_a_sentence_says_so() -> None:

@@ -2,15 +2,19 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 from modelling.jobs import Learned
 from modelling.recipes import DEFAULT_RECIPES
 from modelling.rungs.choosing import Tried
+from modelling.training import fit
 from modelling.tuning.results import Curves, SearchResult
-from tasks.card_making import STUDY_POINTS, rungs, study
-from tasks.card_words import rung, search
+from tasks.card_making import STUDY_POINTS, learned_from, registered_from, rungs, small_slices, study
+from tasks.card_words import recipe, rung, search
+from tests.unit.modelling_world import FAST, pipeline_in, rides
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 FOUND = SearchResult(
@@ -69,3 +73,30 @@ def test_a_search_is_told_to_the_model_store_with_its_best_parameters() -> None:
     assert search(FOUND) == "2 trials in 12 s; trial 0 is where it started. It ended: nothing more is to be gained."
     assert search(replace(FOUND, trials=(0.5,), ended="")) == "1 trial in 12 s; trial 0 is where it started."
     assert search(None) == ""
+
+
+def test_the_rows_that_are_told_are_those_of_the_recipes_span(tmp_path: Path) -> None:
+    """There is a ride each half hour: the newest of them, and 200 before it."""
+    spec, frame = pipeline_in(tmp_path).spec, rides(500)
+    own = replace(FAST, span_days=200 / 48)
+    known = frame.head(400)
+    model = fit(spec, known, own, seed=1, threads=1)
+    since = known["at"][199]
+    assert learned_from(known, own, time="at") == f"201 rows from {since:%Y-%m-%d %H:%M} on"
+    assert registered_from(frame, model) == learned_from(known, own, time="at"), "later rows are not the model's"
+    assert registered_from(frame.tail(490), model) == "the newest of 400 rows from 2024-01-01 00:00 on"
+    assert learned_from(known, FAST, time="at") == "400 rows from 2024-01-01 00:00 on"
+    upon = replace(own, way="continued", more=3)
+    assert learned_from(known, upon, time="at").endswith(" on, upon trees of all 400")
+    facts = dict(recipe(replace(model, recipe=replace(own, span_days=159.958, half_life_days=3.9)), spec.training))
+    assert (facts["rows used"], facts["a row's weight halves in"]) == ("the newest 160 days", "3.9 days")
+
+
+def test_slices_too_small_to_be_judged_are_named() -> None:
+    rows = pl.DataFrame({"stop": ["a"] * 5 + ["b"] * 2 + [None], "zone": range(8)})
+    assert small_slices(rows, ["stop"], least=3) == (
+        "Smaller slices, of fewer than 3 rows, are not judged: stop = b (2), stop = None (1)."
+    )
+    assert small_slices(rows, ["stop"], least=1) == ""
+    assert small_slices(rows.head(0), ["stop"], least=3) == ""
+    assert small_slices(pl.DataFrame({"zone": range(20)}), ["zone"], least=2).endswith("(1), and 8 more.")
