@@ -35,7 +35,7 @@ class Training:
     gains nothing. `monotone`: input -> 1 (never falls with it) or -1 (never rises). `fixed`: LightGBM parameters that
     no search changes. `min_level_rows`: a category's level with fewer training rows is taken for an unseen one.
     `trusted`: inputs that the leak checks do not question. `memory_mb`: most memory that the training process may ask
-    for (0: no limit of ours); `deadline`: after which it is ended.
+    for (0: no limit of ours); `deadline`: after which it is ended, at least twice the search's `budget_seconds`.
     """
 
     weight: str = ""

@@ -12,14 +12,15 @@ from andon.settings import Settings
 from registry.memory import MemoryLedger
 from storage.lake import open_lake
 from tasks.plans import forget_study, study_of
-from tasks.site import Site, open_store
+from tasks.site import Site
+from tests.fakes import FolderStore
 from tests.unit.modelling_world import pipeline_in
 
 
 def site_in(folder: Path, *, study_url: str = "") -> Site:
     settings = Settings(home=folder / "home", study_url=SecretStr(study_url))
     return Site(
-        pipeline=pipeline_in(folder), settings=settings, ledger=MemoryLedger(), store=open_store(settings),
+        pipeline=pipeline_in(folder), settings=settings, ledger=MemoryLedger(), store=FolderStore(folder),
         lake=open_lake(settings), actor="me",
     )  # fmt: skip
 
