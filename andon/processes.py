@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Self
 
 import httpx
 
@@ -31,7 +31,7 @@ _STOP_SECONDS = 4.0  # for each of four servers
 class PortInUseError(AndonError):
     """Another program listens on a port that is asked for."""
 
-    exit_code: ClassVar[int] = 2
+    exit_code = 2
 
 
 def free_port() -> int:

@@ -1,12 +1,16 @@
 """Errors, sorted by who must act; every message says what is wrong and ends with the remedy."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from validation.verdict import Verdict
 
 
 class AndonError(Exception):
     """Base of all errors that Andon raises on purpose; `exit_code` is what the command line returns for it."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
 
 class DefinitionError(AndonError):
@@ -49,3 +53,11 @@ class ServiceDownError(AndonError):
     """A service that is needed does not answer; the message names it and how to start it."""
 
     exit_code = 3
+
+
+class SomeFailedError(AndonError):
+    """Of several pipelines some failed, each of which the message names. `verdicts`: what came of the others."""
+
+    def __init__(self, words: str, verdicts: "Sequence[Verdict]", *, exit_code: int) -> None:
+        super().__init__(words)
+        self.verdicts, self.exit_code = tuple(verdicts), exit_code

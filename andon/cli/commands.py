@@ -28,7 +28,7 @@ from andon.cli.tables import catalogue
 from andon.cli.up import up
 from andon.cli.verify import verify
 from andon.cli.why import why
-from validation.errors import AndonError, ServiceDownError
+from validation.errors import AndonError, ServiceDownError, SomeFailedError
 from validation.verdict import Verdict
 
 # Outcomes by which a request was not carried out (exit code 1). A gate that rejects a challenger answers the request to
@@ -61,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _tell(error: Exception, given: Sequence[str]) -> int:
-    """Say what went wrong; the exit code."""
+    """Say what went wrong, below what went well before it; the exit code."""
+    if isinstance(error, SomeFailedError) and error.verdicts:
+        print_verdicts(error.verdicts, json="--json" in given)
     if isinstance(error, AndonError):
         title, text, code = type(error).__name__, str(error), error.exit_code
     elif _unreachable(error):

@@ -9,8 +9,9 @@ import typer
 from rich.text import Text
 
 from andon.addresses import without_password
+from andon.cli.newest import ended_training, newest, training_line, verdict_line
 from andon.cli.options import AnyPipeline, Json
-from andon.cli.output import about, coloured, grid, moment, people, plain, print_facts, print_json, print_sentence
+from andon.cli.output import grid, moment, people, plain, print_facts, print_json, print_sentence
 from andon.cli.setup import pipelines, settings
 from andon.pipeline import Pipeline
 from andon.settings import Settings
@@ -26,7 +27,9 @@ _INCIDENTS = 200  # newest rows that are looked at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """How one pipeline stands. `window` and `batch` are the newest judged ones, `paused` the reason of the cord."""
+    """How one pipeline stands. `window` and `batch` are the newest judged ones, `paused` the reason of the cord;
+    `training` is the newest one, if it came to nothing and no gate has judged since.
+    """
 
     pipeline: str
     version: str | None
@@ -43,6 +46,7 @@ class Status:
     incidents: tuple[str, ...] = ()
     undelivered: tuple[str, ...] = ()
     rollout: tuple[str, ...] = ()
+    training: "Recorded | None" = None
 
 
 def status(pipeline: AnyPipeline = None, *, json: Json = False) -> None:
@@ -95,8 +99,8 @@ def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
     from tasks.history import undelivered
 
     champion = ledger.champion(name)
-    cord = _newest(ledger, name, "cord")
-    windows = [found for kind in ("drift", "performance") if (found := _newest(ledger, name, kind))]
+    cord = newest(ledger, name, "cord")
+    windows = [found for kind in ("drift", "performance") if (found := newest(ledger, name, kind))]
     return Status(
         pipeline=name,
         version=champion.change.version if champion else None,
@@ -108,16 +112,13 @@ def read_status(name: str, ledger: "Ledger", place: Settings) -> Status:
         paused="; ".join(cord.reasons) if cord and cord.outcome == "paused" else None,
         batch=_newest_batch(ledger, name),
         window=max(windows, key=lambda found: found.seq, default=None),
-        gate=_newest(ledger, name, "gate"),
+        gate=newest(ledger, name, "gate"),
         intents=ledger.intents(name, states=("open", "claimed", "deferred")),
         incidents=_open_incidents(ledger, name),
         undelivered=tuple(run.sentence for run in undelivered(ledger, name)),
-        rollout=standing_words(_newest(ledger, name, "shadow"), _newest(ledger, name, "probation"), champion),
+        rollout=standing_words(newest(ledger, name, "shadow"), newest(ledger, name, "probation"), champion),
+        training=ended_training(ledger, name),
     )
-
-
-def _newest(ledger: "Ledger", name: str, kind: str) -> "Recorded | None":
-    return next(iter(ledger.verdicts(name, kind=kind, limit=1)), None)
 
 
 def _open_incidents(ledger: "Ledger", name: str) -> tuple[str, ...]:
@@ -176,19 +177,14 @@ def _print_status(item: Status) -> None:
     table.add_row("last batch", Text(item.batch))
     for line in item.undelivered:
         table.add_row("undelivered", Text(line, style="yellow"))
-    table.add_row("last window", _verdict_line(item.window, f"none judged yet: andon monitor {item.pipeline}"))
-    table.add_row("last gate", _verdict_line(item.gate, "no challenger was judged yet"))
+    table.add_row("last window", verdict_line(item.window, f"none judged yet: andon monitor {item.pipeline}"))
+    table.add_row("last gate", verdict_line(item.gate, "no challenger was judged yet"))
+    if item.training is not None:
+        table.add_row("last training", training_line(item.training))
     for intent in item.intents:
         table.add_row("retrain", Text(_intent_line(intent)))
     people().print(Text(item.pipeline, style="bold"))
     people().print(table)
-
-
-def _verdict_line(found: "Recorded | None", nothing: str) -> Text:
-    if found is None:
-        return Text(nothing)
-    reasons = "; ".join(found.reasons)
-    return Text.assemble(f"{about(found.kind, found.subject)}: ", coloured(found.outcome), f", {reasons}")
 
 
 def _intent_line(intent: "Intent") -> str:

@@ -7,7 +7,7 @@ import pytest
 from tasks.each import for_each
 from tasks.site import Site, open_sites
 from validation.deeds import skipped
-from validation.errors import AndonError, DefinitionError
+from validation.errors import DefinitionError, SomeFailedError
 from validation.verdict import Verdict
 
 DEFINITION = """
@@ -47,21 +47,34 @@ def test_one_that_fails_is_raised_when_the_others_had_their_turn() -> None:
     def work(site: Site) -> list[Verdict]:
         served.append(site.name)
         if site.name == "apples":
-            raise DefinitionError("apples are rotten")
+            raise DefinitionError("they are rotten")
         return [skipped("retrain", site.name, "ripe", site.ledger.now())]
 
-    with pytest.raises(DefinitionError, match="apples are rotten"):
+    words = "retrain failed for 1 of 3 pipelines: apples: they are rotten"
+    with pytest.raises(SomeFailedError, match=words) as raised:
         for_each("retrain", open_sites(None), work)
+    assert [verdict.pipeline for verdict in raised.value.verdicts] == ["pears", "plums"]
+    assert raised.value.exit_code == DefinitionError.exit_code
     assert served == ["apples", "pears", "plums"]
 
 
 @pytest.mark.usefixtures("folder")
 def test_several_that_fail_are_told_together() -> None:
-    def work(site: Site) -> list[Verdict]:
-        raise DefinitionError(f"{site.name} are rotten")
+    def work(_: Site) -> list[Verdict]:
+        raise ValueError("rotten")
 
-    with pytest.raises(AndonError, match="retrain failed for 3 pipelines: apples are rotten; pears are rotten"):
+    words = "retrain failed for 3 of 3 pipelines: apples: ValueError: rotten; pears: ValueError: rotten; plums"
+    with pytest.raises(SomeFailedError, match=words):
         for_each("retrain", open_sites(None), work)
+
+
+@pytest.mark.usefixtures("folder")
+def test_of_one_pipeline_the_error_itself_is_raised() -> None:
+    def work(_: Site) -> list[Verdict]:
+        raise DefinitionError("rotten")
+
+    with pytest.raises(DefinitionError, match=r"^rotten$"):
+        for_each("retrain", open_sites("pears"), work)
 
 
 def test_a_wrong_file_stops_no_other_pipeline(folder: Path) -> None:

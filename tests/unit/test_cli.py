@@ -15,6 +15,7 @@ from andon.cli.commands import _tell
 from andon.processes import free_port
 from registry.ledger import Change, Ledger
 from tests.unit.shell import PIPELINE, Ran, Shell
+from validation.errors import SomeFailedError
 from validation.verdict import Verdict
 from validation.watch.incidents import Finding, next_incidents
 
@@ -37,6 +38,20 @@ class Batch(Verdict):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window(Verdict):
     kind: ClassVar[str] = "drift"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training(Verdict):
+    kind: ClassVar[str] = "training"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged(Verdict):
+    kind: ClassVar[str] = "gate"
+
+
+def ended(kind: type[Verdict], outcome: str) -> Verdict:
+    return kind(pipeline="trips", subject="i1", outcome=outcome, reasons=("for a reason",), data_time=DAY)
 
 
 def crown(ledger: Ledger, version: str, *, epoch: int) -> None:
@@ -166,6 +181,16 @@ def test_an_error_that_nobody_foresaw_is_one_line(capsys: pytest.CaptureFixture[
     assert _tell(ZeroDivisionError("division by zero\nand more"), ["status", "trips"]) == 1
     told = capsys.readouterr().err
     assert told == "Unexpected ZeroDivisionError: division by zero; to see where: andon --debug status trips\n"
+
+
+def test_what_went_well_is_printed_above_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    batch = Batch(pipeline="trips", subject="week 14", outcome="accept", reasons=("all is well",), data_time=DAY)
+    error = SomeFailedError("ingest failed for 1 of 2 pipelines: cars: no folder", [batch], exit_code=2)
+    assert _tell(error, ["ingest"]) == 2
+    told = capsys.readouterr().err
+    assert told.index("trips contract week 14: accept") < told.index("all is well") < told.index("cars: no folder")
+    assert _tell(error, ["ingest", "--json"]) == 2
+    assert [row["pipeline"] for row in json.loads(capsys.readouterr().out)] == ["trips"]
 
 
 def test_debug_shows_where_an_error_comes_from_wherever_it_stands(andon: Shell) -> None:
@@ -377,6 +402,20 @@ def test_check_names_two_files_of_one_name(andon: Shell) -> None:
     findings = {row["what"]: row for row in json.loads(ran.out)}
     assert ran.code == 2
     assert findings["pipeline twin"]["detail"].endswith("twin.py: another file defines 'trips' as well; rename one")
+
+
+def test_status_tells_a_training_that_came_to_nothing_until_a_gate_judges_again(andon: Shell) -> None:
+    ledger = andon.ledger()
+    assert "last training" not in andon("status", "trips").err
+    for outcome in ("failed", "not trained"):
+        ledger.record(ended(Training, outcome), actor="tester")
+        assert f"last training {outcome} on 2013-04-07 00:00: for a reason" in andon("status", "trips").err
+    assert json.loads(andon("status", "trips", "--json").out)["training"]["outcome"] == "not trained"
+    ledger.record(ended(Judged, "reject"), actor="tester")
+    assert "last training" not in andon("status", "trips").err
+    ledger.record(ended(Training, "failed"), actor="tester")
+    ledger.record(ended(Training, "trained"), actor="tester")
+    assert "last training" not in andon("status", "trips").err
 
 
 def test_a_broken_neighbour_hides_no_status(andon: Shell) -> None:
