@@ -215,7 +215,7 @@ def _in_words(order: Order, parts: Split, learned: Learned) -> str:
     without = f"; left out are {missing:,} whose label never came" if missing else ""
     how = "the champion's parameters"
     if found is not None:
-        how = f"searched: {len(found.trials)} trials, best {min(found.trials):.5f}, {found.ended}"
+        how = f"searched: {found.words}, {found.ended}"
     return (
         f"{how}; {learned.why}; {parts.train.height:,} rows before {parts.trained_until:%Y-%m-%d %H:%M}, "
         f"{parts.holdout.height:,} held out from {parts.holdout_start:%Y-%m-%d %H:%M}{without}"

@@ -48,3 +48,13 @@ class SearchResult:
     cost: float = 0.0
     ended: str = ""
     curves: Curves = field(default_factory=Curves)
+
+    @property
+    def words(self) -> str:
+        """What was found, beside where it began, as a part of a sentence; "no trials" without any."""
+        if not self.trials:
+            return "no trials"
+        count = "1 trial" if len(self.trials) == 1 else f"{len(self.trials):,} trials"
+        first, best = self.trials[0], min(self.trials)
+        than = "no better than" if best >= first else f"against {first:.7g}"
+        return f"{count}, best loss {best:.7g} of its own validation rows, {than} where it began"

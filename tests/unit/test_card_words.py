@@ -75,6 +75,15 @@ def test_a_search_is_told_to_the_model_store_with_its_best_parameters() -> None:
     assert search(None) == ""
 
 
+def test_what_a_search_found_is_told_beside_where_it_began() -> None:
+    told = "loss 0.48 of its own validation rows, against 0.5 where it began"
+    assert FOUND.words == f"2 trials, best {told}"
+    told = "loss 4871.978 of its own validation rows, no better than where it began"
+    assert replace(FOUND, trials=(4871.97816, float("inf"))).words == f"2 trials, best {told}"
+    assert replace(FOUND, trials=(4871.97816,)).words == f"1 trial, best {told}"
+    assert replace(FOUND, trials=()).words == "no trials"
+
+
 def test_the_rows_that_are_told_are_those_of_the_recipes_span(tmp_path: Path) -> None:
     """There is a ride each half hour: the newest of them, and 200 before it."""
     spec, frame = pipeline_in(tmp_path).spec, rides(500)
