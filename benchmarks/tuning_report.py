@@ -19,6 +19,7 @@ RIVALS = ("flaml", "lightgbm_tuner", "tpe", "control")
 TUNERS = RIVALS[:-1]
 TOLERANCE = 0.001  # cold and warm alike are asked when they were this near to the cold search's last loss
 BIKES = "bikes"
+UNSEEN = "unseen"  # tasks that were made when the search was finished: told by themselves
 Point = Sequence[float]  # seconds, loss of the validation rows, loss of the later rows
 
 
@@ -36,7 +37,8 @@ def answer(found: Sequence[Found], *, seconds: float) -> dict[str, Any]:
     """The issue's figures, and the table that they come from. What was not run, or not with ours, is left out."""
     names = list(dict.fromkeys(one.task for one in found))
     tasks = {name: _task([one for one in found if one.task == name], seconds) for name in names}
-    large = {name: told for name, told in tasks.items() if not name.startswith(BIKES)}
+    large = {name: told for name, told in tasks.items() if not name.startswith((BIKES, UNSEEN))}
+    unseen = {name: told for name, told in tasks.items() if name.startswith(UNSEEN)}
     splits = [told for name, told in tasks.items() if name.startswith(BIKES)]
     raced = [told for told in large.values() if "speedup" in told]
     warm = [told["warm"] for told in large.values() if "warm" in told]
@@ -52,6 +54,7 @@ def answer(found: Sequence[Found], *, seconds: float) -> dict[str, Any]:
         "warm_speedup_geomean": _mean(told["speedup"] for told in warm),
         "warm_speedup_delivered_geomean": _mean(told["speedup_delivered"] for told in warm),
         "bikes": _bikes(splits),
+        "unseen": {name: _brief(told) for name, told in unseen.items()},
         "pace": {tool: _median(one.told["pace_s"] for one in found if one.tool == tool) for tool in _tools(found)},
         "seconds": seconds,
         "tasks": tasks,
@@ -172,6 +175,11 @@ def _bikes(splits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _brief(told: Mapping[str, Any]) -> dict[str, Any]:
+    losses = {tool: row["loss"] for tool, row in told["tools"].items()}
+    return {"losses": losses, **{name: told.get(name) for name in ("speedup", "speedup_kept", "regret", "gains")}}
+
+
 def show(told: Mapping[str, Any]) -> None:
     """For people; what was lost comes first."""
     for duel in told["lost_to"]:
@@ -181,7 +189,8 @@ def show(told: Mapping[str, Any]) -> None:
     for key in list(told)[:9]:
         if key != "lost_to":
             CONSOLE.print(f"{key}: {told[key]}")
-    CONSOLE.print(f"bikes: {told['bikes']}")
+    for name in ("bikes", "unseen"):
+        CONSOLE.print(f"{name}: {told[name]}")
     CONSOLE.print(f"CPU seconds of the same piece of work (what a second was worth): {told['pace']}")
 
 

@@ -121,6 +121,27 @@ def made_large(rows: int) -> Table:
     return _synthetic("binary", x, label, codes)
 
 
+def made_skewed(rows: int) -> Table:
+    """A regression on 16 inputs, half of them small whole numbers: a skewed amount that steps and products multiply."""
+    draws = np.random.default_rng(74)
+    counts, amounts = draws.poisson(3, size=(rows, 8)), draws.lognormal(0, 0.7, size=(rows, 8))
+    log = 0.25 * counts[:, 0] - 0.5 * (counts[:, 1] > 4) + 0.4 * np.minimum(amounts[:, 0], 2) * (counts[:, 2] < 3)
+    log += 0.3 * np.log(amounts[:, 1] + amounts[:, 2]) + 0.2 * (counts[:, 3] % 2) * amounts[:, 3]
+    label = np.exp(log + draws.normal(0, 0.4, size=rows))
+    return _synthetic("regression", np.concatenate([counts, amounts], axis=1).astype(np.float64), label, {})
+
+
+def made_rare(rows: int) -> Table:
+    """A yes in some 3 of 100 rows, on 18 correlated inputs and a category: thresholds that only matter together."""
+    draws = np.random.default_rng(75)
+    x = draws.normal(size=(rows, 18)) + 0.8 * draws.normal(size=(rows, 1))
+    kind = draws.integers(30, size=rows)
+    score = 1.5 * ((x[:, 0] > 0.5) & (x[:, 1] < 0)) + 1.2 * ((x[:, 2] > 1) | (x[:, 3] > 1.5)) * (x[:, 4] > 0)
+    score += 0.5 * x[:, 5] * (x[:, 6] > 0) + draws.normal(0, 0.6, size=30)[kind] * (1 + (x[:, 7] > 0))
+    label = draws.random(rows) < 1 / (1 + np.exp(5.3 - score))
+    return _synthetic("binary", x, label, {"kind": kind})
+
+
 def _synthetic(kind: str, x: np.ndarray, label: np.ndarray, codes: dict[str, np.ndarray]) -> Table:
     at = pl.select(pl.lit(_START) + pl.duration(seconds=pl.int_range(len(x)))).to_series().alias(TIME)
     texts = {name: pl.Series([f"{name}-{code:03}" for code in values]) for name, values in codes.items()}
@@ -133,6 +154,9 @@ SYNTHETIC: dict[str, tuple[Callable[[int], Table], int]] = {
     "smooth": (made_smooth, _WHOLE // 4),
     "clusters": (made_clusters, _WHOLE // 4),
     "large": (made_large, _WHOLE),
+    # Made when the search was finished: nobody has looked at them while it was written.
+    "unseen-skewed": (made_skewed, _WHOLE // 4),
+    "unseen-rare": (made_rare, _WHOLE // 4),
 }
 
 
