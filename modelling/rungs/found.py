@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from modelling.recipes import Recipe
-from modelling.rungs.choosing import Tried, mean_loss
+from modelling.rungs.choosing import Tried, gain, mean_loss
 from modelling.rungs.evidence import Scored
 from modelling.rungs.rungs import Rung
 
@@ -28,15 +28,18 @@ class Ladder:
 
     @property
     def why(self) -> str:
-        """The choice with the losses that it rests on, as a part of a sentence."""
+        """The choice with what it rests on, as a part of a sentence: the gain as `choose` sees it, since means over all
+        windows may say the contrary.
+        """
         words, other = self.chosen.words(days=self.days), self.reference.words(days=self.days)
         own = mean_loss(self.tried, self.chosen.name, beside=self.reference.name)
-        usual = mean_loss(self.tried, self.reference.name, beside=self.chosen.name)
-        if own is None or usual is None:
+        if own is None:
             return f"{words}, as before: there is no earlier window to choose by"
+        where = "on earlier windows, of which the newest count most"
         if self.chosen == self.reference:
-            return f"{words}, as before: loss {own:.5g} on earlier windows, nothing was better there"
-        return f"{words}: loss {own:.5g} on earlier windows against {usual:.5g} with {other}"
+            return f"{words}, as before: nothing was better {where}"
+        share = gain(self.tried, self.chosen.name, reference=self.reference.name)
+        return f"{words}: a gain of {100 * share:.3g} % against {other} {where}"
 
     def is_good_enough(self, *, min_gain: float) -> bool:
         """Whether the choice is better than the champion as it is by that share of its loss, on windows that the

@@ -10,6 +10,7 @@ import pytest
 from modelling.metrics import row_losses
 from modelling.prepared import prepare
 from modelling.recipes import Recipe
+from modelling.rungs.choosing import gain, mean_loss
 from modelling.rungs.climbing import days_of
 from modelling.rungs.ladder import CHAMPION, Base, Ladder, Tried, ladder
 from modelling.spec import Spec, Training
@@ -57,8 +58,12 @@ def test_where_the_world_has_turned_newer_rows_are_chosen(spec: Spec) -> None:
     assert found.recipe.span_days == pytest.approx(60 / found.chosen.part, rel=0.01)
     assert found.recipe.span_days is not None
     assert found.recipe.span_days < 25
-    assert "against" in found.why
-    assert found.why.startswith("the newest 15 days of 60 days: loss 0.5")
+    share = 100 * gain(found.tried, found.chosen.name, reference="1/1")
+    assert share > 5
+    assert found.why == (
+        f"the newest 15 days of 60 days: a gain of {share:.3g} % against all rows on earlier windows, of which the "
+        "newest count most"
+    )
     late, early = frame.filter(pl.col("at") >= START + 59 * DAY), frame.filter(pl.col("at") < START + 58 * DAY)
     ours, plain = (
         row_losses("binary", "logloss", model.labels(late), model.predict(late)).mean()
@@ -70,7 +75,27 @@ def test_where_the_world_has_turned_newer_rows_are_chosen(spec: Spec) -> None:
 def test_where_nothing_changes_all_rows_are_kept(spec: Spec) -> None:
     found = climbed(spec, rides(48 * 60))
     assert found.recipe == RECIPE
-    assert found.why.startswith("all rows, as before: loss 0.5")
+    assert found.why == "all rows, as before: nothing was better on earlier windows, of which the newest count most"
+
+
+def test_the_reason_is_the_gain_that_chooses_not_the_mean_of_all_windows(spec: Spec) -> None:
+    """Of three windows the oldest spoke far more against the choice than the others did for it."""
+    losses = (("1/1", (1.0, 1.0, 1.0)), ("1/4", (1.2, 0.9, 0.9)))
+    tried = [
+        Tried(start=START + day * DAY, stop=START + (day + 1) * DAY, rung=name, loss=loss, rows=(900, 100, 100)[day])
+        for name, found in losses
+        for day, loss in enumerate(found)
+    ]
+    frame = rides(48 * 8)
+    made = climbed(spec, frame, folds=(), earlier=tried)
+    assert made.chosen.name == "1/4"
+    own, plain = mean_loss(tried, "1/4", beside="1/1"), mean_loss(tried, "1/1", beside="1/4")
+    assert own is not None
+    assert plain is not None
+    assert own > plain
+    share = 100 * gain(tried, "1/4", reference="1/1")
+    assert f"a gain of {share:.3g} % against all rows" in made.why
+    assert "loss" not in made.why
 
 
 def test_a_rungs_loss_is_that_of_its_recipes_fit_on_the_rows_before_the_window(spec: Spec) -> None:
@@ -221,3 +246,34 @@ def test_progress_is_told_before_each_fit(spec: Spec) -> None:
     assert len(told) == 12
     assert told[0] == ("all rows, before 2024-02-17 23:30", 0.0, None, None)
     assert told[-1][1] == pytest.approx(2 / 3)
+
+
+def test_of_hasty_rungs_the_choice_is_judged_as_it_would_be_fitted(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a twentieth of the rows nothing is as good as the champion; of all of them it is."""
+    monkeypatch.setattr("modelling.rungs.ladder.MOST_ROWS", 150)
+    frame = rides(48 * 60)
+    folds = folds_of(frame)
+    champion = Base(sha256="ab" * 32, model=fitted(spec, frame.filter(pl.col("at") < START + 20 * DAY)))
+    found = climbed(spec, frame, base=champion)
+    assert found.is_hasty
+    assert found.newest is not None
+    past, window = folds[-1].train_rows(frame), folds[-1].validation_rows(frame)
+    recipe = found.chosen.recipe(RECIPE, days=days_of(past, time="at"))
+    losses = [
+        row_losses("binary", "logloss", model.labels(window), model.predict(window)).mean()
+        for model in (fitted(spec, past, recipe, base=champion.model), champion.model)
+    ]
+    assert [found.newest.loss(found.chosen), found.newest.champion_loss] == pytest.approx(losses)
+    gain = 1 - losses[0] / losses[1]
+    assert found.is_good_enough(min_gain=gain - 1e-6)
+    assert not found.is_good_enough(min_gain=gain + 1e-6)
+
+
+def test_a_choice_asks_nobody_and_evidence_keeps_no_rows(spec: Spec) -> None:
+    frame = turned()
+    assert climbed(spec, frame).evidence.windows == 0
+    found = climbed(spec, frame, purpose="evidence").evidence
+    assert found.windows == 3
+    constants = frame.filter(pl.col("at") < folds_of(frame)[0].start - DAY)["late"].cast(pl.Float64).mean()
+    expected = row_losses("binary", "logloss", found.labels[:1], np.array([constants], dtype=np.float64))
+    assert found.baseline_loss[0] == pytest.approx(expected[0])
