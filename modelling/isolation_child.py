@@ -19,6 +19,7 @@ from typing import Any
 
 JOB, OUTCOME, WORDS = "job", "outcome", "words"
 LENGTH_BYTES = 4
+NO_ROOM = 28  # the code with which it ends where the outcome cannot be written: on a full disk, words cannot either
 # What lightgbm would load to accept data of theirs, which it never gets here: 0.5 s of CPU in place of 2.
 UNNEEDED = ("cffi", "dask", "graphviz", "matplotlib", "pandas", "pyarrow", "sklearn")
 _LOOK_SECONDS = 1.0
@@ -31,7 +32,7 @@ def main(folder: Path, progress_pipe: int, memory_mb: int, parent: int) -> None:
     sys.modules.update(dict.fromkeys(UNNEEDED))  # type: ignore[arg-type]  # None: an import of it fails at once
     import polars as pl
 
-    from modelling.parcels import pack, unpack
+    from modelling.parcels import NoRoomError, pack, unpack
 
     work, args, kwargs, tells = unpack(folder, JOB)
     told = {"progress": _teller(progress_pipe)} if tells else {}
@@ -39,7 +40,10 @@ def main(folder: Path, progress_pipe: int, memory_mb: int, parent: int) -> None:
         outcome: tuple[str, Any, str] = ("done", work(*args, **kwargs, **told), "")
     except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 - it is raised again in the parent
         outcome = ("raised", _portable(error), traceback.format_exc())
-    pack(outcome, folder, OUTCOME)
+    try:
+        pack(outcome, folder, OUTCOME)
+    except NoRoomError:
+        os._exit(NO_ROOM)
     os._exit(0)  # what was loaded need not be taken down in order
 
 

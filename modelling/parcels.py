@@ -6,8 +6,12 @@ definition's own enumeration, a mapping that is read only.
 NOTE: reading a parcel runs what it names, so a folder is private to the two processes (mode 0700).
 """
 
+import errno
 import io
 import pickle
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,15 +19,42 @@ from typing import Any
 import polars as pl
 
 from modelling.engine import Engine
+from validation.errors import TrainingFailedError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_OF_POLARS = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")  # its OSError has no number
+
+
+class NoRoomError(TrainingFailedError):
+    """A parcel could not be written: the disk of temporary files is full, or its quota."""
 
 
 def pack(value: Any, folder: Path, name: str) -> None:
-    """Write `value` to the file `name`, and its frames beside it; whoever finds the file finds all of it."""
-    buffer = io.BytesIO()
-    _Packer(buffer, folder, name).dump(value)
-    half = folder / f"{name}.half"
-    half.write_bytes(buffer.getbuffer())
+    """Write `value` to the file `name`, and its frames beside it; whoever finds the file finds all of it.
+
+    NoRoomError when the disk is full.
+    """
+    buffer, half = io.BytesIO(), folder / f"{name}.half"
+    with room_in(folder.parent):
+        _Packer(buffer, folder, name).dump(value)
+        half.write_bytes(buffer.getbuffer())
     half.replace(folder / name)
+
+
+@contextmanager
+def room_in(place: Path) -> Iterator[None]:
+    """NoRoomError, which names the `place` of temporary files, where what is written within meets a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL and not _FULL_OF_POLARS.search(str(error)):
+            raise
+        raise NoRoomError(no_room(place)) from error
+
+
+def no_room(place: Path) -> str:
+    """What to say where no more can be written."""
+    return f"no room left in {place}; free some, or set TMPDIR"
 
 
 def unpack(folder: Path, name: str) -> Any:

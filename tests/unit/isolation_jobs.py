@@ -94,3 +94,31 @@ def loaded() -> set[str]:
 def wait_in_a_child(note: Path) -> None:
     """For a process that is to be killed: its child tells, in `note`, who it is."""
     isolated(tell_and_wait, 60.0, limits=ONE_PROCESS, progress=lambda pid, _place: note.write_text(str(pid)))
+
+
+class Filling:
+    """Whoever packs it finds the disk of `place` full when it then writes the parcel."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[type[Path], tuple[str]]:
+        (folder,) = self.place.glob("andon-training-*")
+        (folder / "job.half").symlink_to("/dev/full")
+        return Path, (str(self.place),)
+
+
+def find_the_disk_full(file: str, *, frame: bool) -> object:
+    """What it answers is written to `file` of the folder of this process."""
+    (Path(sys.argv[1]) / file).symlink_to("/dev/full")
+    return pl.DataFrame({"wind": [1.0]}) if frame else 1
+
+
+def fail_as_openblas() -> None:
+    """Its own words: tests/unit/test_isolation.py asks for their meaning."""
+    os.write(2, b"OpenBLAS error: Memory allocation still failed after 10 retries, giving up.\n")
+    os._exit(1)
+
+
+def surroundings() -> dict[str, str]:
+    return dict(os.environ)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -112,6 +113,36 @@ def test_within_the_limit_a_model_is_the_one_that_is_fitted_here(spec: Spec) -> 
 
 def test_lightgbm_is_loaded_without_what_it_does_not_need() -> None:
     assert isolated(jobs.loaded, limits=PLENTY) == set()
+
+
+def test_no_memory_for_openblas_is_told_as_such() -> None:
+    with pytest.raises(TrainingFailedError, match=r"more memory than the 400 MB .* allow more, Training\(memory_mb"):
+        isolated(jobs.fail_as_openblas, limits=TIGHT)
+
+
+def test_a_disk_that_is_full_for_the_job_is_an_error_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(TrainingFailedError, match=rf"^no room left in {tmp_path}; free some, or set TMPDIR$"):
+        isolated(jobs.echoed, jobs.Filling(tmp_path), limits=PLENTY)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("file", "frame"), [("outcome.half", False), ("outcome-0.arrow", True)])
+def test_a_disk_that_is_full_for_the_outcome_is_an_error_with_its_place(file: str, *, frame: bool) -> None:
+    with pytest.raises(TrainingFailedError, match=rf"^no room left in {tempfile.gettempdir()}; free some, or set"):
+        isolated(jobs.find_the_disk_full, file, frame=frame, limits=PLENTY)
+
+
+@pytest.mark.parametrize(("wanted", "found"), [(None, "passive"), ("active", "active")])
+def test_threads_that_wait_leave_the_processor_to_others_unless_the_user_says_otherwise(
+    wanted: str | None, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if wanted:
+        monkeypatch.setenv("OMP_WAIT_POLICY", wanted)
+    assert isolated(jobs.surroundings, limits=PLENTY)["OMP_WAIT_POLICY"] == found
 
 
 def test_the_deadline_ends_the_process() -> None:
