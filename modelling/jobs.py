@@ -7,7 +7,7 @@ NOTE: who only passes the values on must not load lightgbm for it: what trains i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +20,7 @@ from modelling.model import Model
 from modelling.recipes import Recipe
 from modelling.rungs.choosing import Tried
 from modelling.rungs.found import Ladder
+from modelling.rungs.rungs import PLAIN, Rung
 from modelling.spec import Search, Spec
 from modelling.tuning.results import Place, Progress, SearchResult
 
@@ -102,17 +103,17 @@ def learn(
     if leaks := find_leaks(plan.spec, train, holdout=holdout):
         return Learned(model=None, leaks=leaks)
     found = _rungs(plan, train, tell)
-    recipe, searched = found.recipe, None
+    chosen, recipe, why, searched = found.chosen, found.recipe, found.why, None
     if plan.when == "always" or (plan.when == "if needed" and not found.is_good_enough(min_gain=plan.min_gain)):
         searched = _searched(plan, train, recipe, tell)
-        recipe = _combined(searched, recipe) if searched else recipe
+        chosen, recipe, why = _better(found, searched, plan, tell) if searched else (chosen, recipe, why)
     tell("fitting the challenger", 0.0, None, None)
     base = base_of(recipe, plan.champion)
     model = fit(plan.spec, train, recipe, seed=plan.search.seed, threads=plan.search.threads, base=base)
     return Learned(
         model=model,
-        why=found.why,
-        chosen=found.chosen.name,
+        why=why,
+        chosen=chosen.name,
         tried=found.tried,
         search=searched,
         baselines=_baselines(plan.spec, train, holdout, model, tell),
@@ -199,11 +200,25 @@ def _searched(plan: Plan, train: pl.DataFrame, start: Recipe, tell: Progress) ->
     return found if found.trials else None
 
 
-def _combined(found: SearchResult, chosen: Recipe) -> Recipe:
-    """The parameters that were found, for the rows that were chosen."""
-    if chosen.way != "fresh":
-        return found.recipe
-    return replace(found.recipe, span_days=chosen.span_days, half_life_days=chosen.half_life_days)
+def _better(found: Ladder, searched: SearchResult, plan: Plan, tell: Progress) -> tuple[Rung, Recipe, str]:
+    """The rung that was chosen, as it is or with the parameters of the search (these for all rows, where it takes
+    trees of others or their leaves alone): by what they lose on the newest window. With the recipe, and why in words.
+
+    NOTE: the search knows the labels of this window, which favours what it has found: it must gain `min_gain` there.
+    """
+    chosen, new, newest = found.chosen, searched.recipe.plain, found.newest
+    rung = PLAIN if chosen.base or chosen.way == "refit" else chosen
+    tell("comparing what the search has found", 0.0, None, None)
+    own = newest.loss(chosen) if newest else None
+    losses = newest.losses([(rung, new)]) if newest and own is not None else []
+    words, usual = f"{rung.words(days=found.days)}, with the search's parameters", chosen.words(days=found.days)
+    if own is None or not losses:
+        return rung, rung.recipe(new, days=found.days), f"{words}: there is no earlier window to compare them by"
+    if own - losses[0] < plan.min_gain * own:
+        worse = f"loss {losses[0]:.5g} on the newest window against {own:.5g}"
+        return chosen, found.recipe, f"{found.why}; the search's parameters did not gain enough: {worse}"
+    better = f"loss {losses[0]:.5g} on the newest window against {own:.5g} with the former ones and {usual}"
+    return rung, rung.recipe(new, days=found.days), f"{words}: {better}"
 
 
 def _baselines(

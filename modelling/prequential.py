@@ -7,12 +7,14 @@ Such evidence speaks for the recipe, not for one set of bytes. It must be paired
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from modelling.recipes import Recipe
-from modelling.rungs.evidence import Asked, Scored, together
+from modelling.rungs.evidence import Scored, asked, together
 from modelling.spec import Spec
-from modelling.splits import just_after, windows_between
+from modelling.splits import Fold, just_after, windows_between
 from modelling.training import fit
 from validation.durations import duration
 
@@ -46,18 +48,22 @@ def prequential(  # noqa: PLR0913 - those of split and of fit, which it calls in
     moment, found = pl.col(spec.time), []
     spans = windows_between(since, end, window=window, max_windows=max_windows)
     for number, (start, stop) in enumerate(spans, start=1):
-        rows = frame.filter(moment >= start, moment < stop)
         before = moment < start - gap
         if train != "all":
             before &= moment >= start - duration(train, field="train")
-        past = frame.filter(before)
-        model = (
-            fit(spec, past, recipe.alone, seed=seed, threads=threads) if rows.height and _teaches(spec, past) else None
-        )
-        found.append(Asked(rows=rows, past=past, model=model, start=start))
+        judges, trains = (_positions(frame, some) for some in ((moment >= start) & (moment < stop), before))
+        fold = Fold(start=start, stop=stop, train=trains, validation=judges)
+        past, model = fold.train_rows(frame), None
+        if judges.size and _teaches(spec, past):
+            model = fit(spec, past, recipe.alone, seed=seed, threads=threads)
+        found.append(asked(spec, frame, fold, model))
         if progress is not None:
             progress(number, len(spans))
-    return together(spec, [item for item in found if item.rows.height], nothing=frame, since=since)
+    return together(spec, [item for item in found if item.positions.size], frame=frame, since=since)
+
+
+def _positions(frame: pl.DataFrame, chosen: pl.Expr) -> NDArray[np.int64]:
+    return np.flatnonzero(frame.select(chosen).to_series().to_numpy()).astype(np.int64)
 
 
 def _teaches(spec: Spec, past: pl.DataFrame) -> bool:

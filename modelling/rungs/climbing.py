@@ -1,7 +1,7 @@
 """One window of a ladder: the rungs that can be tried before it, their fits, and what each lost on it."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import cast
@@ -16,11 +16,11 @@ from modelling.model import Model
 from modelling.prepared import restored
 from modelling.recipes import Recipe
 from modelling.rungs.choosing import Tried
-from modelling.rungs.evidence import Asked
+from modelling.rungs.evidence import Asked, asked
 from modelling.rungs.found import CHAMPION
 from modelling.rungs.rungs import FEWEST_ROWS, PLAIN, Base, Rung
 from modelling.spec import Spec
-from modelling.splits import Fold
+from modelling.splits import Fold, Positions
 from modelling.training import fits
 
 _ASKING = 0.5  # of growing a tree on a row: what finding the row's leaf costs
@@ -30,10 +30,10 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Step:
-    """What came of one window. `cost`: of its fits, in rows times trees."""
+    """What came of one window. `cost`: of its fits, in rows times trees. `asked`: what the choice said of it."""
 
     tried: tuple[Tried, ...]
-    asked: Asked
+    asked: Asked | None
     cost: float
 
 
@@ -56,14 +56,16 @@ class Climber:
     most: tuple[int, int] | None = None
     is_hasty: bool = False
 
-    def step(self, fold: Fold, rungs: Sequence[Rung], *, choice: Rung, tell: Tell) -> Step:
-        """Try those of `rungs` that can be before this window; ask `choice` about it, or plain rows where it cannot."""
+    def step(self, fold: Fold, rungs: Sequence[Rung], *, choice: Rung | None, tell: Tell) -> Step:
+        """Try those of `rungs` that can be before this window; ask `choice` about it, or plain rows where it cannot;
+        None: nobody asks.
+        """
         past, base = self._past(fold), self._base(fold)
         days = days_of(past, time=self.spec.time)
         # Trees that a champion grew of all its rows would be compared with such as are grown of few, and in haste.
         under = base if past.height == fold.train.size and not self.is_hasty else None
         able = [rung for rung in rungs if self._is_able(rung, past, days=days, base=under)]
-        if choice not in able:
+        if choice is not None and choice not in able:
             choice, able = PLAIN, able if PLAIN in able else [PLAIN, *able]
         if not _teaches(self.spec, past):
             able = []
@@ -76,22 +78,35 @@ class Climber:
             tried.append(self._tried(fold, CHAMPION, base.model, Judges(self._judges(fold, self.frame))))
         return Step(
             tried=tuple(tried),
-            asked=Asked(
-                start=fold.start,
-                rows=fold.validation_rows(self.frame),
-                past=fold.train_rows(self.frame),
-                model=chosen,
-            ),
+            asked=asked(self.asks, self.frame, fold, chosen) if choice is not None else None,
             cost=sum(fit_cost(rung, past.height, self.known) for rung in able),
         )
 
     def _past(self, fold: Fold) -> pl.DataFrame:
-        rows = fold.train_rows(self.rows)
-        return _thinned(rows, most=self.most[0]) if self.most else rows
+        return self.rows[_thinned(fold.train, most=self.most[0]) if self.most else fold.train]
 
     def _judges(self, fold: Fold, frame: pl.DataFrame) -> pl.DataFrame:
-        rows = fold.validation_rows(frame)
-        return _thinned(rows, most=self.most[1]) if self.most else rows
+        return frame[_thinned(fold.validation, most=self.most[1]) if self.most else fold.validation]
+
+    def losses(self, fold: Fold, ways: Sequence[tuple[Rung, Recipe]]) -> list[float]:
+        """What each rung with these parameters, made of the rows before the window, loses on it; [] where one cannot
+        be made. In place of a champion's trees that have seen of the window are such of all rows before it.
+        """
+        past, base = self._past(fold), self._base(fold)
+        days, judges = days_of(past, time=self.spec.time), Judges(self._judges(fold, self.rows))
+        alone = [rung for rung, _ in ways] if base else [replace(rung, base="") for rung, _ in ways]
+        if not _teaches(self.spec, past) or not all(self._is_able(it, past, days=days, base=base) for it in alone):
+            return []
+        recipes = [rung.recipe(known, days=days) for rung, (_, known) in zip(alone, ways, strict=True)]
+        under = base.model if base else None
+        models = fits(self.spec, past, recipes, seed=self.seed, threads=self.threads, base=under)
+        return [self._tried(fold, rung.name, model, judges).loss for rung, model in zip(alone, models, strict=True)]
+
+    def champion_loss(self, fold: Fold) -> float | None:
+        """What the champion loses on the window; None where it has seen of it, or there is none."""
+        base = self._base(fold)
+        judges = Judges(self._judges(fold, self.frame))
+        return self._tried(fold, CHAMPION, base.model, judges).loss if base else None
 
     def _base(self, fold: Fold) -> Base | None:
         return self.base if self.base and self.base.model.trained_until <= fold.start else None
@@ -157,8 +172,8 @@ def fit_cost(rung: Rung, rows: int, known: Recipe) -> float:
     return rows / rung.part * (grown + asked)
 
 
-def _thinned(rows: pl.DataFrame, *, most: int) -> pl.DataFrame:
-    return rows.gather_every(max(1, ceil(rows.height / most)))
+def _thinned(positions: Positions, *, most: int) -> Positions:
+    return positions[:: max(1, ceil(len(positions) / most))]
 
 
 def _teaches(spec: Spec, rows: pl.DataFrame) -> bool:

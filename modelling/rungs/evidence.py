@@ -12,6 +12,7 @@ from modelling.labels import Classes, label_values
 from modelling.metrics import baseline_prediction, row_losses
 from modelling.model import Model
 from modelling.spec import Spec
+from modelling.splits import Fold
 
 Array = NDArray[np.float64]
 
@@ -40,22 +41,37 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Asked:
-    """A window, and the model that was made of the rows before it, if one could be; `past` are these."""
+    """A window, and what a model said of it that was made of the rows before it; None where none could be.
+
+    `positions` of the window's rows in the frame; `prediction` and `baseline_loss` as `Scored`'s, but in order of the
+    model's own classes. No row is kept: some windows' rows with all before them are the frame many times over.
+    """
 
     start: datetime
-    rows: pl.DataFrame
-    past: pl.DataFrame
+    positions: NDArray[np.int64]
     model: Model | None
+    prediction: Array
+    baseline_loss: Array
 
 
-def together(spec: Spec, windows: Sequence[Asked], *, nothing: pl.DataFrame, since: datetime) -> Scored:
-    """All windows' rows as one; `nothing` and `since` stand for them where no model could be made."""
-    asked = [(item, item.model) for item in windows if item.model is not None]
-    levels = {level for _, model in asked for level in model.classes}
+def asked(spec: Spec, frame: pl.DataFrame, fold: Fold, model: Model | None) -> Asked:
+    """What `model`, made of the fold's rows of `frame` that train, says of those that judge."""
+    said = loss = np.empty(0)
+    if model is not None:
+        rows, past = fold.validation_rows(frame), fold.train_rows(frame.select(spec.target))
+        constant = baseline_prediction(spec.task, spec.metric, model.labels(past))
+        said, loss = model.predict(rows), row_losses(spec.task, spec.metric, model.labels(rows), constant)
+    return Asked(start=fold.start, positions=fold.validation, model=model, prediction=said, baseline_loss=loss)
+
+
+def together(spec: Spec, windows: Sequence[Asked], *, frame: pl.DataFrame, since: datetime) -> Scored:
+    """All windows' rows of `frame` as one; `since` stands for the first where no model could be made."""
+    known = [(item, item.model) for item in windows if item.model is not None]
+    levels = {level for _, model in known for level in model.classes}
     classes = tuple(pl.Series(list(levels)).sort()) if levels else ()
-    rows = pl.concat([item.rows for item, _ in asked]) if asked else nothing.clear()
+    rows = frame[np.concatenate([np.empty(0, dtype=np.int64), *(item.positions for item, _ in known)])]
     labels = label_values(spec.task, rows[spec.target], classes)
-    predicted = [_spread(model.predict(item.rows), model.classes, classes) for item, model in asked]
+    predicted = [_spread(item.prediction, model.classes, classes) for item, model in known]
     shape = (0, len(classes)) if spec.task == "multiclass" else (0,)
     prediction = np.concatenate([np.empty(shape), *predicted])
     return Scored(
@@ -63,11 +79,11 @@ def together(spec: Spec, windows: Sequence[Asked], *, nothing: pl.DataFrame, sin
         prediction=prediction,
         labels=labels,
         loss=row_losses(spec.task, spec.metric, labels, prediction),
-        baseline_loss=np.concatenate([np.empty(0), *(_baseline(spec, item, model) for item, model in asked)]),
+        baseline_loss=np.concatenate([np.empty(0), *(item.baseline_loss for item, _ in known)]),
         classes=classes,
         windows=len(windows),
-        fits=len(asked),
-        since=asked[0][0].start if asked else since,
+        fits=len(known),
+        since=known[0][0].start if known else since,
         newest=windows[-1].model if windows else None,
     )
 
@@ -79,8 +95,3 @@ def _spread(prediction: Array, known: Classes, classes: Classes) -> Array:
     wide = np.zeros((len(prediction), len(classes)))
     wide[:, [classes.index(level) for level in known]] = prediction
     return wide
-
-
-def _baseline(spec: Spec, item: Asked, model: Model) -> Array:
-    constant = baseline_prediction(spec.task, spec.metric, model.labels(item.past))
-    return row_losses(spec.task, spec.metric, model.labels(item.rows), constant)

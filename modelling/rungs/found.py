@@ -1,6 +1,8 @@
 """What a ladder found: the choice, what it rests on, and whether it is good enough. Knows no LightGBM."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from modelling.recipes import Recipe
 from modelling.rungs.choosing import Tried, gain, mean_loss
@@ -10,12 +12,27 @@ from modelling.rungs.rungs import Rung
 CHAMPION = "champion"  # in `Tried`: the champion as it is, on windows of which it has seen no row
 
 
+class Newest(Protocol):
+    """The newest window of a ladder, of all rows, by which recipes are compared as they would be fitted."""
+
+    def loss(self, rung: Rung) -> float | None:
+        """The rung's with the ladder's parameters: one fit, when first asked. None where none can be made."""
+
+    def losses(self, ways: Sequence[tuple[Rung, Recipe]]) -> list[float]:
+        """Each rung's with other parameters: a fit each; [] where none can be made."""
+
+    @property
+    def champion_loss(self) -> float | None:
+        """The champion's as it is; None where it has seen of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ladder:
     """What was found. `tried`: by all windows, those of earlier ladders too. `cost`: of all its fits, where 1 is one
     fit of the recipe on all rows of the frame; counted, not timed. `evidence`: the fitted windows' rows, each asked of
     the rung that the windows before it had chosen. `chosen`: by all windows; `recipe` is its, for a fit on rows up to
-    the end of the frame, which reach back `days`. `reference`: what the champion's recipe does already.
+    the end of the frame, which reach back `days`. `reference`: what the champion's recipe does already. `newest`: None
+    without windows; `is_hasty`: what was `tried` are models of fewer trees or rows than the champion's.
     """
 
     tried: tuple[Tried, ...]
@@ -25,6 +42,8 @@ class Ladder:
     recipe: Recipe
     reference: Rung
     days: float
+    newest: Newest | None = None
+    is_hasty: bool = False
 
     @property
     def why(self) -> str:
@@ -44,7 +63,12 @@ class Ladder:
     def is_good_enough(self, *, min_gain: float) -> bool:
         """Whether the choice is better than the champion as it is by that share of its loss, on windows that the
         champion has not seen; True where there are none, since nothing then speaks for a search.
+
+        Of hasty rungs one fit decides: of the choice as it would be fitted, on the newest window.
         """
         own = mean_loss(self.tried, self.chosen.name, beside=CHAMPION)
         champion = mean_loss(self.tried, CHAMPION, beside=self.chosen.name)
+        if self.is_hasty and self.newest and own is not None and champion is not None:
+            champion = self.newest.champion_loss
+            own = self.newest.loss(self.chosen) if champion is not None else None
         return own is None or champion is None or champion - own >= min_gain * champion

@@ -18,9 +18,22 @@ from modelling.rungs.choosing import Tried, choose
 from modelling.rungs.climbing import Climber, Step, days_of, fit_cost
 from modelling.rungs.evidence import Scored, together
 from modelling.rungs.found import CHAMPION, Ladder
-from modelling.rungs.rungs import HASTY_ROUNDS, PLAIN, QUICK_ROUNDS, Base, Rung, all_rungs, like, quickened
+from modelling.rungs.newest import Window
+from modelling.rungs.rungs import (
+    ADAPTED,
+    HASTY_ROUNDS,
+    PLAIN,
+    QUICK_ROUNDS,
+    Base,
+    Rung,
+    all_rungs,
+    bearable,
+    like,
+    quickened,
+)
 from modelling.spec import Spec
 from modelling.splits import Fold, just_after
+from modelling.training import newest
 from validation.errors import ContractError, DefinitionError
 
 __all__ = ["CHAMPION", "Base", "Ladder", "Rung", "Scored", "Tried", "ladder"]
@@ -61,9 +74,11 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     days, (prepared, rows) = days_of(frame, time=spec.time), prepare(spec, frame)
     end, base = just_after(frame, time=spec.time), base if base and _is_askable(base, frame, prepared) else None
     earlier = [item for item in earlier if end and item.stop <= end]
+    quick = quickened(recipe, rounds=QUICK_ROUNDS, fixed=spec.training.fixed)
     rungs = all_rungs(recipe, base=base, monotone=bool(spec.training.monotone))
-    reference, quick = like(recipe, rungs, days=days), quickened(recipe, rounds=QUICK_ROUNDS)
-    climber = Climber(
+    rungs = bearable(rungs, adapted=_adapted(prepared, rows, days=days), rounds=quick.rounds, base=base)
+    reference = like(recipe, rungs, days=days)
+    climber = whole = Climber(
         asks=spec, frame=frame, spec=prepared, rows=rows, known=quick, base=base, seed=seed, threads=threads
     )
     if purpose == "choice":
@@ -72,18 +87,21 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     plans = _plans(folds, rungs, earlier, purpose=purpose)
     for number, (fold, some) in enumerate(plans):
         choice, tell = choices.before(fold.start), _tell(progress, fold, number, len(plans))
-        steps.append(climber.step(fold, some or [choice], choice=choice, tell=tell))
+        asks = choice if purpose == "evidence" else None
+        steps.append(climber.step(fold, some or [choice], choice=asks, tell=tell))
         choices.tried += [item for item in steps[-1].tried if some or item.rung == CHAMPION]
-    chosen, asked = choices.before(None), [step.asked for step in steps] if purpose == "evidence" else []
+    chosen, asked = choices.before(None), [step.asked for step in steps if step.asked is not None]
     since = folds[0].start if folds else _NEVER
     return Ladder(
         tried=tuple(choices.tried),
         cost=sum(step.cost for step in steps) / max(1.0, fit_cost(PLAIN, frame.height, quick)),
-        evidence=together(spec, asked, nothing=frame, since=since),
+        evidence=together(spec, asked, frame=frame, since=since),
         chosen=chosen,
         recipe=chosen.recipe(quick, days=days),
         reference=reference,
         days=days,
+        newest=Window(climber=whole, fold=folds[-1]) if folds else None,
+        is_hasty=climber != whole and _is_hasty(climber, whole, folds),
     )
 
 
@@ -107,7 +125,8 @@ def _hastened(climber: Climber) -> Climber:
     another fit and serves all rungs alike.
     """
     rounds = max(HASTY_ROUNDS, HASTY_ROUNDS * MOST_ROWS // max(1, climber.frame.height))
-    known, training = quickened(climber.known, rounds=rounds), replace(climber.spec.training, calibration="none")
+    training = replace(climber.spec.training, calibration="none")
+    known = quickened(climber.known, rounds=rounds, fixed=training.fixed)
     return replace(
         climber,
         spec=replace(climber.spec, training=training),
@@ -115,6 +134,17 @@ def _hastened(climber: Climber) -> Climber:
         most=(MOST_ROWS, MOST_JUDGES),
         is_hasty=known != climber.known,
     )
+
+
+def _is_hasty(climber: Climber, whole: Climber, folds: Sequence[Fold]) -> bool:
+    """Whether it compares other models than would be fitted: without calibration, of fewer trees, or of fewer rows."""
+    return climber.is_hasty or climber.spec != whole.spec or any(fold.train.size > MOST_ROWS for fold in folds)
+
+
+def _adapted(spec: Spec, rows: pl.DataFrame, *, days: float) -> int:
+    """How many rows of so many days have their leaves refitted, each once for each of many classes."""
+    within = newest(rows.select(spec.time), time=spec.time, days=days / ADAPTED).height
+    return within * (rows[spec.target].n_unique() if spec.task == "multiclass" else 1)
 
 
 def _plans(

@@ -1,6 +1,6 @@
 """The rungs: cheap ways of using the rows with the champion's parameters, as names that mean the same next time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +18,8 @@ HALF_LIVES = 4  # in a span that fades: its oldest row weighs a sixteenth
 MORE = 0.2  # of the recipe's rounds, as trees on top
 MOST_GROWTH = 2  # a champion with so many times its recipe's rounds is not continued: a model of its own is due
 FEWEST_ROWS = 500  # a shorter span is no rung
+# Rows times trees whose leaves are refitted: LightGBM holds a float64 and an int32 for each, 0.8 GB at most.
+MOST_REFITTED = 2**26
 
 # A search's recipe may grow slowly, in thousands of trees; a cheap retrain with its parameters does not, and a choice
 # among rungs less still: which rows are worth learning from hardly depends on the number of trees.
@@ -90,8 +92,21 @@ def all_rungs(known: Recipe, *, base: Base | None, monotone: bool) -> tuple[Rung
     return tuple(_rungs(known, base=None if monotone else base, ways=ways))
 
 
-def quickened(recipe: Recipe, *, rounds: int) -> Recipe:
-    """The same in no more than so many trees, as far as a faster learning rate (to FASTEST_RATE) makes up for them."""
+def bearable(rungs: tuple[Rung, ...], *, adapted: int, rounds: int, base: Base | None) -> tuple[Rung, ...]:
+    """Those whose memory is bounded: no leaf is refitted where rows times trees are above MOST_REFITTED. `adapted`: the
+    rows of the span ADAPTED, times the classes where there are many; `rounds` of fresh trees.
+    """
+    under = read(base.model.text).iterations if base else 0
+    trees = {rung: under if rung.base else rounds for rung in rungs if rung.way == "refit"}
+    return tuple(rung for rung in rungs if adapted * trees.get(rung, 0) <= MOST_REFITTED)
+
+
+def quickened(recipe: Recipe, *, rounds: int, fixed: Mapping[str, float]) -> Recipe:
+    """The same in no more than so many trees, as far as a faster learning rate (to FASTEST_RATE) makes up for them; as
+    it is where `fixed` (of `Training`) names the rate, which nothing makes faster then.
+    """
+    if "learning_rate" in fixed:
+        return recipe
     rate = float(recipe.params["learning_rate"])
     faster = max(rate, min(FASTEST_RATE, rate * recipe.rounds / rounds))
     return replace(

@@ -9,7 +9,7 @@ from modelling.made import libraries
 from modelling.metrics import row_losses
 from modelling.model_text import read
 from modelling.recipes import Recipe
-from modelling.rungs.rungs import Base, Rung, all_rungs, quickened
+from modelling.rungs.rungs import MOST_REFITTED, Base, Rung, all_rungs, bearable, quickened
 from modelling.spec import Spec, Training
 from modelling.training import Model, fit, fits
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
@@ -190,8 +190,18 @@ def test_a_champion_that_has_grown_too_much_is_not_continued(spec: Spec) -> None
 )
 def test_a_quickened_recipe_grows_as_far_in_fewer_trees(rate: float, rounds: int, expected: tuple[float, int]) -> None:
     slow = replace(FAST, params={**FAST.params, "learning_rate": rate}, rounds=rounds)
-    fast = quickened(slow, rounds=60)
+    fast = quickened(slow, rounds=60, fixed={})
     assert [fast.params["learning_rate"], fast.rounds] == pytest.approx(expected)
+    assert quickened(slow, rounds=60, fixed={"learning_rate": rate}) == slow
+
+
+def test_leaves_are_refitted_only_where_memory_for_rows_times_trees_is_bounded(spec: Spec) -> None:
+    base = Base(sha256="ab", model=fitted(spec, rides(), FAST))
+    rungs = all_rungs(FAST, base=base, monotone=False)
+    for rounds, adapted, left in ((15, MOST_REFITTED // 15, {"", "ab"}), (16, MOST_REFITTED // 15, {"ab"})):
+        found = bearable(rungs, adapted=adapted, rounds=rounds, base=base)
+        assert {rung.base for rung in found if rung.way == "refit"} == left
+        assert [rung for rung in found if rung.way != "refit"] == [rung for rung in rungs if rung.way != "refit"]
 
 
 @pytest.mark.parametrize(
@@ -214,3 +224,12 @@ def test_a_quickened_recipe_grows_as_far_in_fewer_trees(rate: float, rounds: int
 )  # fmt: skip
 def test_a_rung_has_a_name_for_the_record_and_words_for_people(rung: Rung, name: str, words: str) -> None:
     assert (rung.name, rung.words(days=360)) == (name, words)
+
+
+def test_leaves_are_refitted_alike_whatever_rows_are_asked_at_once(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = rides()
+    base = fitted(spec, frame, FAST)
+    calm, recipe = frame.filter(pl.col("wind") < 9), replace(REFIT, span_days=None, base="ab" * 32)
+    whole = fitted(spec, calm, recipe, base=base).text
+    monkeypatch.setattr("modelling.boosting.growing._ASKED_AT_ONCE", 100)
+    assert fitted(spec, calm, recipe, base=base).text == whole

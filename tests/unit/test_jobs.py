@@ -93,7 +93,8 @@ def test_a_search_runs_if_no_rung_beats_the_champion_by_what_is_asked(
     assert (found.search is not None) == searches
     assert found.model is not None
     if found.search:
-        assert found.model.recipe.params == found.search.recipe.params
+        assert found.model.recipe.params == FAST.params
+        assert "the search's parameters did not gain enough: loss" in found.why
 
 
 def test_the_record_is_of_rows_that_no_choice_had_seen(plan: Plan) -> None:
@@ -122,3 +123,19 @@ def test_a_recipe_keeps_what_the_rungs_chose_when_it_was_searched(plan: Plan) ->
     assert found.chosen == "1/2"
     assert isinstance(found.model.recipe, Recipe)
     assert found.model.recipe.span_days == pytest.approx(rides()["at"].len() / 48 / 2, rel=0.05)
+
+
+def test_a_search_that_is_not_better_on_the_newest_window_does_not_replace_the_rung(plan: Plan) -> None:
+    """One trial of a single tree, against a choice of fifteen trees continued on newer rows."""
+    praised = tuple(
+        Tried(start=START + day * DAY, stop=START + (day + 1) * DAY, rung=rung, loss=loss, rows=48)
+        for day in range(10, 16)
+        for rung, loss in (("1/1", 9.0), ("1/8 continued", 0.001))
+    )
+    poor = Search(budget_seconds=60, budget_trials=1, rounds=1, threads=1)
+    found = learn(replace(plan, earlier=praised, when="always", search=poor), rides(5_000))
+    assert found.search is not None
+    assert found.model is not None
+    assert (found.chosen, found.model.recipe.way) == ("1/8 continued", "continued")
+    assert found.model.recipe.params == FAST.params
+    assert "the search's parameters did not gain enough: loss" in found.why
