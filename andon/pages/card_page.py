@@ -125,7 +125,10 @@ def _making(story: CardStory) -> Iterator[str]:
     yield layout.section("How it was made", _listed(story.how), _facts(story.facts))
     if story.rungs:
         table = layout.table(_RUNGS, [_rung(item) for item in story.rungs])
-        note = "Ways of using the rows, each fitted before windows of time and judged on them; all before the evidence."
+        note = (
+            "Ways of using the rows, each fitted before windows of time and judged on them; all before the evidence. "
+            "The choice counts newer windows more than this mean does, and need not be the first."
+        )
         yield layout.section("Which rows, and how", _roomy(table), note=note)
     yield _curves(story.curves, story.metric)
     if story.trials:

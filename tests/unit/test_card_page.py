@@ -102,6 +102,7 @@ def test_the_verdict_comes_first_and_everything_that_is_known_is_told() -> None:
         "and 2 more, which move it less",
         "2 that were given up or are far worse",
         "in log-odds",
+        "The choice counts newer windows more",
     ):
         assert text in page
 
