@@ -23,6 +23,7 @@ PAIRS, MIN_LINE_ROWS = 2_000, 100
 SLOPES_APART = 0.02  # of the median slope: a copy's pairs are mostly nearer
 LINE_WIDTH = 1e-3  # of the target's spread: what rounding may leave of a copy
 MODE_SHARE = 0.3  # of one value of the target: many columns are 0 where it is
+_QUIET = np.errstate(over="ignore", invalid="ignore")  # sums of huge numbers are infinite, and their share is nan
 MIN_CLASS_ROWS = 5  # of a class, in each half: five rows of chance are above 99 % of the others once in 10^10
 
 
@@ -102,6 +103,7 @@ def purity(bins: Codes, labels: Codes, classes: int) -> float:
     return float((table.max(axis=1).sum() / table.sum() - most) / (1 - most)) if 0 < most < 1 else float("nan")
 
 
+@_QUIET
 def explained(bins: Codes, target: Floats, learns: Marks) -> float:
     """Share of the target's variance that the bins' means explain (R^2, at least 0); nan for a constant target."""
     if min(int(learns.sum()), int((~learns).sum())) < MIN_CLASS_ROWS:
@@ -112,7 +114,7 @@ def explained(bins: Codes, target: Floats, learns: Marks) -> float:
     asked = target[~learns]
     spread = float(np.square(asked - asked.mean()).sum())
     left = float(np.square(asked - means[bins[~learns]]).sum())
-    return max(0.0, 1 - left / spread) if spread > 0 else float("nan")
+    return max(0.0, 1 - left / spread) if 0 < spread < np.inf else float("nan")
 
 
 def ranked(values: Floats) -> Floats:
@@ -129,6 +131,7 @@ def differing(one: pl.Series, other: pl.Series) -> float:
     return float(told.to_numpy().mean())
 
 
+@_QUIET
 def likeness(column: Floats, target: Floats) -> float:
     """The squared correlation (Pearson) over the rows in which both are known: 1 for a copy, whatever scale and shift.
 
@@ -142,6 +145,7 @@ def likeness(column: Floats, target: Floats) -> float:
     return _product(x, y) ** 2 / scale if scale > 0 else float("nan")
 
 
+@_QUIET
 def on_one_line(column: Floats, target: Floats) -> float:
     """The share of rows in which the target is the column, scaled and shifted: 1 for a copy, near 0 for a good input.
 
@@ -172,6 +176,7 @@ def _mode(values: Floats) -> float:
     return float(distinct[counts.argmax()]) if counts.max() > MODE_SHARE * counts.sum() else float("nan")
 
 
+@_QUIET
 def made_of(columns: Floats, target: Floats, *, enough: float, most: int) -> tuple[list[int], float]:
     """Which few columns (n, k) the target is a weighted sum of: positions, and the R^2 of the sum.
 

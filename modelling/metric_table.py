@@ -129,8 +129,9 @@ def _multiclass(y: Array, p: Array) -> dict[str, float]:
 
 
 def _regression(y: Array, p: Array) -> dict[str, float]:
-    error = y - p
-    squares, spread = float(np.square(error).sum()), float(np.square(y - y.mean()).sum())
+    with np.errstate(over="ignore", invalid="ignore"):  # of huge labels: no number, as below
+        error = y - p
+        squares, spread = float(np.square(error).sum()), float(np.square(y - y.mean()).sum())
     return {
         "rmse": sqrt(squares / y.size),
         "r2": 1 - squares / spread if spread > 0 else nan,

@@ -28,8 +28,9 @@ def row_losses(task: Task, metric: str, label: ArrayLike, prediction: ArrayLike)
         return np.square(1.0 - given) if metric == "brier" else _surprise(given)
     if task == "multiclass":
         return _surprise(_given_to(y.astype(np.int64), p))
-    error: Array = y - p
-    return np.abs(error) if metric == "l1" else np.square(error)
+    with np.errstate(over="ignore"):  # an infinite loss is for the gate to refuse in words
+        error: Array = y - p
+        return np.abs(error) if metric == "l1" else np.square(error)
 
 
 def baseline_prediction(task: Task, metric: str, labels: ArrayLike) -> Array:

@@ -7,6 +7,7 @@ import polars as pl
 from modelling.inputs import inputs_of
 from modelling.model import Model
 from modelling.spec import Spec
+from modelling.weights import column_weights
 
 WEIGHT = "_weight"
 
@@ -24,9 +25,11 @@ class Chosen:
 
 def prepare(spec: Spec, raw: pl.DataFrame) -> tuple[Spec, pl.DataFrame]:
     """The same learning problem on inputs: a spec whose `features` chooses columns, and the rows (key, time, inputs,
-    target, and WEIGHT where rows have weights), in the order of `raw`.
+    target, and WEIGHT where rows have weights), in the order of `raw`. ContractError also as
+    `column_weights`.
     """
     inputs = inputs_of(spec, raw)
+    column_weights(spec, raw)  # here the column has its own name, and all rows are there
     own = [name for name in dict.fromkeys((*spec.key, spec.time)) if name not in inputs.columns]
     told = raw.select(*own, spec.target)
     rows = pl.concat([told, inputs], how="horizontal")

@@ -91,6 +91,7 @@ def _compared(weighed: _Weighed) -> dict[str, Any]:
     }
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is told as a fault, or proves nothing
 def _weigh(evidence: Evidence, guards: Guards, policy: Gate) -> _Weighed:
     difference = evidence.champion_loss - evidence.challenger_loss
     blocks = len(np.unique(evidence.blocks))
