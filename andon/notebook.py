@@ -4,36 +4,29 @@ Nothing here writes anything down: no version, no verdict. What is found this wa
 flow does the same with it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
+from andon.notebook_checks import Standing, check_evaluate, check_fit
 from validation.durations import span
 from validation.errors import ContractError, DefinitionError, RefusedError, RegistryError
 
 if TYPE_CHECKING:
     from andon.pipeline import Pipeline
-    from modelling.bundle import Bundle
     from modelling.evaluation import Evaluation
     from modelling.jobs import Plan
     from modelling.model import Model
     from modelling.recipes import Recipe
-    from modelling.rungs.choosing import Tried
     from modelling.spec import Spec
     from modelling.splits import Split
     from tasks.site import Site
 
+__all__ = ["Standing", "When", "champion", "evaluate", "fit", "snapshot"]
+
 When = Literal["never", "if needed", "always"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """What serves now: its `bundle`, and what `earlier` retrains found of ways to use the rows with its recipe."""
-
-    bundle: "Bundle"
-    earlier: "tuple[Tried, ...]" = ()
 
 
 def snapshot(pipeline: "Pipeline", as_of: datetime | str | None) -> pl.DataFrame:
@@ -79,6 +72,7 @@ def fit(
     from modelling.leaks import in_words, made_of_other_rows
     from modelling.prepared import prepare, restored
 
+    check_fit(pipeline, rows, champion=champion, recipe=recipe)
     if search not in get_args(When):
         raise DefinitionError(f"search must be one of {', '.join(get_args(When))}, got {search!r}")
     spec = pipeline.spec
@@ -102,6 +96,7 @@ def evaluate(
     """See `Pipeline.evaluate`."""
     from modelling.evaluation import evaluate as evaluated
 
+    check_evaluate(pipeline, model, rows, against=against)
     return evaluated(
         model,
         rows.sort(pipeline.spec.time, *pipeline.spec.key),
