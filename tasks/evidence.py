@@ -12,6 +12,7 @@ from modelling.jobs import record
 from modelling.loadcheck import LoadCheck
 from modelling.metrics import baseline_prediction, row_losses
 from modelling.model import Model
+from modelling.refit_check import against_refit
 from tasks.apart import apart
 from tasks.challengers import Challenger, planned
 from tasks.champions import Incumbent
@@ -21,7 +22,7 @@ from tasks.telling import log
 from validation.gate import Evidence, Guards
 from validation.influence import pseudo_losses
 from validation.intervals import Interval, paired_interval
-from validation.refit import decided_otherwise, guard_refit, label_scale
+from validation.refit import decided_otherwise, label_scale
 
 Floats = npt.NDArray[np.float64]
 _BOUND_ALPHA = 0.05  # of the noise bands of a calibration bias; the guard is no test of the gate's
@@ -114,7 +115,6 @@ def guards_of(order: Order, challenger: Challenger, compared: Compared, check: L
     """What the fresh process measured, and what speaks against the refit in the proven model's place."""
     spec, rows, proven = order.site.pipeline.spec, challenger.split.holdout, challenger.proven
     assert proven is not None  # noqa: S101 - the caller has checked
-    familiar = challenger.split.train.tail(rows.height)
     return replace(
         guards_before_refit(order, challenger, compared),
         load_ok=check.ok,
@@ -122,14 +122,7 @@ def guards_of(order: Order, challenger: Challenger, compared: Compared, check: L
         latency_ms=check.latency_ms,
         size_mb=check.size_mb,
         behaviour=measure(order.site.pipeline.gate.checks, refit, rows),
-        refit=guard_refit(
-            proven_prediction=proven.predict(familiar),
-            refit_prediction=refit.predict(familiar),
-            proven_loss=row_losses(spec.task, spec.metric, proven.labels(rows), proven.predict(rows)),
-            refit_loss=row_losses(spec.task, spec.metric, refit.labels(rows), refit.predict(rows)),
-            label=proven.labels(familiar),
-            task=spec.task,
-        ),
+        refit=against_refit(spec, challenger.split, proven, refit),
     )
 
 
