@@ -9,6 +9,7 @@ Tables on stderr, one JSON object on stdout.
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from benchmarks import tuning_report
 from benchmarks.environments import TUNERS, python_of, script
@@ -106,6 +108,15 @@ def results(cells: Sequence[Cell], folder: Path) -> Iterator[tuning_report.Found
             yield tuning_report.Found(task=cell.task, tool=cell.tool, seed=cell.seed, told=told)
 
 
+def finite(told: Any) -> Any:
+    """The same with None where a number is none or never came: JSON knows neither."""
+    if isinstance(told, dict):
+        return {name: finite(value) for name, value in told.items()}
+    if isinstance(told, list):
+        return [finite(value) for value in told]
+    return None if isinstance(told, float) and not math.isfinite(told) else told
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     with tempfile.TemporaryDirectory() as scratch:
@@ -125,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         json.dumps(
             {
-                **tuning_report.finite(answer),
+                **finite(answer),
                 "quick": options.quick,
                 "load_average": os.getloadavg(),
                 "cpus": os.cpu_count(),

@@ -47,6 +47,7 @@ def answer(found: Sequence[Found], *, seconds: float) -> dict[str, Any]:
         "speedup_vs_flaml_geomean": _mean(told["speedup"] for told in raced),
         "speedup_vs_flaml_min": min((told["speedup"] for told in raced), default=None),
         "speedup_kept_vs_flaml_geomean": _mean(told["speedup_kept"] for told in raced),
+        "speedup_vs_flaml_as_found_geomean": _mean(told["speedup_as_found"] for told in raced),
         "final_regret_vs_best_peer_max": max((told["regret"] for told in raced), default=None),
         "wins_at_60s": sum(duel["gain"] > 0 for duel in duels if duel["peer"] in TUNERS),
         "losses_at_60s": sum(duel["gain"] <= 0 for duel in duels if duel["peer"] in TUNERS),
@@ -73,15 +74,6 @@ def kept(trace: Sequence[Point], loss: float) -> float:
     return trace[after][0] if after < len(trace) else math.inf
 
 
-def finite(told: Any) -> Any:
-    """The same with None where a number is none or never came: JSON knows neither."""
-    if isinstance(told, dict):
-        return {name: finite(value) for name, value in told.items()}
-    if isinstance(told, list):
-        return [finite(value) for value in told]
-    return None if isinstance(told, float) and not math.isfinite(told) else told
-
-
 def _task(cells: Sequence[Found], seconds: float) -> dict[str, Any]:
     tools = {tool: [one for one in cells if one.tool == tool] for tool in _tools(cells) if tool != "warm"}
     table = {tool: _tool(found) for tool, found in tools.items()}
@@ -93,6 +85,8 @@ def _task(cells: Sequence[Found], seconds: float) -> dict[str, Any]:
     if "ours" in table and "flaml" in table:
         told["speedup"] = _speedup(seconds, table["ours"]["first_s"])
         told["speedup_kept"] = _speedup(seconds, table["ours"]["kept_s"])
+        firsts = [first(one.told["trace"], table["flaml"]["found"]) for one in tools["ours"]]
+        told["speedup_as_found"] = _speedup(seconds, _median(firsts))
     if "ours" in table and (rivals := {tool: table[tool]["loss"] for tool in RIVALS if tool in table}):
         best = min(rivals, key=lambda tool: rivals[tool])
         told |= {"best_peer": best, "regret": _round(table["ours"]["loss"] / rivals[best] - 1)}
@@ -186,7 +180,7 @@ def show(told: Mapping[str, Any]) -> None:
         CONSOLE.print(f"LOST: {duel['task']} to {duel['peer']}, by {-duel['gain']:.2%}")
     for name, task in told["tasks"].items():
         CONSOLE.print(_shown(name, task, told["seconds"]))
-    for key in list(told)[:9]:
+    for key in list(told)[:10]:
         if key != "lost_to":
             CONSOLE.print(f"{key}: {told[key]}")
     for name in ("bikes", "unseen"):
@@ -195,7 +189,9 @@ def show(told: Mapping[str, Any]) -> None:
 
 
 def _shown(name: str, task: Mapping[str, Any], seconds: float) -> Table:
-    more = "".join(f", {key} {task[key]}" for key in ("speedup", "speedup_kept", "best_peer", "regret") if key in task)
+    more = "".join(
+        f", {key} {task[key]}" for key in ("speedup", "speedup_as_found", "best_peer", "regret") if key in task
+    )
     warm = f", warm {task['warm']}" if "warm" in task else ""
     table = Table(title=f"{name}: loss of later rows after {seconds:g} s{more}{warm}")
     columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
