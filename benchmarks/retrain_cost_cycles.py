@@ -17,8 +17,8 @@ from modelling.rungs.climbing import days_of
 from modelling.rungs.ladder import Base, Ladder, Tried, ladder
 from modelling.rungs.rungs import FEWEST_ROWS, Rung, all_rungs
 from modelling.spec import Search
-from modelling.splits import rolling
-from modelling.training import Model, fit, newest
+from modelling.splits import newest, rolling
+from modelling.training import Model, fit
 from modelling.tuning.search import search
 
 Result = TypeVar("Result")

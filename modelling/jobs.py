@@ -190,7 +190,7 @@ def _base(plan: Plan) -> "Base | None":
 
 def _searched(plan: Plan, train: pl.DataFrame, start: Recipe, tell: Progress) -> SearchResult | None:
     """The search, on the rows that the rungs have chosen; None where there were too few for a trial."""
-    from modelling.training import newest
+    from modelling.splits import newest
     from modelling.tuning.search import search
 
     rows = newest(train, time=plan.spec.time, days=start.span_days if start.way == "fresh" else None)

@@ -1,7 +1,7 @@
 """What speaks against a refit in the proven model's place (validation/refit.py), by the rows that both have learned."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 import polars as pl
@@ -9,7 +9,7 @@ import polars as pl
 from modelling.metrics import row_losses
 from modelling.model import Model
 from modelling.spec import Spec
-from modelling.splits import Split, days
+from modelling.splits import Split, days, newest
 from modelling.weights import Array, row_weights
 from validation.refit import guard_refit
 
@@ -26,10 +26,11 @@ def against_refit(spec: Spec, parts: Split, proven: Model, refit: Model) -> tupl
     allowed to the others alone (measured on 10 dates of bikes: 3 of 70 refits refused, all rows alike 13).
     """
     span, half = refit.recipe.span_days, refit.recipe.half_life_days
-    seen = _newest(spec, parts.holdout, parts, days_back=span)
+    until = cast("datetime | None", parts.holdout[spec.time].max())
+    seen = newest(parts.holdout, time=spec.time, days=span)
     # `proven` was given no later rows, so what of its own is in the refit's span is in its span, too.
-    shared = _newest(spec, parts.train, parts, days_back=span)
-    shared = _newest(spec, shared, parts, days_back=half and half * _REMEMBERED)
+    shared = newest(parts.train, time=spec.time, days=span, until=until)
+    shared = newest(shared, time=spec.time, days=half and half * _REMEMBERED, until=until)
     if refit.made is not None:
         shared = shared.filter(pl.col(spec.time) >= refit.made.since)
     shared = shared.tail(parts.holdout.height)
@@ -43,14 +44,6 @@ def against_refit(spec: Spec, parts: Split, proven: Model, refit: Model) -> tupl
         weight=_weights(spec, shared, refit),
         blocks=None if refit.recipe == refit.recipe.plain else days(shared[spec.time]),
     )
-
-
-def _newest(spec: Spec, rows: pl.DataFrame, parts: Split, *, days_back: float | None) -> pl.DataFrame:
-    """Those of `rows` that are so many days, or fewer, older than the newest row of all; None: all."""
-    newest = cast("datetime | None", parts.holdout[spec.time].max())
-    if days_back is None or newest is None:
-        return rows
-    return rows.filter(pl.col(spec.time) >= newest - timedelta(days=days_back))
 
 
 def _weights(spec: Spec, rows: pl.DataFrame, refit: Model) -> Array | None:

@@ -161,6 +161,12 @@ def windows_between(
     return tuple(zip(starts, [*starts[1:], end], strict=True))
 
 
+def newest(frame: pl.DataFrame, *, time: str, days: float | None, until: datetime | None = None) -> pl.DataFrame:
+    """The rows of the newest span, so many days back from `until`, or from the newest row; None: all."""
+    last = until or cast("datetime | None", frame[time].max())
+    return frame if days is None or last is None else frame.filter(pl.col(time) >= last - timedelta(days=days))
+
+
 def days(moments: pl.Series) -> Positions:
     """How many whole days each moment lies before the newest: the blocks in which losses are summed."""
     seconds: Positions = moments.dt.epoch("s").to_numpy()

@@ -5,7 +5,7 @@ Rows are taken in the order in which they come: sorting them is the caller's bus
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby
 from typing import cast
 
@@ -17,7 +17,7 @@ from modelling.made import Made, libraries
 from modelling.model import Model
 from modelling.recipes import Recipe
 from modelling.spec import Spec
-from modelling.splits import just_after
+from modelling.splits import just_after, newest
 from modelling.trees import Trees, fresh, upon
 from validation.errors import ContractError, DefinitionError
 
@@ -58,12 +58,6 @@ def fits(
             calibration=_calibration(spec, frame, recipe, seed=seed, threads=threads, base=base),
             made=made,
         )
-
-
-def newest(frame: pl.DataFrame, *, time: str, days: float | None) -> pl.DataFrame:
-    """The rows of the newest span, so many days back from the newest row; None: all."""
-    last = cast("datetime | None", frame[time].max())
-    return frame if days is None or last is None else frame.filter(pl.col(time) >= last - timedelta(days=days))
 
 
 def _trees(

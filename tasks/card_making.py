@@ -1,7 +1,7 @@
 """How the training process came to a model, as its card and the run of its search show it. Decides nothing."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 import polars as pl
@@ -11,6 +11,7 @@ from modelling.jobs import Learned
 from modelling.model import Model
 from modelling.recipes import Recipe
 from modelling.rungs.choosing import Tried
+from modelling.splits import newest
 from modelling.tuning.results import SearchResult
 from registry.store import Study
 from tasks.card_words import rung
@@ -48,10 +49,9 @@ def rungs(learned: Learned) -> tuple[RungLine, ...]:
 
 def learned_from(rows: pl.DataFrame, recipe: Recipe, *, time: str) -> str:
     """How many of these rows a model by this recipe is made of, and from when on: those of its span."""
-    last = cast("datetime | None", rows[time].max())
-    if last is None:
+    if rows.is_empty():
         return "no rows"
-    used = rows if recipe.span_days is None else rows.filter(pl.col(time) >= last - timedelta(days=recipe.span_days))
+    used = newest(rows, time=time, days=recipe.span_days)
     told = f"{used.height:,} rows from {cast('datetime', used[time].min()):%Y-%m-%d %H:%M} on"
     if recipe.way == "fresh":
         return told

@@ -13,10 +13,10 @@ from modelling.loadcheck import LoadCheck
 from modelling.metrics import baseline_prediction, row_losses
 from modelling.model import Model
 from modelling.refit_check import against_refit
+from modelling.splits import days
 from tasks.apart import apart
 from tasks.challengers import Challenger, planned
 from tasks.champions import Incumbent
-from tasks.looking import days
 from tasks.orders import Order
 from tasks.telling import log
 from validation.gate import Evidence, Guards

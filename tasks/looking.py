@@ -14,7 +14,7 @@ from modelling.bundle import Bundle
 from modelling.estimator import Estimator
 from modelling.metrics import row_losses
 from modelling.refitting import probe
-from modelling.splits import split
+from modelling.splits import days, split
 from registry.ledger import Champion
 from storage.prediction_log import read_predictions
 from storage.snapshot import Snapshot
@@ -33,7 +33,6 @@ from validation.watch.profile import Profile, as_profiled
 
 AT_ONCE = 31  # windows whose rows are in memory together
 _LONGEST = 500  # characters of a reason
-_DAY_SECONDS = 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,13 +163,6 @@ def _probed(
         return None, ()
     model = own(site, found)
     return row_losses(spec.task, spec.metric, model.labels(rows), model.predict(rows)), ()
-
-
-def days(moments: pl.Series) -> npt.NDArray[np.int64]:
-    """How many whole days each moment lies before the newest: the blocks in which losses are summed."""
-    seconds: npt.NDArray[np.int64] = moments.dt.epoch("s").to_numpy()
-    before: npt.NDArray[np.int64] = (seconds.max(initial=0) - seconds) // _DAY_SECONDS
-    return before
 
 
 def _answered(site: Site, *, since: datetime | None, until: datetime) -> pl.DataFrame:

@@ -32,8 +32,7 @@ from modelling.rungs.rungs import (
     quickened,
 )
 from modelling.spec import Spec
-from modelling.splits import Fold, just_after
-from modelling.training import newest
+from modelling.splits import Fold, just_after, newest
 from validation.errors import ContractError, DefinitionError
 
 __all__ = ["CHAMPION", "Base", "Ladder", "Rung", "Scored", "Tried", "ladder"]
@@ -83,13 +82,10 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     )
     if purpose == "choice":
         climber = _hastened(climber)
-    steps, choices = list[Step](), Choices(rungs=rungs, reference=reference, tried=list(earlier))
-    plans = _plans(folds, rungs, earlier, purpose=purpose)
-    for number, (fold, some) in enumerate(plans):
-        choice, tell = choices.before(fold.start), _tell(progress, fold, number, len(plans))
-        asks = choice if purpose == "evidence" else None
-        steps.append(climber.step(fold, some or [choice], choice=asks, tell=tell))
-        choices.tried += [item for item in steps[-1].tried if some or item.rung == CHAMPION]
+    choices = Choices(rungs=rungs, reference=reference, tried=list(earlier))
+    steps = _climbed(
+        climber, _plans(folds, rungs, earlier, purpose=purpose), choices, purpose=purpose, progress=progress
+    )
     chosen, asked = choices.before(None), [step.asked for step in steps if step.asked is not None]
     since = folds[0].start if folds else _NEVER
     return Ladder(
@@ -158,6 +154,24 @@ def _plans(
         if is_asked or not is_known:
             plans.append((fold, () if is_asked and (is_known or number == len(folds)) else rungs))
     return plans
+
+
+def _climbed(
+    climber: Climber,
+    plans: Sequence[tuple[Fold, tuple[Rung, ...]]],
+    choices: Choices,
+    *,
+    purpose: Purpose,
+    progress: Progress | None,
+) -> list[Step]:
+    """The folds in order; `choices` learns from each, for those that follow."""
+    steps = list[Step]()
+    for number, (fold, some) in enumerate(plans):
+        choice, tell = choices.before(fold.start), _tell(progress, fold, number, len(plans))
+        asks = choice if purpose == "evidence" else None
+        steps.append(climber.step(fold, some or [choice], choice=asks, tell=tell))
+        choices.tried += [item for item in steps[-1].tried if some or item.rung == CHAMPION]
+    return steps
 
 
 def _is_of(item: Tried, fold: Fold) -> bool:

@@ -18,7 +18,7 @@ from modelling.inputs import inputs_of
 from modelling.labels import Classes, classes_of, label_values
 from modelling.recipes import Number, Recipe
 from modelling.spec import Search, Spec
-from modelling.splits import inner_split, just_after
+from modelling.splits import inner_split, newest
 from modelling.tuning.costs import Table, round_cost
 from modelling.weights import judge_weights, row_weights
 
@@ -83,7 +83,7 @@ def bench_of(spec: Spec, frame: pl.DataFrame, *, start: Recipe, policy: Search, 
 
     `frame`: labelled rows, none of which the gate's holdout has.
     """
-    rows = _span(spec, frame, start)
+    rows = newest(frame, time=spec.time, days=start.span_days)
     trains, judges = _divided(spec, rows, policy=policy, gap=gap)
     one_class = spec.task == "multiclass" and trains[spec.target].n_unique() < 2  # it may be that newer rows have more
     if not trains.height or not judges.height or one_class:
@@ -135,11 +135,3 @@ def _raced(train: Dataset, rows: int, params: Mapping[str, Any]) -> Dataset:
         return train
     positions: NDArray[np.int64] = np.arange(0, rows, math.ceil(rows / RACE_ROWS))
     return thinned(train, positions.tolist(), params)
-
-
-def _span(spec: Spec, frame: pl.DataFrame, recipe: Recipe) -> pl.DataFrame:
-    """The rows that the recipe asks for."""
-    end = just_after(frame, time=spec.time)
-    if recipe.span_days is None or end is None:
-        return frame
-    return frame.filter(pl.col(spec.time) >= end - timedelta(days=recipe.span_days))

@@ -2,13 +2,16 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from andon.catalogue import load
 from andon.pipeline import Pipeline
+from modelling.jobs import Plan
 from modelling.recipes import SPACE, Recipe
+from modelling.spec import Search
 
 DEFINITION = """
 from typing import Annotated
@@ -50,6 +53,20 @@ def pipeline_in(folder: Path, *, task: str = "binary") -> Pipeline:
     path = folder / "rides.py"
     path.write_text(DEFINITION.replace("TASK", task))
     return load(path)
+
+
+def plan_in(folder: Path, *, window: timedelta, when: Literal["never", "if needed", "always"]) -> Plan:
+    """How a first challenger of rides is made, with labels a day late and a search of two trials."""
+    return Plan(
+        spec=pipeline_in(folder).spec,
+        start=FAST,
+        champion=None,
+        gap=timedelta(days=1),
+        window=window,
+        min_gain=0.01,
+        search=Search(budget_seconds=60, budget_trials=2, rounds=10, threads=1),
+        when=when,
+    )
 
 
 def rides(rows: int = 2_000, *, seed: int = 1) -> pl.DataFrame:

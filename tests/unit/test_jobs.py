@@ -15,23 +15,14 @@ from modelling.rungs.choosing import Tried
 from modelling.spec import Search
 from modelling.splits import just_after
 from modelling.training import fit
-from tests.unit.modelling_world import FAST, START, pipeline_in, rides
+from tests.unit.modelling_world import FAST, START, plan_in, rides
 
 DAY = timedelta(days=1)
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    return Plan(
-        spec=pipeline_in(tmp_path).spec,
-        start=FAST,
-        champion=None,
-        gap=DAY,
-        window=5 * DAY,
-        min_gain=0.01,
-        search=Search(budget_seconds=60, budget_trials=2, rounds=10, threads=1),
-        when="never",
-    )
+    return plan_in(tmp_path, window=5 * DAY, when="never")
 
 
 def test_a_challenger_is_the_fit_of_what_the_rungs_chose_and_the_holdout_is_only_asked_afterwards(plan: Plan) -> None:

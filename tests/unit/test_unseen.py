@@ -9,9 +9,8 @@ import pytest
 
 from modelling.jobs import Plan, learn
 from modelling.rungs.choosing import Tried
-from modelling.spec import Search
 from modelling.splits import split
-from tests.unit.modelling_world import FAST, pipeline_in, rides
+from tests.unit.modelling_world import plan_in, rides
 
 ROWS = rides()
 PARTS = split(ROWS, time="at", holdout="7d", gap="1d", train="all")
@@ -20,16 +19,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    return Plan(
-        spec=pipeline_in(tmp_path).spec,
-        start=FAST,
-        champion=None,
-        gap=DAY,
-        window=timedelta(days=3),
-        min_gain=0.01,
-        search=Search(budget_seconds=60, budget_trials=2, rounds=10, threads=1),
-        when="always",
-    )
+    return plan_in(tmp_path, window=timedelta(days=3), when="always")
 
 
 def test_a_challenger_is_the_same_whatever_the_rows_say_that_are_held_out(plan: Plan) -> None:
