@@ -14,7 +14,7 @@ from tests.flows.world import POLICIES, World, day
 BUSY = """
     task="binary", metric="brier",
     training=Training(
-        weight="rides", class_weight="balanced", calibration="isotonic", monotone={"temp": 1}, fixed={"num_leaves": 8},
+        weight="rides", class_weight="balanced", calibration="isotonic", monotone={"humidity": -1}, fixed={"num_leaves": 8},
     ),
     contract=Weighed,
 """
@@ -56,8 +56,9 @@ def test_weights_balance_constraints_and_calibration_hold_in_the_champion_and_it
     assert "[num_leaves: 8]" in model.text
     champion.bundle.verify()
     week = empty.rows(5).with_columns(rides=1.0)
-    warmer = np.array([champion.bundle.predict(week.with_columns(temp=pl.lit(t))) for t in (0.1, 0.3, 0.5, 0.7, 0.9)])
-    assert (np.diff(warmer, axis=0) >= -1e-12).all()
+    # Humidity and not the temperature: no other input is computed from it.
+    wetter = [champion.bundle.predict(week.with_columns(humidity=pl.lit(share))) for share in (0.1, 0.3, 0.5, 0.7, 0.9)]
+    assert (np.diff(np.array(wetter), axis=0) <= 1e-12).all()
 
     score("busy", as_of=day(1, 31))
     land(empty, 6)

@@ -1,14 +1,17 @@
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelling.made import libraries
 from modelling.metrics import row_losses
 from modelling.model_text import read
-from modelling.recipes import Recipe
+from modelling.recipes import Number, Recipe
 from modelling.rungs.rungs import MOST_REFITTED, Base, Rung, all_rungs, bearable, quickened
 from modelling.spec import Spec, Training
 from modelling.training import Model, fit, fits
@@ -101,6 +104,32 @@ def test_a_champion_that_was_refitted_is_not_refitted_again(spec: Spec) -> None:
     model = fitted(spec, rides(), REFIT)
     found = all_rungs(FAST, base=Base(sha256="ab", model=model), monotone=False)
     assert {rung.way for rung in found if rung.base} == {"continued"}
+
+
+@given(
+    recipe=st.fixed_dictionaries(
+        {
+            "learning_rate": st.sampled_from((0.1, 0.3)),
+            "num_leaves": st.integers(7, 63),
+            "min_data_in_leaf": st.integers(5, 100),
+            "feature_fraction": st.floats(0.3, 1.0),
+            "bagging_fraction": st.floats(0.4, 1.0),
+            "lambda_l2": st.floats(0.01, 100.0),
+        }
+    ),
+    sign=st.sampled_from((1, -1)),
+    more=st.integers(0, 10),
+)
+@settings(max_examples=25)
+def test_a_declared_direction_holds_by_every_recipe(
+    spec: Spec, recipe: dict[str, Number], sign: int, more: int
+) -> None:
+    constrained = replace(spec, training=Training(monotone={"wind": sign}))
+    way: dict[str, Any] = {"way": "continued", "more": more} if more else {}
+    model = fitted(constrained, moved(), Recipe(params=recipe, rounds=20, **way))
+    asked = rides(100, seed=3)
+    winds = [model.predict(asked.with_columns(wind=pl.lit(wind))) for wind in np.linspace(-3.0, 3.0, 13)]
+    assert (sign * np.diff(np.array(winds), axis=0) >= -1e-12).all()
 
 
 @pytest.mark.parametrize("recipe", [CONTINUED, REFIT], ids=["continued", "refit"])
