@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from validation.constant import above_constant, baseline, told_of_a_constant, worse_than_a_constant
 from validation.gate_policy import Gate
 from validation.gate_verdict import Evidence, GateVerdict
 from validation.guards import Guards, failed, measured
@@ -16,7 +17,8 @@ from validation.slices import SliceGain, judge_slices
 
 __all__ = ["Evidence", "Gate", "GateVerdict", "Guards", "judge"]
 
-MAX_SLICE_ALPHA = 0.05  # a slice blocks a promotion only on proof, also when the gate's own alpha is generous
+# What a slice or a constant says blocks a promotion only on proof, also when the gate's own alpha is generous.
+MAX_BLOCKING_ALPHA = 0.05
 MAX_SLICES_TOLD = 50
 
 
@@ -24,8 +26,9 @@ def judge(
     evidence: Evidence, guards: Guards, *, policy: Gate, pipeline: str, subject: str, as_of: datetime
 ) -> GateVerdict:
     """Judge a challenger. Promote: gain >= min_gain and its lower bound above 0. Reject: a guard fails, a slice is
-    provably worse, or even the upper bound is below min_gain. Anything else needs evidence, and expires with the last
-    look. A champion that cannot score is never replaced by this verdict alone: it asks a person.
+    provably worse, a constant provably better, or even the upper bound is below min_gain. Anything else needs evidence,
+    and expires with the last look. A champion that cannot score is never replaced by this verdict alone: it asks a
+    person.
     """
     weighed = _weigh(evidence, guards, policy)
     outcome, reasons = _conclude(evidence, guards, weighed, policy)
@@ -33,7 +36,7 @@ def judge(
         pipeline=pipeline,
         subject=subject,
         outcome=outcome,
-        reasons=(*reasons, *_told(outcome, guards, policy)),
+        reasons=(*reasons, *_told(outcome, evidence, guards, weighed, policy)),
         data_time=as_of,
         champion_is=evidence.champion_is,
         champion_version=evidence.champion_version,
@@ -49,7 +52,7 @@ def judge(
         earlier_blocks=evidence.earlier_blocks,
         mode=policy.mode,
         asks=_asks(outcome, evidence, policy),
-        baseline_loss=_baseline(evidence),
+        baseline_loss=baseline(evidence),
         by=policy.by,
         unable_why=evidence.unable_why,
         **_compared(weighed),
@@ -59,11 +62,14 @@ def judge(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Weighed:
-    """The numbers of the comparison; `gain` None: some losses are not numbers. `more` blocks would probably decide."""
+    """The numbers of the comparison; `gain` None: some losses are not numbers. `more` blocks would probably decide.
+    `above_constant`: what the challenger loses less than the best constant; None where that is unknown.
+    """
 
     looks: Looks
     level: float
     gain: Interval | None = None
+    above_constant: Interval | None = None
     loss: float = 0.0
     slices: tuple[SliceGain, ...] = ()
     more: int | None = None
@@ -101,22 +107,25 @@ def _weigh(evidence: Evidence, guards: Guards, policy: Gate) -> _Weighed:
         return _Weighed(looks=looks, level=level)
     gain = paired_interval(difference, evidence.blocks, alpha=level)
     loss = float(evidence.champion_loss.mean()) if gain.rows else 0.0
+    blocking = looks.level(min(policy.alpha, MAX_BLOCKING_ALPHA), blocks)
     slices = judge_slices(
         difference,
         evidence.blocks,
         evidence.slices,
-        alpha=looks.level(min(policy.alpha, MAX_SLICE_ALPHA), blocks),
+        alpha=blocking,
         min_rows=policy.min_slice_rows,
         min_blocks=policy.min_blocks,
     )
     other = guards.coverage < guards.min_coverage or evidence.champion_is == "unable"  # no number of blocks mends it
     more = None if other else more_blocks(gain, loss, looks=looks, policy=policy)
-    return _Weighed(looks=looks, level=level, gain=gain, loss=loss, slices=slices, more=more)
+    constant = above_constant(evidence, alpha=blocking)
+    return _Weighed(looks=looks, level=level, gain=gain, above_constant=constant, loss=loss, slices=slices, more=more)
 
 
 def _conclude(evidence: Evidence, guards: Guards, weighed: _Weighed, policy: Gate) -> tuple[str, tuple[str, ...]]:
     """The outcome and its reasons: faults first, then lacking evidence, then the interval."""
-    faults = [*failed(guards, policy), *_not_finite(evidence, policy), *_worse_than_a_constant(evidence, weighed)]
+    faults = [*failed(guards, policy), *_not_finite(evidence, policy)]
+    faults += worse_than_a_constant(evidence, weighed.above_constant)
     faults += [str(item) for item in weighed.slices if item.worse]
     lacking = _lacking(evidence, guards, weighed, policy)
     outcome, numbers = _decide(evidence, weighed, policy)
@@ -204,25 +213,10 @@ def _has_no_auc(evidence: Evidence, policy: Gate) -> bool:
     return policy.by == "auc" and len(losses[0]) > 0 and all(bool(np.isnan(side).all()) for side in losses)
 
 
-def _worse_than_a_constant(evidence: Evidence, weighed: _Weighed) -> list[str]:
-    if evidence.baseline_loss is None or weighed.gain is None or not weighed.gain.rows:
-        return []
-    found, constant = weighed.loss - weighed.gain.mean, float(evidence.baseline_loss.mean())
-    if constant > found:
-        return []
-    return [
-        f"the challenger's loss is {found:.5f}, that of always predicting the same {constant:.5f}: it must be below"
-    ]
-
-
-def _baseline(evidence: Evidence) -> float | None:
-    losses = evidence.baseline_loss
-    return plain(float(losses.mean())) if losses is not None and len(losses) else None
-
-
-def _told(outcome: str, guards: Guards, policy: Gate) -> list[str]:
+def _told(outcome: str, evidence: Evidence, guards: Guards, weighed: _Weighed, policy: Gate) -> list[str]:
     """What is said beside the reasons, whatever they are."""
     told = [] if guards.churn is None else [f"{guards.churn:.1%} of the decisions change"]
+    told += told_of_a_constant(evidence, weighed.above_constant)
     if policy.mode == "dry_run" and outcome == "promote":
         told.append("this is a dry run: nothing is promoted")
     return told

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -349,8 +350,8 @@ def test_a_champion_that_cannot_score_is_replaced_by_nobody_but_a_person() -> No
     assert (worthless.outcome, worthless.asks) == ("reject", "")
 
 
-@pytest.mark.parametrize(("baseline", "outcome"), [(0.3751, "promote"), (0.375, "reject"), (0.3, "reject")])
-def test_a_challenger_beats_a_constant(baseline: float, outcome: str) -> None:
+@pytest.mark.parametrize(("baseline", "outcome"), [(0.3751, "promote"), (0.375, "promote"), (0.3749, "reject")])
+def test_a_challenger_than_which_a_constant_is_provably_better_is_rejected(baseline: float, outcome: str) -> None:
     verdict = judged(
         0,
         champion_loss=np.full(700, 0.5),
@@ -361,8 +362,24 @@ def test_a_challenger_beats_a_constant(baseline: float, outcome: str) -> None:
     assert verdict.baseline_loss == pytest.approx(baseline)
     if outcome == "reject":
         assert verdict.reasons[0] == (
-            f"the challenger's loss is 0.37500, that of always predicting the same {baseline:.5f}: it must be below"
+            "the challenger's loss is 0.37500, that of always predicting the same 0.37490: it must be below, and is "
+            "proven above"
         )
+
+
+def test_one_odd_day_on_which_a_constant_is_better_is_told_and_rejects_nothing() -> None:
+    """On six days of seven the challenger is better than the constant, on one much worse: as the champion is."""
+    odd = np.where(BLOCKS < DAYS - 1, 0.3, 1.0)
+    verdict = judged(0, champion_loss=odd + 0.1, challenger_loss=odd, baseline_loss=np.full(len(BLOCKS), 0.39))
+    assert verdict.outcome == "promote"
+    assert verdict.reasons[-1] == (
+        "the challenger's loss is 0.40000, that of always predicting the same 0.39000: more, but not proven"
+    )
+
+
+@pytest.mark.parametrize("baseline", [np.zeros(0), np.full(700, np.nan), np.full(700, np.inf)])
+def test_a_constant_of_which_nothing_is_known_rejects_nothing(baseline: npt.NDArray[np.float64]) -> None:
+    assert judged(0.01, baseline_loss=baseline).outcome == "promote"
 
 
 def test_churn_is_always_told() -> None:
