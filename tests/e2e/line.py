@@ -86,6 +86,13 @@ class Line:
         )
         return str(self.intent(intent)["outcome"])
 
+    def await_promoted(self, intent: str) -> None:
+        """Wait until the intent is answered by a promotion; otherwise AssertionError with what the ledger was told."""
+        outcome = self.await_closed(intent)
+        if outcome != "promote":
+            told = query(self.home, "ledger.db", "select * from andon_verdicts order by seq desc limit 5")
+            raise AssertionError(f"intent {intent} was answered by {outcome!r}: {told}")
+
     def await_serving(self, version: str) -> None:
         wait_for(f"the scorer to serve version {version}", lambda: self.serving() == version, seconds=60)
 

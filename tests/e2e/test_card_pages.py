@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from andon.pages.card_page import card_page
-from tests.e2e.test_pages import browser, visit
+from tests.e2e.browser import browser, visit
 from tests.unit.test_card_page import FULL, NOTHING
 
 __all__ = ["browser"]

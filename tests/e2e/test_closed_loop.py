@@ -28,7 +28,7 @@ def test_a_batch_that_lands_ends_in_a_new_champion_that_serves_and_no_request_fa
             seconds=240,
         )[0]
         assert asked["reason"].startswith("regret: retraining would gain")
-        assert line.await_closed(asked["id"]) == "promote"
+        line.await_promoted(asked["id"])
         after = line.champion()
         line.await_serving(after["version"])
         wait_for("a request that the new champion answers", lambda: len(client.versions()) == 2, seconds=30)
@@ -64,7 +64,7 @@ def test_when_the_event_is_lost_two_sweeps_start_one_run_and_the_loop_closes(lin
         sweeps = list(pool.map(line.andon, ["reconcile"] * 2))
     found = [reason for sweep in sweeps for verdict in sweep for reason in verdict["reasons"]]
     assert any(why.startswith(f"intent {asked} is open and nobody answers it") for why in found)
-    assert line.await_closed(asked) == "promote"
+    line.await_promoted(asked)
     line.await_serving(line.champion()["version"])
     line.enable(RETRAIN, on=True)
 
@@ -85,7 +85,7 @@ def test_the_cord_stops_the_line_and_what_was_asked_for_meanwhile_comes_when_it_
     assert (line.champion(), line.serving()) == (before, before["version"])
     line.andon("resume", "--why", "it is rebuilt")
     line.andon("reconcile")
-    assert line.await_closed(asked) == "promote"
+    line.await_promoted(asked)
     audit(line.home)
 
 

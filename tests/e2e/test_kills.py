@@ -117,7 +117,7 @@ def test_a_worker_killed_in_the_middle_of_a_retrain_leaves_an_intent_that_is_ans
     assert [item["reasons"][0] for item in repaired if item["subject"] == asked] == [
         "attempt 1 died without an answer; the intent is open again"
     ]
-    assert line.await_closed(asked) == "promote"
+    line.await_promoted(asked)
     assert line.champion()["epoch"] == before["epoch"] + 1
     assert len(line.retrain_runs(asked)) == 2
     line.await_serving(line.champion()["version"])
@@ -155,7 +155,7 @@ def test_a_killed_prefect_server_comes_back_on_its_port_and_the_loop_goes_on(lin
     for name in line.stack.dead():  # as `andon up` does
         line.stack.start(name)
     asked = line.next_lap()
-    assert line.await_closed(asked) == "promote"
+    line.await_promoted(asked)
     assert line.champion()["epoch"] == before["epoch"] + 1
     line.await_serving(line.champion()["version"])
     audit(line.home)

@@ -1,10 +1,5 @@
 """What people look at, in a real browser: do Prefect's UI, MLflow's UI and the report tell the story?"""
 
-import html
-import os
-import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +10,13 @@ from andon.child import start
 from andon.processes import free_port, program, wait_until_up
 from demo.report import as_html
 from tests.e2e.audit import query
+from tests.e2e.browser import browser, visit
 from tests.e2e.line import RETRAIN, Line
 from tests.e2e.world import NAME
 from tests.unit.test_charts_and_report import EVENTFUL, QUIET, SUMMARY
 
+__all__ = ["browser"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-_QUIET_BROWSER = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1400,1100",
-    "--virtual-time-budget=40000", "--enable-logging=stderr", "--v=0",
-)  # fmt: skip
-_ATTEMPTS = 4  # a page that is still loading when the browser looks is looked at again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +31,10 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def browser() -> str:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("chromium is missing: apt-get install chromium")
-    if found is None:
-        pytest.skip("chromium is missing: apt-get install chromium")
-    return found
-
-
-@pytest.fixture(scope="module")
 def story(browser: str, line: Line) -> Iterator[Story]:  # noqa: ARG001 - without a browser nothing is to be started
     """A line with a history, of which the last thing is a promotion by event; and MLflow's UI beside it."""
     intent = line.next_lap()
-    assert line.await_closed(intent) == "promote"
+    line.await_promoted(intent)
     (run,) = line.retrain_runs(intent)
     port = free_port()
     command = [program("mlflow"), "ui", "--backend-store-uri", line.env["ANDON_MLFLOW_URI"], "--port", str(port)]
@@ -71,27 +51,6 @@ def story(browser: str, line: Line) -> Iterator[Story]:  # noqa: ARG001 - withou
         )
     finally:
         mlflow.stop()
-
-
-def visit(browser: str, url: str, *words: str, folder: Path) -> tuple[str, list[str]]:
-    """The text of the page when all `words` stand in it, and what it said on the console."""
-    text, missing = "", list(words)
-    for attempt in range(_ATTEMPTS):
-        seen = subprocess.run(
-            [browser, *_QUIET_BROWSER, f"--user-data-dir={folder / str(attempt)}",
-             f"--screenshot={folder / 'page.png'}", "--dump-dom", url],
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        text = readable(seen.stdout)
-        missing = [word for word in words if word not in text]
-        if not missing:
-            return text, [said for said in seen.stderr.splitlines() if ":CONSOLE:" in said]
-    raise AssertionError(f"{url} does not say {missing}, but: {text[:3000]}")
-
-
-def readable(page: str) -> str:
-    without = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", without)))
 
 
 def test_prefect_shows_the_run_that_the_automation_started_and_why(

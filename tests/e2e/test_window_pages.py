@@ -9,7 +9,7 @@ import pytest
 
 from andon.pages.window_page import window_page
 from tasks.pages import show_windows
-from tests.e2e.test_pages import browser, visit
+from tests.e2e.browser import browser, visit
 from tests.unit.test_window_page import NOTHING
 from tests.unit.window_world import BEGIN, DAY, LONG, Watched, eventful
 
