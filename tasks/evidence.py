@@ -12,7 +12,6 @@ from modelling.jobs import record
 from modelling.loadcheck import LoadCheck
 from modelling.metrics import baseline_prediction, row_losses
 from modelling.model import Model
-from modelling.refit_check import against_refit
 from modelling.splits import days
 from tasks.apart import apart
 from tasks.challengers import Challenger, planned
@@ -111,18 +110,15 @@ def guards_before_refit(order: Order, challenger: Challenger, compared: Compared
     )
 
 
-def guards_of(order: Order, challenger: Challenger, compared: Compared, check: LoadCheck, refit: Model) -> Guards:
-    """What the fresh process measured, and what speaks against the refit in the proven model's place."""
-    spec, rows, proven = order.site.pipeline.spec, challenger.split.holdout, challenger.proven
-    assert proven is not None  # noqa: S101 - the caller has checked
+def guards_of(order: Order, challenger: Challenger, compared: Compared, check: LoadCheck, model: Model) -> Guards:
+    """What the fresh process measured, and how `model`, which is to serve, behaves."""
     return replace(
         guards_before_refit(order, challenger, compared),
         load_ok=check.ok,
         load_error=check.error,
         latency_ms=check.latency_ms,
         size_mb=check.size_mb,
-        behaviour=measure(order.site.pipeline.gate.checks, refit, rows),
-        refit=against_refit(spec, challenger.split, proven, refit),
+        behaviour=measure(order.site.pipeline.gate.checks, model, challenger.split.holdout),
     )
 
 

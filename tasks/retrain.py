@@ -10,6 +10,7 @@ from prefect import task
 from modelling import bundle
 from modelling.loadcheck import check_in_fresh_process
 from modelling.model import Model
+from modelling.refit_check import against_refit
 from modelling.refitting import Unseen, refit
 from tasks.apart import apart, own, ready
 from tasks.card_facts import Behind
@@ -44,7 +45,8 @@ class Judged:
 @task(task_run_name="judge", **PLAIN)
 def judge_challenger(order: Order, challenger: Challenger) -> Judged:
     """Champion and challenger on the same unseen rows; what may be promoted, by the gate or by the person whom it asks,
-    is refitted on everything mature, and the gate judges these bytes.
+    is refitted on everything mature, and the gate judges these bytes. A refit that went wrong takes nothing away from
+    what was proven: that stands for itself then.
     """
     compared = compare(order, challenger)
     evidence = evidence_of(order, challenger, compared)
@@ -84,9 +86,12 @@ def _as_it_is(order: Order, challenger: Challenger, compared: Compared, verdict:
 
 
 def _refitted(order: Order, challenger: Challenger, compared: Compared, evidence: Evidence) -> Judged:
-    assert challenger.proven is not None  # noqa: S101 - the caller has checked
-    model, unseen = _refit(order, challenger, challenger.proven)
+    proven = challenger.proven
+    assert proven is not None  # noqa: S101 - the caller has checked
+    refitted, unseen = _refit(order, challenger, proven)
     reached("retrain.refitted")
+    against = against_refit(order.site.pipeline.spec, challenger.split, proven, refitted)
+    model = proven if against else refitted
     _write(order, model, loss=float(evidence.challenger_loss.mean()), unseen=unseen)
     reached("retrain.written")
     sha256 = bundle.digest(order.folder)
@@ -95,9 +100,17 @@ def _refitted(order: Order, challenger: Challenger, compared: Compared, evidence
     guards = guards_of(order, challenger, compared, check, model)
     verdict = _ask_gate(order, challenger, replace(evidence, bundle_sha256=sha256), guards)
     reached("retrain.judged")
-    verdict = replace(verdict, trained_until=model.trained_until)
+    reasons = (*verdict.reasons, *_unrefitted(against, model))
+    verdict = replace(verdict, trained_until=model.trained_until, reasons=reasons)
     behind = Behind(challenger=challenger, compared=compared, model=model)
     return Judged(verdict=verdict, folder=order.folder, trained=challenger.trained, behind=behind)
+
+
+def _unrefitted(against: tuple[str, ...], proven: Model) -> tuple[str, ...]:
+    if not against:
+        return ()
+    kept = f"what was proven stands for itself, and knows rows before {proven.trained_until:%Y-%m-%d %H:%M} alone"
+    return (f"not refitted on everything, since {'; '.join(against)}: {kept}",)
 
 
 def _training_rows(order: Order) -> pl.DataFrame:

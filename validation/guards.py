@@ -16,7 +16,7 @@ class Guards:
     the holdout's mature rows that have a label, at least `min_coverage`. `champion_bias`, `challenger_bias`: intervals
     of mean label - prediction on the judged rows, by blocks, in standard deviations of the label for a regression;
     `calibration_bias`: the challenger's mean alone, told and not judged. `churn`: share of the decisions that differ
-    from the champion's. `behaviour`: what the declared checks found. `refit`: what `refit.guard_refit` found.
+    from the champion's. `behaviour`: what the declared checks found.
     """
 
     load_ok: bool
@@ -26,7 +26,6 @@ class Guards:
     calibration_bias: float | None = None
     coverage: float = 1.0
     min_coverage: float = 0.0
-    refit: tuple[str, ...] = ()
     champion_bias: Interval | None = None
     challenger_bias: Interval | None = None
     churn: float | None = None
@@ -37,7 +36,7 @@ def failed(guards: Guards, policy: Gate) -> tuple[str, ...]:
     """A sentence for each guard that fails; a bundle that does not load has but that one fault."""
     if not guards.load_ok:
         return (f"the bundle does not load and answer in a fresh process: {guards.load_error or 'no message'}"[:500],)
-    faults = list(guards.refit)
+    faults = []
     if not guards.latency_ms <= policy.max_latency_ms:
         faults.append(f"one row takes {guards.latency_ms:.2f} ms, at most {policy.max_latency_ms:g} ms are allowed")
     if not guards.size_mb <= policy.max_size_mb:

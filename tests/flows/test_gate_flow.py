@@ -5,11 +5,13 @@ from datetime import datetime
 
 import pytest
 
+from andon.cli.versions import bundle_of
 from flows.ingest import ingest
 from flows.retrain import retrain
 from tasks.approval import open_question
 from tasks.deferrals import reexamine
 from tasks.promote import promote_version
+from tasks.reproduce import reproduce
 from tasks.requests import request
 from tests.flows.world import POLICIES, World, day
 from validation.verdict import Verdict
@@ -106,3 +108,26 @@ def test_a_champion_that_cannot_score_is_no_first_model_and_a_person_is_asked(wo
     assert world.champion() == "1"
     assert open_question(world.site) is not None
     assert "andon approve" in " ".join(asked.reasons)
+
+
+def test_a_refit_that_went_wrong_is_not_taken_and_what_was_proven_serves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every refit is refused here: none may decide anything otherwise."""
+    monkeypatch.setattr("validation.refit.MAX_CHURN", -1.0)
+    world.land(6, 7)
+    ingest("bikes", as_of=day(2, 14))
+    verdict = answer(as_of=day(2, 14))
+    assert verdict.outcome == "promote", verdict.reasons
+    assert verdict.reasons[-1].startswith("not refitted on everything, since the refit decides 0.0% of the rows")
+
+    gate = world.ledger.verdicts("bikes", kind="gate")[-1].body
+    champion = world.ledger.champion("bikes")
+    assert champion is not None
+    assert champion.change.trained_until <= datetime.fromisoformat(gate["holdout_start"])
+    with bundle_of(world.site, "2") as (found, _):
+        found.verify()
+        assert found.sha256 == champion.change.bundle_sha256 == gate["bundle_sha256"]
+        assert found.manifest.trained_until == champion.change.trained_until
+        assert found.estimator_json is not None, "it is known later, as every champion is"
+        assert reproduce(world.site, "2", found).outcome == "identical bytes"

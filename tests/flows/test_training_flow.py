@@ -14,7 +14,8 @@ from tests.flows.world import POLICIES, World, day
 BUSY = """
     task="binary", metric="brier",
     training=Training(
-        weight="rides", class_weight="balanced", calibration="isotonic", monotone={"humidity": -1}, fixed={"num_leaves": 8},
+        weight="rides", class_weight="balanced", calibration="isotonic",
+        monotone={"humidity": -1}, fixed={"num_leaves": 8},
     ),
     contract=Weighed,
 """

@@ -159,7 +159,6 @@ def test_too_few_labels_prove_nothing(coverage: float, outcome: str) -> None:
         (Guards(load_ok=True, latency_ms=50.01, size_mb=1), "one row takes 50.01 ms, at most 50 ms are allowed"),
         (Guards(load_ok=True, latency_ms=float("nan"), size_mb=1), "one row takes nan ms, at most 50 ms are allowed"),
         (Guards(load_ok=True, latency_ms=50, size_mb=100.1), "the bundle has 100.1 MB, at most 100 MB are allowed"),
-        (Guards(load_ok=True, latency_ms=1, size_mb=1, refit=("the refit is worse",)), "the refit is worse"),
     ],
 )
 def test_a_failed_guard_rejects_the_best_challenger(guards: Guards, reason: str) -> None:

@@ -31,7 +31,6 @@ def bias(mean: float, reach: float) -> Interval:
         ({"churn": 0.3}, ""),
         ({"churn": 0.301}, "30.1% of the decisions would change, at most 30% may"),
         ({"churn": float("nan")}, "nan% of the decisions would change, at most 30% may"),
-        ({"refit": ("the refit is worse",)}, "the refit is worse"),
     ],
 )
 def test_each_guard_holds_up_to_its_limit(changed: dict[str, Any], reason: str) -> None:
