@@ -11,8 +11,7 @@ from scipy.special import ndtr
 
 from benchmarks.gate_real_weeks import ROW, WEEK, Floats, History, Index, Made, Models
 from modelling.metrics import baseline_prediction
-from modelling.prequential import windows_between
-from modelling.splits import split
+from modelling.splits import split, windows_between
 from validation import gate
 from validation.gate import Evidence, GateVerdict, Guards
 from validation.intervals import paired_interval
@@ -104,7 +103,7 @@ class Examiner:
         return Shown(model=candidate.model, rows=rows, learned=candidate.learned)
 
     def _recipe(self, week: int, candidate: Candidate) -> Shown | None:
-        """As `modelling.prequential.prequential` does it, with models that are kept; a test holds both together."""
+        """As tests/unit/prequential.py does it, with models that are kept; a test holds both together."""
         history, mature, parts = self.history, self.history.mature(week), []
         moment, end = pl.col(history.pipeline.spec.time), history.mondays[week] - history.gap
         for start, stop in windows_between(candidate.start, end, window=WEEK, max_windows=self.policy.windows):

@@ -10,9 +10,9 @@ from benchmarks.gate_real import NEVER, WEEKLY, figures_of, summary
 from benchmarks.gate_real_evidence import Examiner, Policy, level, predicted
 from benchmarks.gate_real_policies import Promotion, Simulation, looked_back
 from benchmarks.gate_real_weeks import ROW, WEEK, History, Made, Models, history_of
-from modelling.prequential import prequential
 from modelling.recipes import DEFAULT_RECIPES
 from tests.unit.modelling_world import START, pipeline_in, rides
+from tests.unit.prequential import prequential
 from validation import sequential
 from validation.sequential import nominal_alpha
 

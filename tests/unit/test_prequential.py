@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelling.metrics import baseline_prediction, row_losses
-from modelling.prequential import Scored, prequential, windows_between
+from modelling.rungs.evidence import Scored
 from modelling.spec import Spec
-from modelling.splits import just_after
+from modelling.splits import just_after, windows_between
 from modelling.training import fit
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
+from tests.unit.prequential import prequential
 from validation.errors import DefinitionError
 
 DAY = timedelta(days=1)

@@ -1,7 +1,5 @@
-"""The recipe's record: its refits, each asked about the window of time after its data, as if it had served then.
-
-Such evidence speaks for the recipe, not for one set of bytes. It must be paired with a champion that was trained before
-`since`, and it is evidence only while the recipe was not searched on rows from `since` on: both the caller's business.
+"""One recipe's record, made the plain way: its refits, each asked about the window of time after its data. The product
+makes it of all that a ladder chooses (modelling/rungs); by this one its parts and a benchmark's are checked.
 """
 
 from collections.abc import Callable
@@ -17,8 +15,6 @@ from modelling.spec import Spec
 from modelling.splits import Fold, just_after, windows_between
 from modelling.training import fit
 from validation.durations import duration
-
-__all__ = ["Scored", "prequential", "windows_between"]
 
 Progress = Callable[[int, int], None]
 
