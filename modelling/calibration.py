@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from modelling.labels import classes_of, label_values
+from modelling.mapped import kept
 from modelling.spec import Spec
 from modelling.weights import column_weights
 from validation.errors import DefinitionError
@@ -121,9 +122,9 @@ def unseen_calibration(spec: Spec, frame: pl.DataFrame, grow: Grow) -> Calibrati
     if min(labels.filter(~own).n_unique() for own in asked) < 2:
         return None
     for own in asked:
-        rest = frame.filter(~own)
+        rest = kept(frame, pl.Series(~own))
         known = [classes.index(level) for level in classes_of(spec.task, rest[spec.target])]
-        told = grow(rest)(frame.filter(own))
+        told = grow(rest)(kept(frame, pl.Series(own)))
         found[np.ix_(own, np.array(known)) if classes else own] = told  # 0: of a class that these trees do not know
     return fit_calibration(found, label_values(spec.task, labels, classes), column_weights(spec, frame))
 

@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from modelling.labels import classes_of
+from modelling.mapped import kept
 from modelling.recipes import Recipe
 from modelling.spec import Spec
 from modelling.training import fit
@@ -39,22 +40,22 @@ def cross_fitted(
     own: those have seen the rows that are asked. Shape (n,); of several classes (n, k) in order of all classes of
     `frame`. nan for a fold that leaves nothing to learn from.
     """
-    moment, classes = pl.col(spec.time), classes_of(spec.task, frame[spec.target])
-    asked = frame.filter(moment >= since)
+    moment, classes = frame[spec.time], classes_of(spec.task, frame[spec.target])
+    asked = kept(frame, moment >= since)
     found = np.full((asked.height, len(classes)) if classes else asked.height, np.nan)
     for first, last in _spans(asked[spec.time], folds):
-        rest = frame.filter((moment < first - gap) | (moment > last + gap))
+        rest = kept(frame, (moment < first - gap) | (moment > last + gap))
         if not rest.height or (classes and rest[spec.target].n_unique() < 2):
             continue
-        own = (asked[spec.time].is_between(first, last)).to_numpy()
+        own = asked[spec.time].is_between(first, last)
         model = fit(spec, rest, recipe.alone, seed=seed, threads=threads)
-        prediction = model.predict(asked.filter(own), threads=threads)
+        prediction = model.predict(kept(asked, own), threads=threads)
         if classes:
             wide = np.zeros((len(prediction), len(classes)))  # 0: of a class that this model does not know
             wide[:, [classes.index(level) for level in model.classes]] = prediction
-            found[own] = wide
+            found[own.to_numpy()] = wide
         else:
-            found[own] = prediction
+            found[own.to_numpy()] = prediction
     return found
 
 

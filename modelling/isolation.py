@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from modelling.disk import no_room, room_in
 from modelling.isolation_child import JOB, LENGTH_BYTES, NO_ROOM, OUTCOME, WORDS
-from modelling.parcels import no_room, pack, room_in, unpack
+from modelling.parcels import pack, unpack
 from validation.errors import TrainingFailedError
 
 Result = TypeVar("Result")

@@ -32,7 +32,8 @@ def main(folder: Path, progress_pipe: int, memory_mb: int, parent: int) -> None:
     sys.modules.update(dict.fromkeys(UNNEEDED))  # type: ignore[arg-type]  # None: an import of it fails at once
     import polars as pl
 
-    from modelling.parcels import NoRoomError, pack, unpack
+    from modelling.disk import NoRoomError
+    from modelling.parcels import pack, unpack
 
     work, args, kwargs, tells = unpack(folder, JOB)
     told = {"progress": _teller(progress_pipe)} if tells else {}

@@ -6,27 +6,17 @@ definition's own enumeration, a mapping that is read only.
 NOTE: reading a parcel runs what it names, so a folder is private to the two processes (mode 0700).
 """
 
-import errno
 import io
 import pickle
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 
+from modelling.disk import room_in
 from modelling.engine import Engine
-from validation.errors import TrainingFailedError
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_OF_POLARS = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")  # its OSError has no number
-
-
-class NoRoomError(TrainingFailedError):
-    """A parcel could not be written: the disk of temporary files is full, or its quota."""
+from modelling.mapped import opened
 
 
 def pack(value: Any, folder: Path, name: str) -> None:
@@ -41,24 +31,8 @@ def pack(value: Any, folder: Path, name: str) -> None:
     half.replace(folder / name)
 
 
-@contextmanager
-def room_in(place: Path) -> Iterator[None]:
-    """NoRoomError, which names the `place` of temporary files, where what is written within meets a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL and not _FULL_OF_POLARS.search(str(error)):
-            raise
-        raise NoRoomError(no_room(place)) from error
-
-
-def no_room(place: Path) -> str:
-    """What to say where no more can be written."""
-    return f"no room left in {place}; free some, or set TMPDIR"
-
-
 def unpack(folder: Path, name: str) -> Any:
-    """The value that was packed; its frames outlive the folder."""
+    """The value that was packed; its frames outlive the folder. Large ones stay in their files."""
     with (folder / name).open("rb") as file:
         return _Unpacker(file, folder).load()
 
@@ -100,5 +74,5 @@ class _Unpacker(pickle.Unpickler):
     def persistent_load(self, name: Any) -> pl.DataFrame:
         """The frame of this file."""
         if name not in self._known:
-            self._known[name] = pl.read_ipc(self._folder / name)
+            self._known[name] = opened(self._folder / name)
         return self._known[name]

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from modelling.mapped import at, kept
 from validation.durations import duration, span
 
 Positions = NDArray[np.int64]
@@ -60,11 +61,11 @@ class Fold:
 
     def train_rows(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows to learn from, in their order; `frame` is the one that was divided."""
-        return frame[self.train]
+        return at(frame, self.train)
 
     def validation_rows(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows to judge by, in their order; `frame` is the one that was divided."""
-        return frame[self.validation]
+        return at(frame, self.validation)
 
 
 def split(
@@ -86,14 +87,14 @@ def split(
     end = just_after(frame, time=time) or holdout_from or _EPOCH
     start = max(end - duration(holdout, field="holdout"), holdout_from or _EPOCH)
     before = start - (gap if isinstance(gap, timedelta) else duration(gap, field="gap"))
-    moment = pl.col(time)
+    moment = frame[time]
     trains = moment < before
     if train != "all":
         trains &= moment >= start - duration(train, field="train")
-    rows = frame.filter(trains)
+    rows = kept(frame, trains)
     return Split(
         train=rows,
-        holdout=frame.filter(moment >= start),
+        holdout=kept(frame, moment >= start),
         holdout_start=start,
         trained_until=just_after(rows, time=time) or before,
     )
@@ -164,7 +165,7 @@ def windows_between(
 def newest(frame: pl.DataFrame, *, time: str, days: float | None, until: datetime | None = None) -> pl.DataFrame:
     """The rows of the newest span, so many days back from `until`, or from the newest row; None: all."""
     last = until or cast("datetime | None", frame[time].max())
-    return frame if days is None or last is None else frame.filter(pl.col(time) >= last - timedelta(days=days))
+    return frame if days is None or last is None else kept(frame, frame[time] >= last - timedelta(days=days))
 
 
 def days(moments: pl.Series) -> Positions:
@@ -183,4 +184,4 @@ def _fold(moments: pl.Series, *, start: datetime, stop: datetime, gap: timedelta
 
 
 def _positions(chosen: pl.Series) -> Positions:
-    return np.flatnonzero(chosen.to_numpy()).astype(np.int64)
+    return np.flatnonzero(chosen.to_numpy()).astype(np.int64, copy=False)

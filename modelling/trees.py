@@ -6,9 +6,9 @@ from typing import Protocol
 
 import polars as pl
 
-from modelling.boosting.dataset import dataset
 from modelling.boosting.growing import continued, grown, refitted, weighted
 from modelling.boosting.parameters import parameters
+from modelling.boosting.streaming import frame_dataset, parted
 from modelling.encoding import Encoding, fit_encoding
 from modelling.inputs import inputs_of
 from modelling.labels import Classes, classes_of, label_values
@@ -50,10 +50,10 @@ def fresh(spec: Spec, rows: pl.DataFrame, recipes: Sequence[Recipe], *, seed: in
     and binned once, and each gets the bytes that it would get by itself.
     """
     classes, inputs = classes_of(spec.task, rows[spec.target]), inputs_of(spec, rows)
-    encoding = fit_encoding(inputs, min_rows=spec.training.min_level_rows)
+    encoding = fit_encoding(parted(inputs), min_rows=spec.training.min_level_rows)
     labels = label_values(spec.task, rows[spec.target], classes)
     params = parameters(spec, recipes[0], classes=classes, seed=seed, threads=threads, encoding=encoding)
-    binned = dataset(encoding, inputs, labels, params=params)
+    binned = frame_dataset(encoding, inputs, labels, params=params)
     for recipe in recipes:
         weights = row_weights(spec, rows, recipe, classes)
         text = grown(params, weighted(binned, weights), rounds=recipe.rounds)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from modelling.isolation import Limits, isolated
+from modelling.mapped import kept, on_disk
 from modelling.model import Model
 from modelling.prepared import prepare, restored
 from modelling.spec import Spec
@@ -27,13 +28,13 @@ class Ready:
     def within(self, part: pl.DataFrame) -> pl.DataFrame:
         """Those of a part of the raw rows that holds all rows between its first and its last moment."""
         first, last = part[self.spec.time].min(), part[self.spec.time].max()
-        return self.rows.filter(pl.col(self.spec.time).is_between(first, last)) if part.height else self.rows.clear()
+        return kept(self.rows, self.rows[self.spec.time].is_between(first, last)) if part.height else self.rows.clear()
 
 
 def ready(site: Site, raw: pl.DataFrame) -> Ready:
     """Run the definition's `features`, once for all that is trained on these rows; DefinitionError when it fails."""
     spec, rows = prepare(site.pipeline.spec, raw)
-    return Ready(spec=spec, rows=rows)
+    return Ready(spec=spec, rows=on_disk(rows))
 
 
 def apart(site: Site, work: Callable[..., Result], /, *args: Any, doing: str = "", **kwargs: Any) -> Result:

@@ -1,9 +1,11 @@
 """What may be learned now: accepted rows with mature labels. Shared by the monitor, the governor and the retrain."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from prefect import task
 
+from modelling.mapped import on_disk
 from registry.ledger import Lease
 from storage.snapshot import Snapshot
 from tasks.policies import IDEMPOTENT_IO
@@ -21,7 +23,8 @@ BATCH_COLUMN = "_batch"
 @task(task_run_name="snapshot", **IDEMPOTENT_IO)
 def take_snapshot(site: Site, as_of: datetime) -> Snapshot | None:
     """All rows that may be learned from at `as_of`; None while no row was accepted."""
-    return take(site, question(site, as_of))
+    taken = take(site, question(site, as_of))
+    return taken and replace(taken, rows=on_disk(taken.rows))
 
 
 def record(site: Site, description: Description, *, lease: Lease) -> None:

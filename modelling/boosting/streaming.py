@@ -58,6 +58,26 @@ def stream_dataset(
     return made
 
 
+def parted(inputs: pl.DataFrame) -> pl.DataFrame | pl.LazyFrame:
+    """How `fit_encoding` is to be given these inputs: those of more than STREAM_CELLS lazily, to be read in parts."""
+    return inputs.lazy() if inputs.height * inputs.width > STREAM_CELLS else inputs
+
+
+def frame_dataset(encoding: Encoding, inputs: pl.DataFrame, labels: Numbers, *, params: Mapping[str, Any]) -> Dataset:
+    """`dataset` of these rows, with the same bins; those of more than STREAM_CELLS are streamed, so that a frame which
+    lies in a file (modelling/mapped.py) never is in memory as a whole.
+    """
+    rows = inputs.height
+    if rows * len(encoding.columns) <= STREAM_CELLS:
+        return dataset(encoding, inputs, labels, params=params)
+    parts = (
+        (inputs[start : start + _BATCH_ROWS], labels[start : start + _BATCH_ROWS], None)
+        for start in range(0, rows, _BATCH_ROWS)
+    )
+    sample = inputs[_sampled(rows, params)]
+    return stream_dataset(encoding, parts, rows=rows, sample=sample, params=params)
+
+
 def scan_dataset(
     scan: pl.LazyFrame,
     *,
@@ -107,14 +127,19 @@ def _empty(encoding: Encoding, sample: pl.DataFrame, *, rows: int, params: Mappi
 
 
 def _sample(inputs: pl.LazyFrame, *, rows: int, params: Mapping[str, Any]) -> pl.DataFrame:
-    """The rows that LightGBM would look at, if it had all of them: at most 200,000."""
-    wanted = lgb.Dataset(None, params=dict(params))._create_sample_indices(total_nrow=rows)  # noqa: SLF001  # NOTE above
-    first, found = 0, []
+    """The rows of `_sampled`."""
+    wanted, first, found = _sampled(rows, params), 0, list[pl.DataFrame]()
     for batch in _batches(inputs):
         start, stop = np.searchsorted(wanted, (first, first + batch.height))
         found.append(batch[wanted[start:stop] - first])
         first += batch.height
     return pl.concat(found, rechunk=True)
+
+
+def _sampled(rows: int, params: Mapping[str, Any]) -> NDArray[np.int32]:
+    """Positions of the rows that LightGBM would make its bins of, if it had all of them: at most 200,000, ascending."""
+    made: NDArray[np.int32] = lgb.Dataset(None, params=dict(params))._create_sample_indices(total_nrow=rows)  # noqa: SLF001  # NOTE above
+    return made
 
 
 def _batches(scan: pl.LazyFrame) -> Iterator[pl.DataFrame]:

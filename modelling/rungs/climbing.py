@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from modelling.encoding import Encoding
+from modelling.mapped import at
 from modelling.metrics import row_losses
 from modelling.model import Model
 from modelling.prepared import restored
@@ -83,10 +84,10 @@ class Climber:
         )
 
     def _past(self, fold: Fold) -> pl.DataFrame:
-        return self.rows[_thinned(fold.train, most=self.most[0]) if self.most else fold.train]
+        return at(self.rows, _thinned(fold.train, most=self.most[0]) if self.most else fold.train)
 
     def _judges(self, fold: Fold, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame[_thinned(fold.validation, most=self.most[1]) if self.most else fold.validation]
+        return at(frame, _thinned(fold.validation, most=self.most[1]) if self.most else fold.validation)
 
     def losses(self, fold: Fold, ways: Sequence[tuple[Rung, Recipe]]) -> list[float]:
         """What each rung with these parameters, made of the rows before the window, loses on it; [] where one cannot

@@ -122,3 +122,11 @@ def fail_as_openblas() -> None:
 
 def surroundings() -> dict[str, str]:
     return dict(os.environ)
+
+
+def held(frame: pl.DataFrame) -> tuple[float, float, set[str]]:
+    """The sum of the frame, the MB of anonymous memory of the process, and what `loaded` finds then."""
+    total = frame.sum().sum_horizontal()[0]
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    anonymous = next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+    return total, anonymous / 1_024, loaded()
