@@ -12,7 +12,7 @@ Number = int | float
 # name -> (lowest, highest), searched on a logarithmic scale except for the shares; integers are searched as integers.
 SPACE: Mapping[str, tuple[Number, Number]] = {
     "learning_rate": (0.01, 0.3),
-    "num_leaves": (7, 255),
+    "num_leaves": (4, 255),
     "min_data_in_leaf": (5, 1_000),
     "feature_fraction": (0.3, 1.0),
     "bagging_fraction": (0.4, 1.0),

@@ -32,7 +32,7 @@ class Watch:
 @dataclass(slots=True, eq=False)
 class Field:
     """The trials in order of their numbers. `doing`: what is told of them; `ended`: why the search is over, or "".
-    `challengers`: how many there were. `short`: more would have been tried, had there been time.
+    `twins`: how many were proposed. `short`: more would have been tried, had there been time.
 
     What is decided by the clock: when it is over, and how far the learning rate can still be lowered. All else goes by
     losses and by the formula's cost.
@@ -46,7 +46,7 @@ class Field:
     doing: str = ""
     ended: str = ""
     short: bool = False
-    challengers: int = 0
+    twins: int = 0
     cost: float = 0.0
     _growing: float = 0.0
     _grown_cost: float = 0.0

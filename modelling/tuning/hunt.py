@@ -20,7 +20,8 @@ from modelling.tuning.space import RATE, TWINS, Space, portfolio
 
 RACE_RATE, HASTY_RATE = 0.1, 0.2  # at the higher one other recipes win than later at low rates
 _USUAL_ROUNDS, _HASTY_SHARE = 300, 0.2  # that many rounds of 31 leaves would take more of the budget: hasty
-_FIRST_ROUNDS, _FIRST_ROUNDS_OF_FEWER = 12, 32  # of 31 leaves: the cost of a race's first leg, on all rows or fewer
+_FIRST_ROUNDS, _FIRST_ROUNDS_OF_FEWER = 12, 48  # of 31 leaves: the cost of a race's first leg, on all rows or fewer
+_FULL_STEP_LEAVES = 10  # smaller trees learn less at a step: they are raced at a higher rate
 _LEG_GROWS = 2.5
 _FEWEST_ROUNDS, _FINE_ROUNDS, _COARSEST = 60, 120, 0.2
 _WINNERS_GAIN = 1e-4
@@ -87,14 +88,17 @@ def _raced(field: Field, space: Space) -> Arm:
     on_all = field.bench.race is field.bench.train
     first = {**field.bench.start.params, RATE: _race_rate(field, space)}
     tried = portfolio(field.bench.spec, space)[: max(1, field.policy.budget_trials - (not on_all))]
-    racing = [field.arm({**first, **params}, on_all=on_all) for params in tried]
+    rates = [space.rate(first[RATE] * max(1.0, _FULL_STEP_LEAVES / params["num_leaves"])) for params in tried]
+    racing = [
+        field.arm({**first, **params, RATE: rate}, on_all=on_all) for params, rate in zip(tried, rates, strict=True)
+    ]
     leg = field.bench.cost({**first, "num_leaves": 31}, on_race=not on_all)
     leg *= _FIRST_ROUNDS if on_all else _FIRST_ROUNDS_OF_FEWER
     while len(racing) > 1 and not field.ended:
         for arm in racing:
             field.grow(arm, cost=leg)
         racing.sort(key=lambda arm: arm.best)
-        kept = racing[: (len(racing) + on_all) // 2]  # on fewer rows all is grown anew: of three the first will do
+        kept = racing[: (len(racing) + 1) // 2]
         for arm in racing[len(kept) :]:
             field.close(arm, value=arm.best)
         racing, leg = kept, leg * _LEG_GROWS
@@ -124,15 +128,24 @@ def _challenged(field: Field, space: Space, winner: Arm) -> tuple[Arm, bool]:
 
 def _proposal(field: Field, space: Space, winner: Arm, number: int) -> Mapping[str, Number]:
     """What is tried next: what was tried before a kill, twins of the winner first, then by turns."""
-    known, turn = field.book.finished.get(number), field.challengers
-    field.challengers += 1
+    twin, known = _twin(field, space, winner), field.book.finished.get(number)
     if known is not None:
         return {name: known.params[name] for name in known.params if name != RATE}
-    if turn < len(TWINS):
-        return space.twin(winner.recipe.params, TWINS[turn])
+    if twin is not None:
+        return twin
     if number % 2:
         return field.book.proposed(number)
     return space.moved(winner.recipe.params, seed=field.policy.seed * 1_000 + number)
+
+
+def _twin(field: Field, space: Space, winner: Arm) -> dict[str, Number] | None:
+    """The next that differs from the winner, which at an end of the space it may not."""
+    while field.twins < len(TWINS):
+        twin = space.twin(winner.recipe.params, TWINS[field.twins])
+        field.twins += 1
+        if twin != winner.recipe.params:
+            return twin
+    return None
 
 
 def _looked_at(field: Field, arm: Arm, winner: Arm) -> None:

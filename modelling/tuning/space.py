@@ -18,6 +18,7 @@ _CORNERS: tuple[tuple[Number, ...], ...] = (
     (15, 20, 0.8, 1.0, 0.1),
     (127, 20, 0.9, 1.0, 1.0),
     (255, 100, 0.6, 1.0, 5.0),
+    (4, 100, 0.7, 1.0, 1.0),
 )
 # Factors by which the winner of a race differs from those that are tried first against it: a race is won by who learns
 # fast, which is who is regularised least.

@@ -10,6 +10,7 @@ from modelling.recipes import DEFAULT_RECIPES, Recipe
 from modelling.spec import Search, Spec, Training
 from modelling.tuning import bench
 from modelling.tuning.field import Field, Watch
+from modelling.tuning.hunt import hunted
 from modelling.tuning.search import search
 from modelling.tuning.space import space_of
 from modelling.tuning.study import open_book
@@ -19,6 +20,14 @@ from tests.unit.modelling_world import FAST, pipeline_in, rides
 @pytest.fixture
 def spec(tmp_path: Path) -> Spec:
     return pipeline_in(tmp_path).spec
+
+
+def field_of(spec: Spec, start: Recipe, policy: Search, *, used: float = 0.0) -> Field:
+    """Without a trial, after so many seconds."""
+    prepared = bench.bench_of(spec, rides(), start=start, policy=policy, gap="1d")
+    assert prepared is not None
+    watch = Watch(clock=lambda: used, began=0.0, prepared=0.0, progress=None, incumbent=None)
+    return Field(bench=prepared, book=open_book(None, space_of(spec, policy), seed=7, about="x"), watch=watch)
 
 
 def test_the_result_is_at_least_as_good_as_the_start_and_repeatable(spec: Spec) -> None:
@@ -85,9 +94,7 @@ def test_the_first_search_races_a_portfolio_at_equal_cost_and_tells_the_winners_
     assert found.cost > 0.0
 
 
-def test_a_race_on_fewer_rows_ends_among_three_and_its_winner_is_grown_on_all(
-    spec: Spec, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_race_on_fewer_rows_has_its_winner_grown_on_all(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "RACE_ROWS", 500)
     legs: list[str] = []
     grown: list[Recipe] = []
@@ -103,9 +110,26 @@ def test_a_race_on_fewer_rows_ends_among_three_and_its_winner_is_grown_on_all(
     )
     assert legs[:6] == [f"trial {number}" for number in range(1, 7)]
     assert len(set(legs[6:9])) == 3
-    assert legs[9:] == ["trial 7"]
+    assert set(legs[9:11]) < set(legs[6:9])
+    assert legs[11:] == ["trial 7"]
     assert min(found.curves.validation) == found.trials[6]
     assert {tuple(recipe.params.items()) for recipe in grown} == {tuple(found.recipe.params.items())}
+
+
+def test_trees_that_are_small_race_at_a_higher_rate(spec: Spec) -> None:
+    policy = Search(budget_seconds=600, budget_trials=7, rounds=20, threads=1)
+    field = field_of(spec, DEFAULT_RECIPES["binary"][0], policy)
+    hunted(field, space_of(spec, policy))
+    assert {arm.recipe.params["num_leaves"]: round(arm.rate, 3) for arm in field.arms} == {
+        31: 0.1, 63: 0.1, 15: 0.1, 127: 0.1, 255: 0.1, 4: 0.25,
+    }  # fmt: skip
+
+
+def test_a_twin_that_the_space_makes_the_same_is_not_tried(spec: Spec) -> None:
+    policy = Search(budget_seconds=600, budget_trials=8, rounds=15, threads=1, space={"num_leaves": (15, 16)})
+    field = field_of(spec, FAST, policy)
+    hunted(field, space_of(spec, policy))
+    assert len({tuple(arm.recipe.params.items()) for arm in field.arms}) == len(field.arms) == 8
 
 
 def test_trees_of_a_search_obey_the_declared_directions_and_what_is_fixed(spec: Spec) -> None:
@@ -154,10 +178,7 @@ def test_the_rate_of_the_last_fit_falls_as_its_rounds_may_rise(
     spec: Spec, most: int, lowest: float, used: float, rounds: int
 ) -> None:
     policy = Search(rounds=most, threads=1)
-    prepared = bench.bench_of(spec, rides(), start=FAST, policy=policy, gap="1d")
-    assert prepared is not None
-    watch = Watch(clock=lambda: used, began=0.0, prepared=0.0, progress=None, incumbent=None)
-    field = Field(bench=prepared, book=open_book(None, space_of(spec, policy), seed=7, about="x"), watch=watch)
+    field = field_of(spec, FAST, policy, used=used)
     assert field.lowered(FAST, lowest) == FAST  # time did not end the search
     field.short = True
     lower = field.lowered(FAST, lowest)
