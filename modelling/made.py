@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib.metadata import version
 
 # What a model's bytes depend on; the lock file pins them.
@@ -27,4 +28,10 @@ class Made:
 def libraries() -> dict[str, str]:
     """The versions that compute here."""
     own = {"python": platform.python_version(), "machine": platform.machine()}
-    return {**own, **{name: version(name) for name in LIBRARIES}}
+    return {**own, **{name: _version(name) for name in LIBRARIES}}
+
+
+@cache
+def _version(name: str) -> str:
+    """NOTE: 2 ms each time that it is read, and a ladder makes many models."""
+    return version(name)

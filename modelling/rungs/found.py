@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from modelling.recipes import Recipe
-from modelling.rungs.choosing import Tried, gain, mean_loss
+from modelling.rungs.choosing import SLIGHT, Tried, gain, mean_loss
 from modelling.rungs.evidence import Scored
 from modelling.rungs.rungs import Rung
 
@@ -58,6 +58,8 @@ class Ladder:
         if self.chosen == self.reference:
             return f"{words}, as before: nothing was better {where}"
         share = gain(self.tried, self.chosen.name, reference=self.reference.name)
+        if share <= 0:
+            return f"{words}: no more than {100 * SLIGHT:.3g} % worse than {other} {where}, and ages more slowly"
         return f"{words}: a gain of {100 * share:.3g} % against {other} {where}"
 
     def is_good_enough(self, *, min_gain: float) -> bool:

@@ -14,7 +14,7 @@ import polars as pl
 
 from modelling.prepared import prepare
 from modelling.recipes import Recipe
-from modelling.rungs.choosing import Tried, choose
+from modelling.rungs.choosing import Tried, choose, halved
 from modelling.rungs.climbing import Climber, Step, days_of, fit_cost
 from modelling.rungs.evidence import Scored, together
 from modelling.rungs.found import CHAMPION, Ladder
@@ -89,7 +89,7 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     chosen, asked = choices.before(None), [step.asked for step in steps if step.asked is not None]
     since = folds[0].start if folds else _NEVER
     return Ladder(
-        tried=tuple(choices.tried),
+        tried=tuple(sorted(choices.tried, key=lambda item: item.start)),
         cost=sum(step.cost for step in steps) / max(1.0, fit_cost(PLAIN, frame.height, quick)),
         evidence=together(spec, asked, frame=frame, since=since),
         chosen=chosen,
@@ -114,6 +114,13 @@ class Choices:
         known = [item for item in self.tried if moment is None or item.stop <= moment]
         name = choose(known, [rung.name for rung in self.rungs], reference=self.reference.name)
         return next(rung for rung in self.rungs if rung.name == name)
+
+    def halved(self, some: tuple[Rung, ...], *, times: int) -> tuple[Rung, ...]:
+        """Those of some that the windows tried so far speak for, so many times the half."""
+        names = [rung.name for rung in some]
+        for _ in range(times if some else 0):
+            names = list(halved(self.tried, names, reference=self.reference.name))
+        return tuple(rung for rung in some if rung.name in names)
 
 
 def _hastened(climber: Climber) -> Climber:
@@ -164,12 +171,14 @@ def _climbed(
     purpose: Purpose,
     progress: Progress | None,
 ) -> list[Step]:
-    """The folds in order; `choices` learns from each, for those that follow."""
-    steps = list[Step]()
-    for number, (fold, some) in enumerate(plans):
+    """Evidence takes the folds in order, and `choices` learns from each, for those that follow. For a choice the newest
+    says most, and comes first: on each older one half as many rungs are tried.
+    """
+    steps, racing = list[Step](), purpose == "choice"
+    for number, (fold, some) in enumerate(reversed(plans) if racing else plans):
         choice, tell = choices.before(fold.start), _tell(progress, fold, number, len(plans))
-        asks = choice if purpose == "evidence" else None
-        steps.append(climber.step(fold, some or [choice], choice=asks, tell=tell))
+        tries = choices.halved(some, times=number if racing else 0)
+        steps.append(climber.step(fold, tries or [choice], choice=None if racing else choice, tell=tell))
         choices.tried += [item for item in steps[-1].tried if some or item.rung == CHAMPION]
     return steps
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelling.rungs.choosing import DOUBT, MEMORY, WINDOWS, Tried, choose, gain, mean_loss
+from modelling.rungs.choosing import DOUBT, MEMORY, SLIGHT, WINDOWS, Tried, choose, gain, halved, mean_loss
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
@@ -33,9 +33,35 @@ def test_few_windows_decide_less_than_many() -> None:
     assert choose(known, ["all", "steady", "late"], reference="all") == "steady"
 
 
-@pytest.mark.parametrize(("loss", "expected"), [(0.99, "short"), (1.0, "all"), (1.01, "all")])
+@pytest.mark.parametrize(("loss", "expected"), [(0.99, "short"), (1.0, "middle"), (1.01, "middle")])
 def test_the_reference_is_kept_unless_another_is_better(loss: float, expected: str) -> None:
-    assert choose(tried(all=[1.0], short=[loss]), ["all", "short"], reference="all") == expected
+    known = tried(all=[2.0], middle=[1.0], short=[loss])
+    assert choose(known, ["all", "middle", "short"], reference="middle") == expected
+
+
+@pytest.mark.parametrize(("off", "expected"), [(-1e-9, "all"), (1e-9, "short")])
+@pytest.mark.parametrize("reference", ["all", "short"])
+def test_all_rows_alike_are_taken_where_nothing_gains_more_than_slightly(
+    reference: str, off: float, expected: str
+) -> None:
+    """The gain is drawn to 0 by DOUBT, and a share of the reference's loss."""
+    share = (1 + DOUBT) * SLIGHT + off
+    known = tried(all=[1.0], short=[1 - share]) if reference == "all" else tried(all=[1 + share], short=[1.0])
+    assert choose(known, ["all", "short"], reference=reference) == expected
+
+
+def test_without_a_window_of_all_rows_a_reference_that_adapts_is_kept() -> None:
+    assert choose([], ["all", "short"], reference="short") == "short"
+    assert choose(tried(short=[1.0]), ["all", "short"], reference="short") == "short"
+
+
+def test_the_better_half_is_worth_another_window_with_all_rows_and_the_reference() -> None:
+    known = tried(all=[1.0], a=[0.8], b=[1.3], c=[0.9], reference=[1.2], unable=[None])
+    rungs = ["all", "unable", "a", "b", "c", "reference"]
+    assert halved(known, rungs, reference="reference") == ("all", "a", "c", "reference")
+    assert halved(known, ["all", "a", "c", "reference"], reference="reference") == ("all", "a", "c", "reference")
+    assert halved(known, ["all", "a", "b", "c"], reference="all") == ("all", "a", "c")
+    assert halved([], rungs, reference="reference") == tuple(rungs)
 
 
 def test_windows_without_the_reference_or_the_rung_say_nothing() -> None:

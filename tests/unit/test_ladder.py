@@ -145,7 +145,7 @@ def test_windows_that_an_earlier_ladder_knows_are_not_fitted_again(spec: Spec) -
     folds = folds_of(frame)
     before = climbed(spec, frame, folds=folds[:2])
     found = climbed(spec, frame, folds=folds, earlier=before.tried)
-    assert found.tried == climbed(spec, frame, folds=folds).tried
+    assert found.tried == (*before.tried, *climbed(spec, frame, folds=folds[2:]).tried)
     assert found.cost == pytest.approx(climbed(spec, frame, folds=folds[2:]).cost)
     assert climbed(spec, frame, folds=folds, earlier=found.tried).cost == 0
 
@@ -240,11 +240,25 @@ def test_a_choice_is_made_without_a_calibration_and_evidence_with_it(spec: Spec)
     assert found.evidence.newest.calibration is not None
 
 
+def test_the_newest_window_tries_all_rungs_and_each_older_one_half_as_many_for_a_choice(spec: Spec) -> None:
+    frame = turned()
+    folds = folds_of(frame)
+    found, all_of = climbed(spec, frame), climbed(spec, frame, folds=folds[2:])
+    by_fold = [{item.rung: item.loss for item in found.tried if item.start == fold.start} for fold in folds]
+    assert by_fold[2] == {item.rung: item.loss for item in all_of.tried}
+    gains = {name: gain(all_of.tried, name, reference="1/1") for name in by_fold[2]}
+    assert set(by_fold[1]) == {"1/1", *sorted(gains, key=lambda name: -gains[name])[: (len(gains) + 1) // 2]}
+    assert set(by_fold[0]) <= set(by_fold[1]) < set(by_fold[2])
+    assert "1/1" in by_fold[0]
+    evidence = climbed(spec, frame, purpose="evidence")
+    assert {item.rung for item in evidence.tried if item.start == folds[0].start} > set(by_fold[0])
+
+
 def test_progress_is_told_before_each_fit(spec: Spec) -> None:
     frame, told = turned(), list[tuple[Any, ...]]()
     climbed(spec, frame, progress=lambda *args: told.append(args))
-    assert len(told) == 12
-    assert told[0] == ("all rows, before 2024-02-17 23:30", 0.0, None, None)
+    assert len(told) == len(climbed(spec, frame).tried)
+    assert told[0] == ("all rows, before 2024-02-25 23:30", 0.0, None, None)
     assert told[-1][1] == pytest.approx(2 / 3)
 
 
