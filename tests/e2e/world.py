@@ -151,9 +151,14 @@ def put(home: Path, kind: str, name: str, frame: pl.DataFrame) -> None:
 def flows(env: Mapping[str, str], as_of: datetime, *names: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Call flows one after the other in one new process; "retrain:INTENT" answers an intent. Never raises."""
     return subprocess.run(
-        [sys.executable, "-c", _FLOWS, NAME, as_of.isoformat(), *names],
+        flows_command(as_of, *names),
         env={**env, **more}, cwd=PROJECT, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
+
+
+def flows_command(as_of: datetime, *names: str) -> list[str]:
+    """What calls the flows one after the other."""
+    return [sys.executable, "-c", _FLOWS, NAME, as_of.isoformat(), *names]
 
 
 def drive(env: Mapping[str, str], as_of: datetime, *names: str) -> None:
