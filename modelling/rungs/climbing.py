@@ -22,7 +22,9 @@ from modelling.rungs.found import CHAMPION
 from modelling.rungs.rungs import FEWEST_ROWS, PLAIN, Base, Rung
 from modelling.spec import Spec
 from modelling.splits import Fold, Positions
-from modelling.training import fits
+from modelling.training import fit, fits
+
+Array = NDArray[np.float64]
 
 _ASKING = 0.5  # of growing a tree on a row: what finding the row's leaf costs
 
@@ -89,19 +91,18 @@ class Climber:
     def _judges(self, fold: Fold, frame: pl.DataFrame) -> pl.DataFrame:
         return at(frame, _thinned(fold.validation, most=self.most[1]) if self.most else fold.validation)
 
-    def losses(self, fold: Fold, ways: Sequence[tuple[Rung, Recipe]]) -> list[float]:
-        """What each rung with these parameters, made of the rows before the window, loses on it; [] where one cannot
-        be made. In place of a champion's trees that have seen of the window are such of all rows before it.
+    def losses(self, fold: Fold, rung: Rung, known: Recipe) -> Array | None:
+        """What the rung with these parameters, made of the rows before the window, loses on each of its rows; None
+        where it cannot be made. In place of a champion's trees that have seen of the window are such of all rows before
+        it.
         """
         past, base = self._past(fold), self._base(fold)
-        days, judges = days_of(past, time=self.spec.time), Judges(self._judges(fold, self.rows))
-        alone = [rung for rung, _ in ways] if base else [replace(rung, base="") for rung, _ in ways]
-        if not _teaches(self.spec, past) or not all(self._is_able(it, past, days=days, base=base) for it in alone):
-            return []
-        recipes = [rung.recipe(known, days=days) for rung, (_, known) in zip(alone, ways, strict=True)]
-        under = base.model if base else None
-        models = fits(self.spec, past, recipes, seed=self.seed, threads=self.threads, base=under)
-        return [self._tried(fold, rung.name, model, judges).loss for rung, model in zip(alone, models, strict=True)]
+        days, alone = days_of(past, time=self.spec.time), rung if base else replace(rung, base="")
+        if not _teaches(self.spec, past) or not self._is_able(alone, past, days=days, base=base):
+            return None
+        recipe, under = alone.recipe(known, days=days), base.model if base else None
+        model = fit(self.spec, past, recipe, seed=self.seed, threads=self.threads, base=under)
+        return self._losses(model, Judges(self._judges(fold, self.rows)))
 
     def champion_loss(self, fold: Fold) -> float | None:
         """What the champion loses on the window; None where it has seen of it, or there is none."""
@@ -136,8 +137,11 @@ class Climber:
             yield rung, next(found)
 
     def _tried(self, fold: Fold, name: str, model: Model, judges: "Judges") -> Tried:
-        losses = row_losses(self.spec.task, self.spec.metric, model.labels(judges.rows), judges.answers(model))
-        return Tried(start=fold.start, stop=fold.stop, rung=name, loss=float(losses.mean()), rows=judges.rows.height)
+        loss = float(self._losses(model, judges).mean())
+        return Tried(start=fold.start, stop=fold.stop, rung=name, loss=loss, rows=judges.rows.height)
+
+    def _losses(self, model: Model, judges: "Judges") -> Array:
+        return row_losses(self.spec.task, self.spec.metric, model.labels(judges.rows), judges.answers(model))
 
 
 @dataclass(slots=True, eq=False)
@@ -146,9 +150,9 @@ class Judges:
 
     rows: pl.DataFrame
     encoding: Encoding | None = None
-    matrix: NDArray[np.float64] | None = None
+    matrix: Array | None = None
 
-    def answers(self, model: Model) -> NDArray[np.float64]:
+    def answers(self, model: Model) -> Array:
         """What the model says of them, as `Model.predict`."""
         if self.matrix is None or model.encoding != self.encoding:
             self.encoding, self.matrix = model.encoding, model.matrix(self.rows)

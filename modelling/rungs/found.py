@@ -1,6 +1,5 @@
 """What a ladder found: the choice, what it rests on, and whether it is good enough. Knows no LightGBM."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +7,7 @@ from modelling.recipes import Recipe
 from modelling.rungs.choosing import SLIGHT, Tried, gain, mean_loss
 from modelling.rungs.evidence import Scored
 from modelling.rungs.rungs import Rung
+from validation.intervals import Interval
 
 CHAMPION = "champion"  # in `Tried`: the champion as it is, on windows of which it has seen no row
 
@@ -18,8 +18,10 @@ class Newest(Protocol):
     def loss(self, rung: Rung) -> float | None:
         """The rung's with the ladder's parameters: one fit, when first asked. None where none can be made."""
 
-    def losses(self, ways: Sequence[tuple[Rung, Recipe]]) -> list[float]:
-        """Each rung's with other parameters: a fit each; [] where none can be made."""
+    def gain(self, rung: Rung, other: Rung, recipe: Recipe, *, alpha: float) -> Interval | None:
+        """What `other`, with the parameters of `recipe`, loses less than `rung` with the ladder's: the mean per row,
+        with bounds by days. None where one of them cannot be made.
+        """
 
     @property
     def champion_loss(self) -> float | None:

@@ -1,12 +1,12 @@
 """The newest window of a ladder: what was chosen in haste, or found by a search, is judged as it is fitted."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from modelling.recipes import Recipe
-from modelling.rungs.climbing import Climber
+from modelling.rungs.climbing import Array, Climber
 from modelling.rungs.rungs import Rung
-from modelling.splits import Fold
+from modelling.splits import Fold, days
+from validation.intervals import Interval, paired_interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -15,19 +15,27 @@ class Window:
 
     climber: Climber
     fold: Fold
-    _known: dict[Rung, float] = field(default_factory=dict)
+    _known: dict[Rung, Array | None] = field(default_factory=dict)
 
     def loss(self, rung: Rung) -> float | None:
         """See `found.Newest`."""
-        if rung not in self._known and (found := self.losses([(rung, self.climber.known)])):
-            self._known[rung] = found[0]
-        return self._known.get(rung)
+        own = self._losses(rung)
+        return None if own is None else float(own.mean())
 
-    def losses(self, ways: Sequence[tuple[Rung, Recipe]]) -> list[float]:
+    def gain(self, rung: Rung, other: Rung, recipe: Recipe, *, alpha: float) -> Interval | None:
         """See `found.Newest`."""
-        return self.climber.losses(self.fold, ways)
+        own, found = self._losses(rung), self.climber.losses(self.fold, other, recipe)
+        if own is None or found is None:
+            return None
+        moments = self.fold.validation_rows(self.climber.rows.select(self.climber.spec.time)).to_series()
+        return paired_interval(own - found, days(moments), alpha=alpha)
 
     @property
     def champion_loss(self) -> float | None:
         """See `found.Newest`."""
         return self.climber.champion_loss(self.fold)
+
+    def _losses(self, rung: Rung) -> Array | None:
+        if rung not in self._known:
+            self._known[rung] = self.climber.losses(self.fold, rung, self.climber.known)
+        return self._known[rung]

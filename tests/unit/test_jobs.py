@@ -1,21 +1,25 @@
 """What the training process does to make a challenger, here without a process."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from modelling.jobs import Plan, learn, record
+from modelling.jobs import Plan, _better, _rungs, learn, nobody, record
 from modelling.prepared import prepare
 from modelling.recipes import Recipe
 from modelling.rungs.choosing import Tried
+from modelling.rungs.rungs import Rung
 from modelling.spec import Search
 from modelling.splits import just_after
 from modelling.training import fit
+from modelling.tuning.results import SearchResult
 from tests.unit.modelling_world import FAST, START, plan_in, rides
+from validation.intervals import Interval
 
 DAY = timedelta(days=1)
 
@@ -130,3 +134,40 @@ def test_a_search_that_is_not_better_on_the_newest_window_does_not_replace_the_r
     assert (found.chosen, found.model.recipe.way) == ("1/8 continued", "continued")
     assert found.model.recipe.params == FAST.params
     assert "the search's parameters did not gain enough: loss" in found.why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A newest window on which the ladder's choice loses 0.5, and what a search has found so much less."""
+
+    gained: Interval
+    champion_loss: float | None = None
+
+    def loss(self, _rung: Rung) -> float:
+        return 0.5
+
+    def gain(self, _rung: Rung, _other: Rung, _recipe: Recipe, *, alpha: float) -> Interval:
+        assert alpha == 0.2
+        return self.gained
+
+
+@pytest.mark.parametrize(
+    ("mean", "lower", "blocks", "why"),
+    [
+        (0.005, 0.001, 5, "loss 0.495 on the newest window against 0.5 with the former ones"),
+        (0.005, -inf, 1, "loss 0.495 on the newest window against 0.5 with the former ones"),
+        (0.0049, 0.001, 5, "did not gain enough: loss 0.4951"),
+        (0.2, 0.0, 5, "did not provably gain: loss 0.3 "),
+    ],
+)
+def test_what_a_search_has_found_replaces_the_choice_where_a_gain_is_proven(
+    plan: Plan, mean: float, lower: float, blocks: int, why: str
+) -> None:
+    """Where the window is of one day nothing can be proven, and the mean decides."""
+    gained = Interval(mean=mean, standard_error=0.0, lower=lower, upper=inf, blocks=blocks, rows=100)
+    asking, other = replace(plan, min_gain=0.01), replace(FAST, rounds=3)
+    found = replace(_rungs(asking, rides(1_000), nobody), newest=Compared(gained=gained))
+    searched = SearchResult(recipe=other, trials=(0.4,), seconds=1.0, ended="no time is left")
+    _, recipe, told = _better(found, searched, asking, nobody)
+    assert why in told
+    assert recipe == (found.recipe if "did not" in why else found.chosen.recipe(other, days=found.days))

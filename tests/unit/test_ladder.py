@@ -13,10 +13,12 @@ from modelling.recipes import Recipe
 from modelling.rungs.choosing import gain, mean_loss
 from modelling.rungs.climbing import days_of
 from modelling.rungs.ladder import CHAMPION, Base, Ladder, Tried, ladder
+from modelling.rungs.rungs import Rung
 from modelling.spec import Spec, Training
-from modelling.splits import Fold, rolling
+from modelling.splits import Fold, days, rolling
 from modelling.training import Model, fit
 from tests.unit.modelling_world import FAST, START, pipeline_in, rides
+from validation.intervals import paired_interval
 
 DAY = timedelta(days=1)
 RECIPE = replace(FAST, rounds=5)
@@ -281,6 +283,24 @@ def test_of_hasty_rungs_the_choice_is_judged_as_it_would_be_fitted(spec: Spec, m
     gain = 1 - losses[0] / losses[1]
     assert found.is_good_enough(min_gain=gain - 1e-6)
     assert not found.is_good_enough(min_gain=gain + 1e-6)
+
+
+def test_other_parameters_are_compared_on_the_newest_window_row_by_row(spec: Spec) -> None:
+    frame, other = turned(), replace(RECIPE, rounds=2)
+    fold = folds_of(frame)[-1]
+    past, window = fold.train_rows(frame), fold.validation_rows(frame)
+    newest, half = climbed(spec, frame).newest, Rung(part=2)
+    assert newest is not None
+    own, found = (
+        row_losses("binary", "logloss", model.labels(window), model.predict(window))
+        for model in (
+            fitted(spec, past, replace(RECIPE, span_days=days_of(past, time="at") / 2)),
+            fitted(spec, past, other),
+        )
+    )
+    assert newest.gain(half, Rung(), other, alpha=0.1) == paired_interval(own - found, days(window["at"]), alpha=0.1)
+    assert newest.gain(half, Rung(part=2, base="ab" * 32), other, alpha=0.1) is not None
+    assert newest.gain(half, Rung(part=16), other, alpha=0.1) is None, "too few rows"
 
 
 def test_a_choice_asks_nobody_and_evidence_keeps_no_rows(spec: Spec) -> None:
