@@ -43,7 +43,7 @@ def run(command: Sequence[str | Path], *, seconds: float, env: Mapping[str, str]
         program = subprocess.Popen([str(part) for part in command], stdout=out, stderr=errors, env=env)
         end, peak = time.monotonic() + seconds, 0
         while not (ended := os.wait4(program.pid, os.WNOHANG))[0]:
-            peak = max(peak, _anonymous_kb(program.pid))
+            peak = max(peak, anonymous_kb(program.pid))
             if time.monotonic() > end:
                 program.kill()
             time.sleep(_SAMPLE_SECONDS)
@@ -67,17 +67,23 @@ def _text(file: Any) -> str:
     return str(file.read().decode(errors="replace"))
 
 
-def _anonymous_kb(pid: int) -> int:
-    """Of a process and all below it; 0 for what has ended meanwhile."""
+def anonymous_kb(pid: int, *, below: bool = True) -> int:
+    """Of a process and, unless it is asked alone, of all `below` it; 0 for what has ended meanwhile."""
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
         own = sum(int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
-        below = [child for tasks in Path(f"/proc/{pid}/task").iterdir() for child in _children(tasks)]
-        return own + sum(_anonymous_kb(child) for child in below)
+        return own + (sum(map(anonymous_kb, children(pid))) if below else 0)
     return 0
 
 
-def _children(task: Path) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The processes that this one has started, and that have not ended."""
+    with contextlib.suppress(OSError):
+        return [child for task in Path(f"/proc/{pid}/task").iterdir() for child in _of_thread(task)]
+    return []
+
+
+def _of_thread(task: Path) -> list[int]:
     with contextlib.suppress(OSError):
         return [int(child) for child in (task / "children").read_text(encoding="utf-8").split()]
     return []

@@ -1,6 +1,9 @@
 """Parquet files -> binned Dataset -> 20 trees, 20 columns: CPU and peak memory, beside pandas.
 
     python -m benchmarks.memory [--rows 2_000_000 8_000_000 20_000_000] [--repeat 3 2 1] [--folder SCRATCH]
+    [--retrain-rows 500_000 2_000_000 6_000_000]
+
+And what a whole retrain of such rows holds, out of an installation that took them in: benchmarks/memory_watch.py.
 
 Every run is a fresh process with one thread, ways in turns. `stream`: in parts, as the product's scan_dataset chooses
 above STREAM_CELLS; `frame`: Polars' frame in memory, as it chooses below; "ours" is whichever it chooses. `pandas`:
@@ -15,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -22,6 +26,7 @@ from typing import Any
 
 from benchmarks.measure import Run, run
 from benchmarks.memory_modes import INPUTS, WAYS
+from benchmarks.memory_watch import Peaks, retrained, slope
 from benchmarks.show import CONSOLE, Figures, figures, finish, ratio, steps, table
 
 _SECONDS = 3_600.0
@@ -36,7 +41,7 @@ Runs = Mapping[int, Mapping[str, Sequence[Run]]]
 def main() -> None:
     """Make what is missing, measure, and tell."""
     options = _options()
-    repeats = dict(zip(options.rows, options.repeat, strict=True))
+    repeats = dict(zip(options.rows, options.repeat, strict=False))
     runs: dict[int, dict[str, list[Run]]] = {}
     with steps(sum(repeats.values()) * len(options.only), "memory") as bar:  # a few less, if sizes are large
         for rows, repeat in repeats.items():
@@ -48,7 +53,8 @@ def main() -> None:
                     bar.update(bar.task_ids[0], advance=1, description=f"{rows:,} {way}")
                     runs[rows][way].append(_run(way, folder))
     found = {rows: _figures(ways) for rows, ways in runs.items()}
-    told = answer(runs, found)
+    retrains = _retrains(options)
+    told = {**answer(runs, found), **of_retrains(retrains)} if runs else of_retrains(retrains)
     _show(told, found)
     finish(told, {f"{way}_{rows}": one for rows, ways in found.items() for way, one in ways.items()})
 
@@ -84,6 +90,28 @@ def answer(runs: Runs, found: Mapping[int, Mapping[str, Figures]]) -> dict[str, 
         "agree": all(one.agree for ways in found.values() for way, one in ways.items() if way != "pandas_defaults"),
         "failed": {f"{way}_{rows}": f.failed for rows, ways in found.items() for way, f in ways.items() if f.failed},
     }
+
+
+def of_retrains(peaks: Mapping[int, Peaks]) -> dict[str, Any]:
+    """What the processes of a retrain hold for each further row, by the steepest slope between two sizes: the training
+    process of the challenger or of the refit, whichever holds more, and the flow's.
+    """
+    training = [slope(peaks, process) for process in ("learn", "refit")]
+    return {
+        "retrain_training_bytes_per_row": max((one for one in training if one is not None), default=None),
+        "retrain_parent_bytes_per_row": slope(peaks, "parent"),
+        "retrains": {rows: asdict(one) for rows, one in peaks.items()},
+    }
+
+
+def _retrains(options: argparse.Namespace) -> dict[int, Peaks]:
+    found = {}
+    with steps(len(options.retrain_rows), "retrains") as bar:
+        for rows in options.retrain_rows:
+            bar.update(bar.task_ids[0], description=f"a retrain of {rows:,}")
+            found[rows] = retrained(options.folder / f"memory-home-{rows}", rows)
+            bar.advance(bar.task_ids[0])
+    return found
 
 
 def _worst(ratios: Mapping[int, float | None]) -> float | None:
@@ -140,6 +168,17 @@ def _run(way: str, folder: Path) -> Run:
 def _show(told: Mapping[str, Any], found: Mapping[int, Mapping[str, Figures]]) -> None:
     for rows, ways in found.items():
         table(f"{rows:,} rows x 20, files -> Dataset -> 20 trees", ways.items(), base=ways.get("pandas"))
+    for rows, one in told["retrains"].items():
+        CONSOLE.print(
+            f"A retrain of {rows:,} rows, MB at most: the flow's process {one['parent']:,.0f}, training "
+            f"{one['learn']:,.0f}, the refit {one['refit']:,.0f}."
+        )
+    CONSOLE.print(
+        f"Bytes for each further row: training {told['retrain_training_bytes_per_row']}, the flow's process "
+        f"{told['retrain_parent_bytes_per_row']}."
+    )
+    if not found:
+        return
     CONSOLE.print(
         f"CPU, ours / pandas, worst size: {told['cpu_vs_pandas']} (at most 0.8 wanted); until the Dataset alone: "
         f"{told['dataset_cpu_vs_pandas']}. Bytes a row, streamed and trained: {told['bytes_per_row']} (80), pandas "
@@ -149,14 +188,15 @@ def _show(told: Mapping[str, Any], found: Mapping[int, Mapping[str, Figures]]) -
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=_ROWS)
-    parser.add_argument("--repeat", type=int, nargs="+", default=(3, 2, 1), help="runs of each size")
+    parser.add_argument("--rows", type=int, nargs="*", default=_ROWS)
+    parser.add_argument("--repeat", type=int, nargs="*", default=(3, 2, 1), help="runs of each size")
+    parser.add_argument("--retrain-rows", type=int, nargs="*", default=(500_000, 2_000_000, 6_000_000))
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(WAYS), help="these ways")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "andon-benchmarks")
     parser.add_argument("--quick", action="store_true", help="some thousand rows, once")
     options = parser.parse_args()
     if options.quick:
-        options.rows, options.repeat = [20_000, 40_000], [1, 1]
+        options.rows, options.repeat, options.retrain_rows = [20_000, 40_000], [1, 1], [20_000]
     return options
 
 

@@ -118,12 +118,12 @@ def make(folder: Path, rows: int) -> None:
     beside = folder.with_name(f"{folder.name}-{os.getpid()}")
     beside.mkdir(parents=True)
     for number, start in enumerate(range(0, rows, FILE_ROWS)):
-        part = _rows(min(FILE_ROWS, rows - start), seed=number)
+        part = rows_of(min(FILE_ROWS, rows - start), seed=number)
         part.write_parquet(beside / f"{number:04}.parquet")
     beside.rename(folder)
 
 
-def _rows(count: int, *, seed: int) -> pl.DataFrame:
+def rows_of(count: int, *, seed: int) -> pl.DataFrame:
     random = np.random.default_rng([20, seed])
     doubles = {f"d{number}": random.normal(size=count) * 10**number for number in range(9)}
     floats = {f"f{number}": random.exponential(size=count).astype(np.float32) for number in range(4)}

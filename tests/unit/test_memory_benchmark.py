@@ -10,8 +10,9 @@ import pytest
 
 from andon.processes import PROJECT
 from benchmarks.measure import Run
-from benchmarks.memory import answer
+from benchmarks.memory import answer, of_retrains
 from benchmarks.memory_modes import INPUTS, LABEL, make
+from benchmarks.memory_watch import Peaks
 from benchmarks.show import figures
 
 FEW, MANY = 1_000_000, 10_000_000
@@ -47,6 +48,21 @@ def test_a_way_that_failed_has_no_figures_and_is_named() -> None:
     assert (told["agree"], told["failed"]) == (False, {f"pandas_{MANY}": "killed"})
 
 
+def test_of_a_retrain_the_steepest_slope_and_the_larger_training_process_count() -> None:
+    found = {
+        rows: Peaks(parent=parent, learn=learn, refit=refit, cpu_s=1.0, outcome="promote")
+        for rows, parent, learn, refit in (
+            (2**20, 100.0, 50.0, 10.0),
+            (2**21, 500.0, 150.0, 130.0),
+            (2**22, 700.0, 200.0, 250.0),
+        )
+    }
+    told = of_retrains(found)
+    assert (told["retrain_training_bytes_per_row"], told["retrain_parent_bytes_per_row"]) == (120.0, 400.0)
+    assert told["retrains"][2**20]["learn"] == 50.0
+    assert of_retrains({})["retrain_parent_bytes_per_row"] is None
+
+
 def test_the_files_hold_all_kinds_of_inputs_and_are_made_once(tmp_path: Path) -> None:
     folder = tmp_path / "files"
     make(folder, 1_001)
@@ -66,4 +82,6 @@ def test_the_whole_of_it_with_few_rows(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT, timeout=300)
     told = json.loads(done.stdout.splitlines()[-1])
     assert (told["agree"], told["failed"]) == (True, {})
+    assert told["retrains"]["20000"]["outcome"] == "promote"
+    assert min(told["retrains"]["20000"][process] for process in ("parent", "learn", "refit")) > 20
     assert {name.rpartition("_")[0] for name in told["raw"]} == {"stream", "frame", "pandas", "pandas_defaults"}
