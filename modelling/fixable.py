@@ -12,11 +12,12 @@ from validation.errors import DefinitionError
 
 @dataclass(frozen=True, slots=True)
 class Fixable:
-    """A parameter's kind, and its range, ends included (above the lowest where it is `open`)."""
+    """A parameter's kind, its range, ends included (above the lowest where it is `open`), and LightGBM's own value."""
 
     kind: type[int] | type[float] | type[bool]
     lowest: float
     highest: float
+    default: float
     open: bool = False
 
     def __call__(self, value: float) -> int | float | bool:
@@ -43,26 +44,26 @@ class Fixable:
 
 # By LightGBM's own documentation. Not here is what we set ourselves: objective, seed, threads, and the like.
 FIXABLE: Mapping[str, Fixable] = {
-    "learning_rate": Fixable(float, 0, 1, open=True),
-    "num_leaves": Fixable(int, 2, 131_072),
-    "max_depth": Fixable(int, -1, 1_000),
-    "min_data_in_leaf": Fixable(int, 0, 2**31 - 1),
-    "min_sum_hessian_in_leaf": Fixable(float, 0, inf),
-    "feature_fraction": Fixable(float, 0, 1, open=True),
-    "feature_fraction_bynode": Fixable(float, 0, 1, open=True),
-    "bagging_fraction": Fixable(float, 0, 1, open=True),
-    "bagging_freq": Fixable(int, 0, 1_000),
-    "lambda_l1": Fixable(float, 0, inf),
-    "lambda_l2": Fixable(float, 0, inf),
-    "min_gain_to_split": Fixable(float, 0, inf),
-    "path_smooth": Fixable(float, 0, inf),
-    "extra_trees": Fixable(bool, 0, 1),
-    "max_bin": Fixable(int, 2, 65_535),
-    "cat_smooth": Fixable(float, 0, inf),
-    "cat_l2": Fixable(float, 0, inf),
-    "max_cat_threshold": Fixable(int, 1, 2**31 - 1),
-    "max_cat_to_onehot": Fixable(int, 1, 2**31 - 1),
-    "min_data_per_group": Fixable(int, 1, 2**31 - 1),
+    "learning_rate": Fixable(float, 0, 1, 0.1, open=True),
+    "num_leaves": Fixable(int, 2, 131_072, 31),
+    "max_depth": Fixable(int, -1, 1_000, 1_000),  # LightGBM's own -1 is no limit, and beside others the deepest
+    "min_data_in_leaf": Fixable(int, 0, 2**31 - 1, 20),
+    "min_sum_hessian_in_leaf": Fixable(float, 0, inf, 1e-3),
+    "feature_fraction": Fixable(float, 0, 1, 1, open=True),
+    "feature_fraction_bynode": Fixable(float, 0, 1, 1, open=True),
+    "bagging_fraction": Fixable(float, 0, 1, 1, open=True),
+    "bagging_freq": Fixable(int, 0, 1_000, 0),
+    "lambda_l1": Fixable(float, 0, inf, 0),
+    "lambda_l2": Fixable(float, 0, inf, 0),
+    "min_gain_to_split": Fixable(float, 0, inf, 0),
+    "path_smooth": Fixable(float, 0, inf, 0),
+    "extra_trees": Fixable(bool, 0, 1, 0),
+    "max_bin": Fixable(int, 2, 65_535, 255),
+    "cat_smooth": Fixable(float, 0, inf, 10),
+    "cat_l2": Fixable(float, 0, inf, 10),
+    "max_cat_threshold": Fixable(int, 1, 2**31 - 1, 32),
+    "max_cat_to_onehot": Fixable(int, 1, 2**31 - 1, 4),
+    "min_data_per_group": Fixable(int, 1, 2**31 - 1, 100),
 }
 
 _NOT_SEARCHED = {"max_bin", "bagging_freq"}  # a search bins once, and draws bags for each tree

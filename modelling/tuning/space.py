@@ -34,12 +34,13 @@ _STEP = 0.2  # a local move's standard deviation, in shares of the range
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A parameter's range, ends included, and its kind; `log`: searched on a logarithmic scale."""
+    """A parameter's range, ends included, its kind and LightGBM's own value; `log`: searched on a logarithmic scale."""
 
     name: str
     low: Number
     high: Number
     kind: type[int] | type[float] | type[bool]
+    default: Number
     log: bool
 
     def inside(self, value: Number) -> Number:
@@ -63,8 +64,8 @@ class Space:
     fixed: frozenset[str]
 
     def inside(self, params: Mapping[str, Number]) -> dict[str, Number]:
-        """These parameters with the searched ones brought into their ranges; those without a value at the lower end."""
-        return {**params, **{axis.name: axis.inside(params.get(axis.name, axis.low)) for axis in self.axes}}
+        """These parameters with the searched ones brought into their ranges; those without a value near LightGBM's."""
+        return {**params, **{axis.name: axis.inside(params.get(axis.name, axis.default)) for axis in self.axes}}
 
     def rate(self, wanted: float) -> float:
         """The nearest learning rate that is allowed."""
@@ -110,4 +111,5 @@ def portfolio(spec: Spec, space: Space) -> list[dict[str, Number]]:
 
 
 def _axis(name: str, low: Number, high: Number) -> Axis:
-    return Axis(name, low, high, kind=FIXABLE[name].kind, log=low > 0 and not name.endswith("_fraction"))
+    known, log = FIXABLE[name], low > 0 and not name.endswith("_fraction")
+    return Axis(name, low, high, kind=known.kind, default=known.default, log=log)

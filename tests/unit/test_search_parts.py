@@ -81,6 +81,12 @@ def test_a_champion_from_before_the_space_had_an_axis_has_neighbours_and_twins(s
     assert space.twin(FAST.params, {"path_smooth": 5.0})["path_smooth"] == 5.0
 
 
+def test_a_parameter_of_which_a_recipe_says_nothing_begins_near_lightgbms_own_value(spec: Spec) -> None:
+    ranges = {"cat_smooth": (1.0, 100.0), "path_smooth": (0.5, 5.0), "max_depth": (3, 8), "extra_trees": (0, 1)}
+    inside = space_of(spec, Search(space=ranges)).inside(FAST.params)
+    assert [inside[name] for name in ranges] == [10.0, 0.5, 8, False]
+
+
 def test_a_search_over_an_optional_parameter_goes_on_from_a_champion_without_it(spec: Spec) -> None:
     policy = Search(budget_seconds=600, budget_trials=8, rounds=10, threads=1, space={"path_smooth": (0.0, 10.0)})
     found = search(spec, rides(600), start=FAST, policy=policy, gap="1d")

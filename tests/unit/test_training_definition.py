@@ -1,9 +1,11 @@
 """What a definition says of training is checked with it, and LightGBM is told it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
@@ -164,3 +166,15 @@ def test_the_brier_score_steers_a_model_that_gives_probabilities(spec: Spec) -> 
     loss = row_losses("binary", "brier", labels, model.predict(later)).mean()
     assert loss < 0.95 * np.square(labels - labels.mean()).mean()
     assert parameters(model.spec, FAST, classes=(), seed=7, threads=1)["metric"] == "l2"
+
+
+def test_the_default_values_are_lightgbms_own() -> None:
+    """As it writes them into the text of a model for which nothing was said."""
+    rows = lgb.Dataset(np.arange(100.0)[:, None], np.arange(100.0) % 2)
+    text = lgb.train({"objective": "binary", "verbosity": -1}, rows, num_boost_round=1).model_to_string()
+    told = dict(re.findall(r"^\[(\w+): (.*)\]$", text, flags=re.MULTILINE))
+    assert told.pop("max_depth") == "-1"  # it has no limit
+    assert FIXABLE["max_depth"].default == FIXABLE["max_depth"].highest
+    assert {name: float(told[name]) for name in FIXABLE if name in told} == {
+        name: FIXABLE[name].default for name in FIXABLE if name != "max_depth"
+    }
