@@ -6,7 +6,7 @@ from typing import Protocol
 from modelling.recipes import Recipe
 from modelling.rungs.choosing import SLIGHT, Tried, gain, mean_loss
 from modelling.rungs.evidence import Scored
-from modelling.rungs.rungs import Rung
+from modelling.rungs.rungs import PLAIN, Rung
 from validation.intervals import Interval
 
 CHAMPION = "champion"  # in `Tried`: the champion as it is, on windows of which it has seen no row
@@ -58,7 +58,8 @@ class Ladder:
             return f"{words}, as before: there is no earlier window to choose by"
         where = "on earlier windows, of which the newest count most"
         if self.chosen == self.reference:
-            return f"{words}, as before: nothing was better {where}"
+            much = f" by {100 * SLIGHT:.3g} %" if self.chosen == PLAIN else ""
+            return f"{words}, as before: nothing was better{much} {where}"
         share = gain(self.tried, self.chosen.name, reference=self.reference.name)
         if share <= 0:
             return f"{words}: no more than {100 * SLIGHT:.3g} % worse than {other} {where}, and ages more slowly"

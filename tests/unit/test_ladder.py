@@ -77,7 +77,29 @@ def test_where_the_world_has_turned_newer_rows_are_chosen(spec: Spec) -> None:
 def test_where_nothing_changes_all_rows_are_kept(spec: Spec) -> None:
     found = climbed(spec, rides(48 * 60))
     assert found.recipe == RECIPE
-    assert found.why == "all rows, as before: nothing was better on earlier windows, of which the newest count most"
+    assert found.why == (
+        "all rows, as before: nothing was better by 1 % on earlier windows, of which the newest count most"
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "why"),
+    [
+        (0.98, "the newest 4.0 days of 8.0 days, as before: nothing was better on"),
+        (0.995, "all rows: no more than 1 % worse than the newest 4.0 days of 8.0 days on"),
+        (1.02, "all rows: a gain of 1.61 % against the newest 4.0 days of 8.0 days on"),
+    ],
+)
+def test_all_rows_come_back_where_they_are_hardly_worse_than_what_adapts(spec: Spec, loss: float, why: str) -> None:
+    """`loss` of the newest half, which the champion learned from, where that of all rows is 1."""
+    tried = [
+        Tried(start=START + day * DAY, stop=START + (day + 1) * DAY, rung=name, loss=found, rows=100)
+        for name, found in (("1/1", 1.0), ("1/2", loss))
+        for day in range(3)
+    ]
+    found = climbed(spec, rides(48 * 8), replace(RECIPE, span_days=4), folds=(), earlier=tried)
+    assert found.reference.name == "1/2"
+    assert found.why.startswith(why)
 
 
 def test_the_reason_is_the_gain_that_chooses_not_the_mean_of_all_windows(spec: Spec) -> None:
