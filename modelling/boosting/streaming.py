@@ -20,9 +20,9 @@ from modelling.encoding import Encoding, fit_encoding
 from modelling.native import Handle
 from validation.errors import ContractError
 
-# Rows times inputs above which a scan, or a frame of a fit, is streamed. Parts take a tenth more CPU than a frame, since the sample is read
-# first, and much less memory: 2M x 20 0.4 GB in place of 0.7, 8M 0.6 in place of 2.4, 20M 1.4 in place of 5.9, trees
-# included (benchmarks/memory.py).
+# Rows times inputs above which a scan, or a frame of a fit, is streamed. Parts of a scan take a tenth more CPU than a
+# frame, since the sample is read first, and much less memory: 2M x 20 0.4 GB in place of 0.7, 8M 0.6 in place of 2.4,
+# 20M 1.4 in place of 5.9, trees included (benchmarks/memory.py).
 STREAM_CELLS = 100_000_000
 _BATCH_ROWS = 65_536
 
