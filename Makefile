@@ -12,7 +12,7 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: setup demo test lint test-pure test-flows test-stores slow slow-loop slow-rest packages lock clean
+.PHONY: setup demo test lint test-pure test-flows-a-m test-flows-n-z test-stores slow slow-loop slow-rest packages lock clean
 
 setup: $(READY)
 
@@ -32,7 +32,7 @@ demo: setup
 # Side by side, since the tests with real servers mostly wait; each part is shown when it has ended.
 test: setup packages
 	@echo "Lint and types, pure tests, and tests with real servers: three at a time, some minutes ..."
-	@$(MAKE) --no-print-directory --keep-going --jobs 3 --output-sync=target test-flows test-stores lint test-pure
+	@$(MAKE) --no-print-directory --keep-going --jobs 3 --output-sync=target test-flows-a-m test-flows-n-z test-pure test-stores lint
 
 lint:
 	$(BIN)/ruff check .
@@ -42,8 +42,12 @@ lint:
 test-pure:
 	$(BIN)/python -m pytest -m "not slow" tests/unit
 
-test-flows:
-	$(BIN)/python -m pytest -m "not slow" tests/flows tests/e2e
+# Two halves, each with servers of its own: one after the other they would take longer than all else together.
+test-flows-a-m:
+	$(BIN)/python -m pytest -m "not slow" tests/flows/test_[a-m]*.py
+
+test-flows-n-z:
+	$(BIN)/python -m pytest -m "not slow" tests/flows/test_[n-z]*.py tests/e2e
 
 test-stores:
 	$(BIN)/python -m pytest -m "not slow" tests/contract

@@ -20,6 +20,7 @@ def looked_back(since: datetime, until: datetime) -> tuple[Recomputed, ...]:
     return found  # type: ignore[return-value]
 
 
+@pytest.mark.slow
 def test_past_windows_are_judged_again_and_the_ledger_stays_as_it_is(world: World) -> None:
     """First by the same rules, so that nothing differs; then by others, and with a window that nobody judged."""
     score("bikes", as_of=day(1, 31))

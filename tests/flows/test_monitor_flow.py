@@ -1,6 +1,7 @@
 """Watching: each window is judged once, a proven regret asks for one retrain, and the governor says when."""
 
 import polars as pl
+import pytest
 
 from flows.ingest import ingest
 from flows.monitor import monitor
@@ -83,6 +84,7 @@ def test_a_proven_regret_asks_for_one_retrain_however_often_it_is_seen(world: Wo
     assert len(world.ledger.intents("bikes")) == 2
 
 
+@pytest.mark.slow
 def test_a_burst_of_monitors_is_one_intent(world: World) -> None:
     changed(world)
     found = at_once(*[lambda: monitor("bikes", as_of=day(2, 14))] * 3)
@@ -162,6 +164,7 @@ def test_a_new_champion_is_watched_against_its_own_reference(later: World) -> No
     assert [intent.state for intent in later.ledger.intents("bikes")] == ["closed", "closed"]
 
 
+@pytest.mark.slow
 def test_a_row_far_ahead_hides_no_window_and_half_a_window_waits_for_its_rest(world: World) -> None:
     score("bikes", as_of=day(1, 31))
     monitor("bikes", as_of=day(1, 31))

@@ -182,6 +182,7 @@ def test_a_file_that_was_claimed_and_not_finished_is_taken_in(idle: World) -> No
     assert reconcile("bikes", as_of=day(2, 7)) == ()
 
 
+@pytest.mark.slow
 def test_a_deferred_wish_comes_back_when_its_moment_has_come(idle: World) -> None:
     idle.define(LATER)
     changed(idle)

@@ -205,6 +205,7 @@ def test_killed_and_started_without_a_ledger_it_serves_the_last_good_bundle(worl
         assert logged(world).height == 5
 
 
+@pytest.mark.slow
 def test_a_bundle_that_is_not_here_comes_from_mlflow_and_a_dead_mlflow_only_delays_it(world: World) -> None:
     cached = world.home / "bundles" / "trips" / world.digests[0]
     submission = Submission(
