@@ -222,7 +222,7 @@ def demo(
         "andon-demo"
     ),
 ) -> None:
-    """Replay a year of New York departures through the whole loop (about ten minutes)."""
+    """Replay a year of New York departures through the whole loop (a quarter of an hour)."""
     from demo.main import run
 
     raise typer.Exit(run(folder, weeks))
