@@ -45,6 +45,8 @@ def main(folder: Path, progress_pipe: int, memory_mb: int, parent: int) -> None:
         pack(outcome, folder, OUTCOME)
     except NoRoomError:
         os._exit(NO_ROOM)
+    if os.getppid() != parent:  # it has just gone, and nobody else takes the folder away
+        shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)  # what was loaded need not be taken down in order
 
 
