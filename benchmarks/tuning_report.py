@@ -136,12 +136,11 @@ def _warm(cells: Sequence[Found]) -> dict[str, Any]:
     searched, delivered = [], []
     for before, now in pairs:
         begun = now["refit"][0]
-        wanted = before["found"] * (1 + TOLERANCE)
+        wanted = {name: before[name] * (1 + TOLERANCE) for name in ("found", "final")}
         later = [(point[0] - begun, *point[1:]) for point in now["trace"][:-1]]
-        searched.append((first(before["trace"][:-1], wanted), first(later, wanted)))
-        wanted = before["final"] * (1 + TOLERANCE)
+        searched.append((first(before["trace"][:-1], wanted["found"]), first(later, wanted["found"])))
         models = [(begun, math.nan, now["refit"][1]), *now["trace"]]
-        delivered.append((first(before["trace"], wanted), first(models, wanted)))
+        delivered.append((first(before["trace"], wanted["final"]), first(models, wanted["final"])))
     return {
         "seeds": len(pairs),
         "speedup": _median(_speedup(*pair) for pair in searched),

@@ -77,15 +77,12 @@ def ladder(  # noqa: PLR0913 - those of `fit`, the windows, and what is known be
     rungs = all_rungs(recipe, base=base, monotone=bool(spec.training.monotone))
     rungs = bearable(rungs, adapted=_adapted(prepared, rows, days=days), rounds=quick.rounds, base=base)
     reference = like(recipe, rungs, days=days)
-    climber = whole = Climber(
+    whole = Climber(
         asks=spec, frame=frame, spec=prepared, rows=rows, known=quick, base=base, seed=seed, threads=threads
     )
-    if purpose == "choice":
-        climber = _hastened(climber)
+    climber, plans = _hastened(whole) if purpose == "choice" else whole, _plans(folds, rungs, earlier, purpose=purpose)
     choices = Choices(rungs=rungs, reference=reference, tried=list(earlier))
-    steps = _climbed(
-        climber, _plans(folds, rungs, earlier, purpose=purpose), choices, purpose=purpose, progress=progress
-    )
+    steps = _climbed(climber, plans, choices, purpose=purpose, progress=progress)
     chosen, asked = choices.before(None), [step.asked for step in steps if step.asked is not None]
     since = folds[0].start if folds else _NEVER
     return Ladder(
