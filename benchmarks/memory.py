@@ -5,8 +5,8 @@
 
 And what a whole retrain of such rows holds, out of an installation that took them in: benchmarks/memory_watch.py.
 
-Every run is a fresh process with one thread, ways in turns. `stream`: in parts, as the product's scan_dataset chooses
-above STREAM_CELLS; `frame`: Polars' frame in memory, as it chooses below; "ours" is whichever it chooses. `pandas`:
+Every run is a fresh process with one thread, ways in turns. `stream`: in parts, as scan_dataset chooses above
+STREAM_CELLS; `frame`: Polars' frame in memory, as it chooses below; "ours" is whichever it chooses. `pandas`:
 read_parquet -> categories -> lightgbm.Dataset, with the same parameters, so the same trees (`agree`);
 `pandas_defaults`: with LightGBM's own bins, up to 10M rows. Needs 90 bytes of disk for each row, and pandas 8 GB of
 memory for 20M. --quick: to see it run.

@@ -39,7 +39,7 @@ RECIPE: Mapping[str, Any] = {
 
 
 def stream(folder: Path) -> dict[str, Any]:
-    """In parts, as the product's scan_dataset chooses above STREAM_CELLS; here whatever the size."""
+    """In parts, as scan_dataset chooses above STREAM_CELLS; here whatever the size."""
     from modelling.boosting.dataset import BINNING
     from modelling.boosting.streaming import scan_dataset
 

@@ -1,7 +1,8 @@
 """Binned rows that were never together in memory: bins out of a sample, then the rows part by part.
 
 The bins are those that `dataset` makes of the same rows, so the models are the same. What is held: the binned rows,
-their labels and weights, the sample, and a part.
+their labels and weights, the sample, and a part. `frame_dataset` is for frames that lie in files, as those of a retrain
+(modelling/mapped.py), `scan_dataset` for whoever has Parquet files and no pipeline.
 
 NOTE: this uses what LightGBM's Python package keeps for itself (`_create_sample_indices`, `_init_from_ref_dataset`,
 `_push_rows`), as its own `lightgbm.Sequence` does, which reads rows one by one and so cannot be given Parquet files.
